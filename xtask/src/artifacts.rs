@@ -1,0 +1,120 @@
+//! What the commands build and share: the installed prefix, the wheel, and the environment in which
+//! programs find them.
+//!
+//! Each artefact is built at most once in a run, and by the same tools that a user has: CMake for
+//! the prefix, maturin for the wheel. All of them share one Cargo target directory, so that the
+//! engine and its dependencies are compiled once.
+
+use std::cell::OnceCell;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use xshell::{PushEnv, Shell, cmd};
+
+use crate::report::say;
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// The shell that commands run in, and what has been built so far.
+pub struct Artifacts {
+    /// Runs commands in the repository's root, with the pinned tools first in `PATH`.
+    pub sh: Shell,
+    /// The paths of this checkout.
+    pub workspace: Workspace,
+    prefix: OnceCell<PathBuf>,
+    wheel: OnceCell<PathBuf>,
+}
+
+impl Artifacts {
+    /// Finds the checkout and makes sure that the build tools are there.
+    pub fn new() -> Result<Artifacts> {
+        let workspace = Workspace::find()?;
+        let sh = Shell::new()?;
+        sh.change_dir(workspace.root());
+        // `cargo run` points this at the debug build, where programs would find the wrong library.
+        sh.set_var("LD_LIBRARY_PATH", "");
+        tools::ensure_build_tools(&sh, &workspace)?;
+        Ok(Artifacts { sh, workspace, prefix: OnceCell::new(), wheel: OnceCell::new() })
+    }
+
+    /// Where libkv is installed; builds and installs it first.
+    pub fn prefix(&self) -> Result<&Path> {
+        if let Some(prefix) = self.prefix.get() {
+            return Ok(prefix);
+        }
+        say("building libkv and installing it with CMake");
+        let tree = self.configure("install", &["-DKV_TESTS=OFF", "-DCMAKE_BUILD_TYPE=Release"])?;
+        let sh = &self.sh;
+        cmd!(sh, "cmake --build {tree}").run()?;
+        self.workspace.fresh_dir("prefix")?;
+        let prefix = self.workspace.prefix();
+        cmd!(sh, "cmake --install {tree} --prefix {prefix}").run()?;
+        Ok(self.prefix.get_or_init(|| prefix))
+    }
+
+    /// Configures the repository's own CMake project in a build tree of that name.
+    pub fn configure(&self, tree_name: &str, options: &[&str]) -> Result<PathBuf> {
+        let tree = self.workspace.cmake_tree(tree_name);
+        let root = self.workspace.root();
+        let cargo_target = self.workspace.target();
+        let sh = &self.sh;
+        cmd!(sh, "cmake -S {root} -B {tree} -G Ninja -DKV_CARGO_TARGET_DIR={cargo_target}")
+            .args(["-DCMAKE_INSTALL_LIBDIR=lib"])
+            .args(options)
+            .run()?;
+        Ok(tree)
+    }
+
+    /// Configures and builds a CMake project that uses the installed libkv, in its own directory
+    /// under `target/`; returns that build tree.
+    pub fn build_consumer(&self, source: &Path, tree_name: &str) -> Result<PathBuf> {
+        let prefix = self.prefix()?;
+        let tree = self.workspace.cmake_tree(tree_name);
+        let sh = &self.sh;
+        cmd!(sh, "cmake -S {source} -B {tree} -G Ninja -DCMAKE_PREFIX_PATH={prefix}")
+            .arg("-DCMAKE_BUILD_TYPE=Release")
+            .run()?;
+        cmd!(sh, "cmake --build {tree}").run()?;
+        Ok(tree)
+    }
+
+    /// The Python wheel; builds it first.
+    pub fn wheel(&self) -> Result<&Path> {
+        if let Some(wheel) = self.wheel.get() {
+            return Ok(wheel);
+        }
+        say("building the Python wheel");
+        let directory = self.workspace.fresh_dir("wheels/new")?;
+        let sh = &self.sh;
+        let _there = sh.push_dir(self.workspace.file("bindings/python")?);
+        let target = self.workspace.target();
+        cmd!(sh, "maturin build --release --locked --target-dir {target} --out {directory}")
+            .run()?;
+        let wheels = sh.read_dir(&directory)?;
+        ensure!(wheels.len() == 1, "maturin left {} files, not one wheel", wheels.len());
+        let wheel = wheels.into_iter().next().context("maturin left no wheel")?;
+        Ok(self.wheel.get_or_init(|| wheel))
+    }
+
+    /// A fresh virtual environment that holds the wheel and the packages named; returns its
+    /// interpreter.
+    pub fn wheel_venv(&self, purpose: &str, packages: &[&str]) -> Result<PathBuf> {
+        let wheel = self.wheel()?;
+        let sh = &self.sh;
+        say("installing the wheel into a fresh virtual environment");
+        let python = tools::fresh_venv(sh, &self.workspace.venv(purpose))?;
+        cmd!(sh, "{python} -m pip install --quiet {wheel} {packages...}").run()?;
+        Ok(python)
+    }
+
+    /// As long as the guards live, compilers and programs find libkv in `prefix`, through CMake,
+    /// pkg-config and the dynamic loader.
+    pub fn env_for(&self, prefix: &Path) -> Vec<PushEnv<'_>> {
+        vec![
+            self.sh.push_env("CMAKE_PREFIX_PATH", prefix),
+            self.sh.push_env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")),
+            self.sh.push_env("LD_LIBRARY_PATH", prefix.join("lib")),
+            self.sh.push_env("CGO_ENABLED", "1"),
+        ]
+    }
+}

@@ -1,0 +1,20 @@
+//! `cargo xtask bench`: builds every surface in release mode and hands over to the bench crate.
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::artifacts::Artifacts;
+use crate::report::say;
+
+/// Runs the benchmarks; `arguments` go to the bench program as they are.
+pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
+    let prefix = artifacts.prefix()?;
+    let python = artifacts.wheel_venv("bench", &[])?;
+    let sh = &artifacts.sh;
+    let _env = artifacts.env_for(prefix);
+    let _prefix = sh.push_env("KVBENCH_PREFIX", prefix);
+    let _python = sh.push_env("KVBENCH_PYTHON", python);
+    say("running the benchmarks");
+    cmd!(sh, "cargo run --locked --release --package kvbench -- {arguments...}").run()?;
+    Ok(())
+}

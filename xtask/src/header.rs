@@ -1,0 +1,3 @@
+pub fn run(_c: bool) -> anyhow::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! `cargo xtask COMMAND`: the one way into building, checking and showing this repository.
+//!
+//! Every command works on a fresh clone. What it needs beyond Rust, Go, Python and a C compiler it
+//! installs under `target/` (see `tools`). A command prints what it starts, the commands it runs
+//! and how each part ended, and fails with a message that says what to do.
+
+// The engine reaches time and files through its seams; this program is no part of the engine.
+#![allow(clippy::disallowed_methods)]
+
+mod artifacts;
+mod bench;
+mod demo;
+mod header;
+mod markdown;
+mod model;
+mod quickstart;
+mod report;
+mod tables;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::artifacts::Artifacts;
+use crate::report::say;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo                    build and install everything, replay a real trace as a cache in C, Python and Go
+  test [STEP...]          build and test everything, or only the named steps
+  test --list             the steps of `test`, one a line
+  header [--check]        write include/kv.h from the Rust sources; --check refuses a stale one
+  tables [--check]        write the option and error tables of README.md; --check refuses stale ones
+  quickstart [LANG...]    build and run the programs printed in README.md
+  bench [ARGUMENT...]     build everything and run the benchmarks
+  install                 build libkv and install it into target/prefix
+  help                    this text
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        bail!("no command given\n\n{USAGE}");
+    };
+    match command.as_str() {
+        "demo" => no_more(rest).and_then(|()| demo::run(&Artifacts::new()?)),
+        "test" => test::run(rest),
+        "header" => header::run(check_flag(rest)?),
+        "tables" => tables::run(check_flag(rest)?),
+        "quickstart" => quickstart::run(&Artifacts::new()?, rest),
+        "bench" => bench::run(&Artifacts::new()?, rest),
+        "install" => {
+            no_more(rest)?;
+            let artifacts = Artifacts::new()?;
+            say(&format!("installed into {}", artifacts.prefix()?.display()));
+            Ok(())
+        }
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("there is no command `{other}`\n\n{USAGE}"),
+    }
+}
+
+fn no_more(rest: &[String]) -> Result<()> {
+    match rest.first() {
+        None => Ok(()),
+        Some(extra) => bail!("unexpected argument `{extra}`\n\n{USAGE}"),
+    }
+}
+
+fn check_flag(rest: &[String]) -> Result<bool> {
+    match rest {
+        [] => Ok(false),
+        [flag] if flag == "--check" => Ok(true),
+        [other, ..] => bail!("unexpected argument `{other}`; only --check is known here"),
+    }
+}
