@@ -1,0 +1,251 @@
+//! What foreign code passes, turned into what Rust may touch.
+//!
+//! Invariants: NULL with a length never becomes a slice; a length that no object can have is
+//! refused, never believed; an output is written through [`Out::put`] alone, so a call that fails
+//! before it has an answer leaves the caller's memory as it was. Outputs may be unaligned: foreign
+//! function interfaces of scripting languages hand out such pointers, and it costs nothing.
+
+use std::ffi::{CStr, CString, c_char, c_void};
+use std::{ptr, slice};
+
+use kvcore::Status;
+
+use crate::error::Failure;
+use crate::many::kv_slice_t;
+
+/// The largest length an object can have; a longer one is a mistake, or a value far over any limit.
+const LEN_MAX: usize = isize::MAX as usize;
+
+/// The bytes of a key or a value. `(NULL, 0)` is the empty string.
+///
+/// # Safety
+/// `data` is NULL or points to `len` bytes that stay unchanged for `'a`.
+#[inline]
+pub(crate) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u8], Failure> {
+    if len == 0 {
+        return Ok(&[]);
+    }
+    if data.is_null() {
+        return Err(Failure::invalid("NULL with a length: pass a pointer to the bytes, or length 0"));
+    }
+    if len > LEN_MAX {
+        return Err(Status::TooLarge.into());
+    }
+    // SAFETY: not NULL, the length is one an object can have, and the caller vouches for the rest.
+    Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
+}
+
+/// The bytes of many keys.
+///
+/// # Safety
+/// `slices` is NULL or points to `count` slices, each as for [`bytes`].
+pub(crate) unsafe fn many_bytes<'a>(
+    slices: *const kv_slice_t,
+    count: usize,
+) -> Result<Vec<&'a [u8]>, Failure> {
+    check_array(slices.is_null(), count, size_of::<kv_slice_t>())?;
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).map_err(|_| Failure::from(Status::NoMemory))?;
+    for index in 0..count {
+        // SAFETY: below `count`, and the caller vouches for the slices and for their bytes.
+        all.push(unsafe {
+            let slice = slices.add(index).read_unaligned();
+            bytes(slice.data, slice.len)
+        }?);
+    }
+    Ok(all)
+}
+
+/// Refuses an array that cannot be one.
+fn check_array(is_null: bool, count: usize, item_bytes: usize) -> Result<(), Failure> {
+    if is_null && count > 0 {
+        return Err(Failure::invalid("an array is NULL: pass its address, or count 0"));
+    }
+    if count > LEN_MAX / item_bytes {
+        return Err(Failure::invalid("the count is larger than any array"));
+    }
+    Ok(())
+}
+
+/// A text the caller ends with a NUL, such as the name of an option.
+///
+/// # Safety
+/// `text` is NULL or points to a string that ends with a NUL and stays unchanged for `'a`.
+pub(crate) unsafe fn text<'a>(
+    text: *const c_char,
+    missing: &'static str,
+) -> Result<&'a str, Failure> {
+    if text.is_null() {
+        return Err(Failure::invalid(missing));
+    }
+    // SAFETY: not NULL, and the caller vouches for the NUL at its end.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_str().map_err(|_| Failure::invalid("a text is not UTF-8: pass UTF-8"))
+}
+
+/// A place of the caller's for one answer. It is written at most when there is an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Out<T>(*mut T);
+
+impl<T> Out<T> {
+    /// An output the caller must provide.
+    ///
+    /// # Safety
+    /// `place` is NULL or may be written until the call returns.
+    #[inline]
+    pub(crate) unsafe fn required(place: *mut T) -> Result<Out<T>, Failure> {
+        if place.is_null() {
+            return Err(Failure::invalid("an output pointer is NULL: pass the address of a variable"));
+        }
+        Ok(Out(place))
+    }
+
+    /// An output the caller may leave away with NULL.
+    ///
+    /// # Safety
+    /// `place` is NULL or may be written until the call returns.
+    #[inline]
+    pub(crate) unsafe fn optional(place: *mut T) -> Out<T> {
+        Out(place)
+    }
+
+    /// Whether the caller wants the answer at all.
+    pub(crate) fn is_wanted(self) -> bool {
+        !self.0.is_null()
+    }
+
+    /// Gives the caller the answer, if it wants one.
+    #[inline]
+    pub(crate) fn put(self, answer: T) {
+        if self.is_wanted() {
+            // SAFETY: whoever made this vouched that the place may be written during the call. It
+            // need not be aligned, and what it held before is plain data that needs no drop.
+            unsafe { self.0.write_unaligned(answer) }
+        }
+    }
+}
+
+/// An array of the caller's for answers, NULL where there is none.
+#[derive(Clone, Copy)]
+pub(crate) struct Places<T> {
+    first: *mut *mut T,
+    count: usize,
+}
+
+impl<T> Places<T> {
+    /// Sets all places to NULL, which is what they stay if the call fails.
+    ///
+    /// # Safety
+    /// `first` is NULL, or `count` pointers there may be written until the call returns.
+    pub(crate) unsafe fn cleared(first: *mut *mut T, count: usize) -> Result<Places<T>, Failure> {
+        check_array(first.is_null(), count, size_of::<*mut T>())?;
+        let places = Places { first, count };
+        for index in 0..count {
+            places.put(index, ptr::null_mut());
+        }
+        Ok(places)
+    }
+
+    /// Gives the caller one answer.
+    pub(crate) fn put(self, index: usize, answer: *mut T) {
+        assert!(index < self.count, "more answers than places");
+        // SAFETY: below `count`, and whoever made this vouched for that many places.
+        unsafe { self.first.add(index).write_unaligned(answer) }
+    }
+}
+
+/// A buffer of the caller's that takes one whole value.
+#[derive(Clone, Copy)]
+pub(crate) struct Buffer {
+    data: *mut u8,
+    capacity: usize,
+}
+
+impl Buffer {
+    /// # Safety
+    /// `data` is NULL, or `capacity` bytes there may be written until the call returns.
+    #[inline]
+    pub(crate) unsafe fn new(data: *mut c_void, capacity: usize) -> Result<Buffer, Failure> {
+        if data.is_null() && capacity > 0 {
+            return Err(Failure::invalid("a NULL buffer with a capacity: pass capacity 0"));
+        }
+        Ok(Buffer { data: data.cast(), capacity })
+    }
+
+    /// Copies the value if all of it fits, and tells whether it did.
+    #[inline]
+    pub(crate) fn take(self, value: &[u8]) -> bool {
+        if value.len() > self.capacity {
+            return false;
+        }
+        if !value.is_empty() {
+            // SAFETY: `value` is not empty, so `capacity` is not 0 and `data` is not NULL; the
+            // caller vouched for `capacity` bytes there. They cannot overlap the value, which lies
+            // in memory of the store.
+            unsafe { self.data.copy_from_nonoverlapping(value.as_ptr(), value.len()) }
+        }
+        true
+    }
+}
+
+/// A text for C. A NUL inside, which no text of libkv has, would end it early, so it is left out.
+pub(crate) fn c_text(text: &str) -> CString {
+    let without_nul: Vec<u8> = text.bytes().filter(|&byte| byte != 0).collect();
+    CString::new(without_nul).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_is_empty_only_without_a_length() {
+        // SAFETY: NULL, or a pointer to as many bytes as said, or a length that is refused.
+        unsafe {
+            assert!(bytes(ptr::null(), 0).is_ok_and(<[u8]>::is_empty));
+            assert!(bytes(ptr::null(), 1).is_err_and(|e| e.status() == Status::Invalid));
+            assert!(bytes(c"ab".as_ptr().cast(), 2).is_ok_and(|b| b == b"ab"));
+            let far = bytes(c"ab".as_ptr().cast(), usize::MAX);
+            assert!(far.is_err_and(|e| e.status() == Status::TooLarge));
+        }
+    }
+
+    #[test]
+    fn an_output_may_be_unaligned_and_may_be_absent() {
+        let mut memory = [0u8; 9];
+        // SAFETY: eight of the nine bytes may be written; the second place is NULL.
+        unsafe {
+            let place = memory.as_mut_ptr().add(1).cast::<u64>();
+            assert!(Out::required(place).is_ok_and(|out| {
+                out.put(u64::MAX);
+                true
+            }));
+            Out::<u64>::optional(ptr::null_mut()).put(1);
+            assert!(Out::<u64>::required(ptr::null_mut()).is_err());
+        }
+        assert_eq!(memory, [0, 255, 255, 255, 255, 255, 255, 255, 255]);
+    }
+
+    #[test]
+    fn a_buffer_takes_all_or_nothing() {
+        let mut memory = [7u8; 4];
+        // SAFETY: three of the four bytes may be written.
+        let buffer = unsafe { Buffer::new(memory.as_mut_ptr().cast(), 3) };
+        let buffer = buffer.unwrap_or_else(|_| unreachable!());
+        assert!(!buffer.take(b"long"));
+        assert!(buffer.take(b""));
+        assert_eq!(memory, [7, 7, 7, 7]);
+        let mut memory = [7u8; 4];
+        // SAFETY: as above.
+        let buffer = unsafe { Buffer::new(memory.as_mut_ptr().cast(), 3) };
+        assert!(buffer.is_ok_and(|buffer| buffer.take(b"abc")));
+        assert_eq!(memory, *b"abc\x07");
+        // SAFETY: NULL.
+        assert!(unsafe { Buffer::new(ptr::null_mut(), 1) }.is_err());
+    }
+
+    #[test]
+    fn texts_for_c_lose_a_nul() {
+        assert_eq!(c_text("a\0b").as_bytes(), b"ab");
+    }
+}
