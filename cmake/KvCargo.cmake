@@ -50,6 +50,7 @@ string(APPEND kv_cargo_out "/$<IF:${kv_debug_when},debug,release>")
 
 # The names on disk.
 set(kv_static_name libkv.a)
+set(kv_static_link libkv-static.a)
 if(APPLE)
   set(kv_shared_built libkv.dylib)
   set(kv_soname libkv.${PROJECT_VERSION_MAJOR}.dylib)
@@ -88,6 +89,7 @@ add_custom_target(kv_cargo ALL
   COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${kv_cargo_out}/${kv_static_name}" "${kv_stage}/${kv_static_name}"
   COMMAND "${CMAKE_COMMAND}" -E create_symlink "${kv_shared_name}" "${kv_stage}/${kv_soname}"
   COMMAND "${CMAKE_COMMAND}" -E create_symlink "${kv_soname}" "${kv_stage}/${kv_shared_built}"
+  COMMAND "${CMAKE_COMMAND}" -E create_symlink "${kv_static_name}" "${kv_stage}/${kv_static_link}"
   BYPRODUCTS "${kv_stage}/${kv_shared_name}" "${kv_stage}/${kv_static_name}"
   WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
   COMMENT "libkv: cargo build"

@@ -1,9 +1,12 @@
 # What an install holds, and nothing else:
 #
 #   include/kv.h  include/kv.hpp
-#   lib/libkv.so -> libkv.so.0 -> libkv.so.0.1.0    lib/libkv.a
+#   lib/libkv.so -> libkv.so.0 -> libkv.so.0.1.0    lib/libkv.a    lib/libkv-static.a -> libkv.a
 #   lib/cmake/kv/kv-config.cmake  kv-config-version.cmake
 #   lib/pkgconfig/libkv.pc  libkv-static.pc
+#
+# libkv-static.a is there for pkg-config: -lkv takes the shared library, and an archive by its path is put before
+# the objects that need it by CMake's pkg-config module. -lkv-static works everywhere.
 #
 # Every path in the last four is relative to the file itself, so an install can be moved. A prefix holds one
 # configuration of the library; it serves consumers of any configuration.
@@ -13,7 +16,7 @@ include(CMakePackageConfigHelpers)
 
 install(FILES include/kv.h include/kv.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT kv)
 install(PROGRAMS "${kv_stage}/${kv_shared_name}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT kv)
-install(FILES "${kv_stage}/${kv_soname}" "${kv_stage}/${kv_shared_built}" "${kv_stage}/${kv_static_name}"
+install(FILES "${kv_stage}/${kv_soname}" "${kv_stage}/${kv_shared_built}" "${kv_stage}/${kv_static_name}" "${kv_stage}/${kv_static_link}"
   DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT kv)
 
 set(kv_cmake_dir "${CMAKE_INSTALL_LIBDIR}/cmake/kv")

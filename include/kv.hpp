@@ -153,44 +153,46 @@ class Error : public std::runtime_error {
 #endif
 
 namespace detail {
-/// A value was asked for where there is none.
-[[noreturn]] inline void raise(const Failure& failure) {
-#if KV_HPP_EXCEPTIONS
-    throw Error(failure);
-#else
-    static_cast<void>(failure);
-    std::abort();
-#endif
-}
-}  // namespace detail
-
-/// The value of a call, or why there is none. There is no conversion to bool on purpose: with a Result<bool> it
-/// would say "the call worked", which is rarely what was meant.
-template <class T>
-class [[nodiscard]] Result {
+/// What every Result has.
+class Outcome {
   public:
-    Result(T value) noexcept : value_(std::move(value)) {}
-    Result(Failure failure) noexcept : failure_(std::move(failure)) {}
-
-    bool ok() const noexcept { return value_.has_value(); }
     Status status() const noexcept { return failure_.status(); }
     /// As those of Failure.
     const char* message() const noexcept KV_HPP_LIFETIMEBOUND { return failure_.message(); }
     int os_code() const noexcept { return failure_.os_code(); }
 
+  protected:
+    Outcome() noexcept = default;
+    explicit Outcome(Failure failure) noexcept : failure_(std::move(failure)) {}
+    /// Throws the Error unless there is none; without exceptions, aborts.
+    void demand(bool ok) const {
+        if (ok) return;
+#if KV_HPP_EXCEPTIONS
+        throw Error(failure_);
+#else
+        std::abort();
+#endif
+    }
+
+  private:
+    Failure failure_;
+};
+}  // namespace detail
+
+/// The value of a call, or why there is none. There is no conversion to bool on purpose: with a Result<bool> it
+/// would say "the call worked", which is rarely what was meant.
+template <class T>
+class [[nodiscard]] Result : public detail::Outcome {
+  public:
+    Result(T value) noexcept : value_(std::move(value)) {}
+    Result(Failure failure) noexcept : Outcome(std::move(failure)) {}
+
+    bool ok() const noexcept { return value_.has_value(); }
+
     /// Throws the Error; without exceptions, asking a Result that is not ok() aborts.
-    const T& value() const& KV_HPP_LIFETIMEBOUND {
-        if (!ok()) detail::raise(failure_);
-        return *value_;
-    }
-    T& value() & KV_HPP_LIFETIMEBOUND {
-        if (!ok()) detail::raise(failure_);
-        return *value_;
-    }
-    T value() && {
-        if (!ok()) detail::raise(failure_);
-        return std::move(*value_);
-    }
+    const T& value() const& KV_HPP_LIFETIMEBOUND { return demand(ok()), *value_; }
+    T& value() & KV_HPP_LIFETIMEBOUND { return demand(ok()), *value_; }
+    T value() && { return demand(ok()), std::move(*value_); }
     /// Only if ok().
     const T& operator*() const& noexcept KV_HPP_LIFETIMEBOUND { return *value_; }
     T& operator*() & noexcept KV_HPP_LIFETIMEBOUND { return *value_; }
@@ -200,27 +202,18 @@ class [[nodiscard]] Result {
 
   private:
     std::optional<T> value_;
-    Failure failure_;
 };
 
 /// The outcome of a call that has no value.
 template <>
-class [[nodiscard]] Result<void> {
+class [[nodiscard]] Result<void> : public detail::Outcome {
   public:
     Result() noexcept = default;
-    Result(Failure failure) noexcept : failure_(std::move(failure)) {}
+    Result(Failure failure) noexcept : Outcome(std::move(failure)) {}
 
-    bool ok() const noexcept { return failure_.status() == Status::ok; }
-    Status status() const noexcept { return failure_.status(); }
-    const char* message() const noexcept KV_HPP_LIFETIMEBOUND { return failure_.message(); }
-    int os_code() const noexcept { return failure_.os_code(); }
+    bool ok() const noexcept { return status() == Status::ok; }
     /// Throws the Error; without exceptions, aborts if not ok().
-    void value() const {
-        if (!ok()) detail::raise(failure_);
-    }
-
-  private:
-    Failure failure_;
+    void value() const { demand(ok()); }
 };
 
 namespace detail {

@@ -44,7 +44,8 @@ endfunction()
 function(check_prefix)
   set(shared "${prefix}/lib/libkv.so")
   string(REGEX MATCH "^[0-9]+" major "${VERSION}")
-  foreach(link IN ITEMS "${shared}=libkv.so.${major}" "${shared}.${major}=libkv.so.${VERSION}")
+  foreach(link IN ITEMS "${shared}=libkv.so.${major}" "${shared}.${major}=libkv.so.${VERSION}"
+                        "${prefix}/lib/libkv-static.a=libkv.a")
     string(REPLACE "=" ";" link "${link}")
     list(GET link 0 from)
     list(GET link 1 to)
@@ -152,10 +153,10 @@ elseif(STEP STREQUAL multi_config)
 elseif(STEP STREQUAL refusals)
   # What must fail does, and says why.
   foreach(case IN ITEMS "CONSUMER_VERSION=99.0|compatible with requested version"
-                        "CONSUMER_COMPONENTS=COMPONENTS\;turbo|libkv has no component")
+                        "CONSUMER_COMPONENTS=COMPONENTS+turbo|libkv has no component")
     string(REGEX MATCH "^([^|]*)\\|(.*)$" _ "${case}")
-    set(define "${CMAKE_MATCH_1}")
     set(message "${CMAKE_MATCH_2}")
+    string(REPLACE "+" ";" define "${CMAKE_MATCH_1}")
     file(REMOVE_RECURSE "${build}")
     execute_process(COMMAND "${CMAKE_COMMAND}" -S "${CMAKE_CURRENT_LIST_DIR}/find_package" -B "${build}" ${common}
         "-DCMAKE_PREFIX_PATH=${prefix}" -DCONSUMER_EXPECTS=kv::shared -DCONSUMER_LANGUAGE=C "-D${define}"
