@@ -62,30 +62,15 @@ namespace kv {
 /// What a call answered. Zero is success, positive is an expected outcome, negative an error. The numbers are
 /// those of kv.h and never change.
 enum class Status : std::int32_t {
-    ok = KV_OK,
-    not_found = KV_NOT_FOUND,
-    exists = KV_EXISTS,
-    conflict = KV_CONFLICT,
-    done = KV_DONE,
-    timeout = KV_TIMEOUT,
-    short_buffer = KV_SHORT_BUFFER,
-    lagged = KV_LAGGED,
-    invalid = KV_ERR_INVALID,
-    too_large = KV_ERR_TOO_LARGE,
-    full = KV_ERR_FULL,
-    type = KV_ERR_TYPE,
-    no_space = KV_ERR_NO_SPACE,
-    io = KV_ERR_IO,
-    corrupt = KV_ERR_CORRUPT,
-    locked = KV_ERR_LOCKED,
-    closed = KV_ERR_CLOSED,
-    poisoned = KV_ERR_POISONED,
-    unsupported = KV_ERR_UNSUPPORTED,
-    forked = KV_ERR_FORKED,
-    no_memory = KV_ERR_NO_MEMORY,
-    panic = KV_ERR_PANIC,
-    unavailable = KV_ERR_UNAVAILABLE,
-    cross_slot = KV_ERR_CROSS_SLOT
+    // Outcomes.
+    ok = KV_OK, not_found = KV_NOT_FOUND, exists = KV_EXISTS, conflict = KV_CONFLICT, done = KV_DONE,
+    timeout = KV_TIMEOUT, short_buffer = KV_SHORT_BUFFER, lagged = KV_LAGGED,
+    // Errors.
+    invalid = KV_ERR_INVALID, too_large = KV_ERR_TOO_LARGE, full = KV_ERR_FULL, type = KV_ERR_TYPE,
+    no_space = KV_ERR_NO_SPACE, io = KV_ERR_IO, corrupt = KV_ERR_CORRUPT, locked = KV_ERR_LOCKED,
+    closed = KV_ERR_CLOSED, poisoned = KV_ERR_POISONED, unsupported = KV_ERR_UNSUPPORTED,
+    forked = KV_ERR_FORKED, no_memory = KV_ERR_NO_MEMORY, panic = KV_ERR_PANIC,
+    unavailable = KV_ERR_UNAVAILABLE, cross_slot = KV_ERR_CROSS_SLOT
 };
 
 /// True for the negative ones.
@@ -375,7 +360,8 @@ class SetOptions {
     [[nodiscard]] SetOptions keep_ttl() const noexcept { return lives(KV_TTL_KEEP, 0); }
     /// A moment that has passed stores nothing and removes what was there.
     template <class Duration>
-    [[nodiscard]] SetOptions expire_at(std::chrono::time_point<std::chrono::system_clock, Duration> when) const noexcept {
+    [[nodiscard]] SetOptions expire_at(
+        std::chrono::time_point<std::chrono::system_clock, Duration> when) const noexcept {
         // In kv.h 0 means "use the TTL"; for a deadline, all of 1970 and before is equally past.
         const std::int64_t ms = detail::to_ms(when.time_since_epoch(), false);
         return lives(KV_TTL_DEFAULT, ms > 0 ? ms : 1);
@@ -496,8 +482,8 @@ using Stats = kv_stats_t;
 /// A store, closed when it goes out of scope. Move-only.
 ///
 /// The first half are the calls that throw, the second half the same calls as noexcept overloads. Any call may fail
-/// with Status::closed, Status::forked, Status::panic, and Status::too_large if the key is too long; what else it may answer
-/// is said beside it.
+/// with Status::closed, forked or panic, a write with Status::poisoned, and one with a key that is too long with
+/// Status::too_large; what else it may answer is said beside it.
 class Store {
   public:
     Store(Store&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
@@ -520,7 +506,8 @@ class Store {
     [[nodiscard]] static Store memory(const Options& options = Options()) {
         return memory(std::nothrow, options).value();
     }
-    /// `location` is ":memory:" or a directory. Status::unsupported where this version has no durability.
+    /// `location` is ":memory:", "kv::memory:?name=value&..." or a directory; this version keeps data in memory only and
+    /// refuses a directory with Status::unsupported. Also that, if libkv is older than this header.
     [[nodiscard]] static Store open(std::string_view location, const Options& options = Options()) {
         return open(std::nothrow, location, options).value();
     }
@@ -772,8 +759,8 @@ class Store {
     static Result<Store> open_text(const char* location, const Options& options) noexcept {
         // Without this, a null handle would quietly mean "all defaults".
         if (options.native() == nullptr) return Failure(Status::no_memory);
-        // A header and a library that disagree must not go on to exchange structs.
-        if (kv_abi_version() != KV_ABI_VERSION) return Failure(Status::unsupported);
+        // The library at run time may be newer than this header, but not older.
+        if (kv_abi_version() < KV_ABI_VERSION) return Failure(Status::unsupported);
         kv_store_t* store = nullptr;
         kv_error_t* error = nullptr;
         const kv_status_t status = kv_open(location, options.native(), &store, &error);
