@@ -1,0 +1,187 @@
+//! Reads case files: lines into words, words into bytes, names and plain text.
+//!
+//! Owns: the grammar of `tests/conformance/README.md`, and nothing of what the words mean.
+
+/// The features a case may need; this surface has all of them.
+const FEATURES: &[&str] =
+    &["set_many", "keys", "location", "get_into", "del_if", "last_fault", "raw_ttl"];
+
+/// One word of a line.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Word {
+    Bytes(Vec<u8>),
+    Named(String, Box<Word>),
+    Plain(String),
+}
+
+/// One line that does something.
+#[derive(Debug)]
+pub struct Line {
+    pub number: usize,
+    pub words: Vec<Word>,
+}
+
+/// One case.
+#[derive(Debug)]
+pub struct Case {
+    pub file: String,
+    pub name: String,
+    pub lines: Vec<Line>,
+}
+
+/// All cases of one file, or `file:line: what is wrong`.
+pub fn parse(file: &str, text: &[u8]) -> Result<Vec<Case>, String> {
+    let mut cases: Vec<Case> = Vec::new();
+    for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+        let line = line.trim_ascii();
+        if line.is_empty() || line[0] == b'#' {
+            continue;
+        }
+        let number = index + 1;
+        parse_line(file, line, number, &mut cases)
+            .map_err(|error| format!("{file}:{number}: {error}"))?;
+    }
+    Ok(cases)
+}
+
+fn parse_line(
+    file: &str,
+    line: &[u8],
+    number: usize,
+    cases: &mut Vec<Case>,
+) -> Result<(), String> {
+    let words = words(line)?;
+    match &words[..] {
+        [Word::Plain(first), Word::Plain(name)] if first == "case" => {
+            let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            if !name.bytes().all(fits) {
+                return Err(format!("'{name}' is no name for a case: use a-z, 0-9 and -"));
+            }
+            cases.push(Case { file: file.into(), name: name.clone(), lines: Vec::new() });
+            return Ok(());
+        }
+        [Word::Plain(first), ..] if first == "case" => return Err("a case has one name".into()),
+        _ => {}
+    }
+    let case = cases.last_mut().ok_or("there is no case yet")?;
+    if words[0] != Word::Plain("needs".into()) {
+        case.lines.push(Line { number, words });
+        return Ok(());
+    }
+    if !case.lines.is_empty() {
+        return Err("'needs' stands directly after 'case'".into());
+    }
+    for word in &words[1..] {
+        let Word::Plain(feature) = word else { return Err("a feature is plain text".into()) };
+        if !FEATURES.contains(&feature.as_str()) {
+            return Err(format!("there is no feature '{feature}'"));
+        }
+    }
+    Ok(())
+}
+
+/// The words of a line: split at spaces outside of quotes.
+fn words(line: &[u8]) -> Result<Vec<Word>, String> {
+    let mut words = Vec::new();
+    let mut at = 0;
+    while at < line.len() {
+        if line[at] == b' ' {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        let mut quoted = false;
+        while at < line.len() && (quoted || line[at] != b' ') {
+            match line[at] {
+                b'"' => quoted = !quoted,
+                b'\\' if quoted => at += 1,
+                _ => {}
+            }
+            at += 1;
+        }
+        if quoted {
+            return Err("a quote is not closed".into());
+        }
+        words.push(word(&line[start..at])?);
+    }
+    Ok(words)
+}
+
+fn word(raw: &[u8]) -> Result<Word, String> {
+    if raw.starts_with(b"\"") {
+        return bytes(raw).map(Word::Bytes);
+    }
+    if let Some(at) = raw.iter().position(|&byte| byte == b'=') {
+        let name = plain(&raw[..at])?;
+        let value = match &raw[at + 1..] {
+            quoted if quoted.starts_with(b"\"") => Word::Bytes(bytes(quoted)?),
+            text => Word::Plain(plain(text)?),
+        };
+        return Ok(Word::Named(name, Box::new(value)));
+    }
+    plain(raw).map(Word::Plain)
+}
+
+fn plain(raw: &[u8]) -> Result<String, String> {
+    String::from_utf8(raw.to_vec()).map_err(|_| "plain text that is not UTF-8".into())
+}
+
+/// `"…"`, `"…"*N`, and these joined by `+`.
+fn bytes(raw: &[u8]) -> Result<Vec<u8>, String> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    loop {
+        if raw.get(at) != Some(&b'"') {
+            return Err("bytes are in quotes".into());
+        }
+        let (piece, end) = quoted(raw, at + 1)?;
+        at = end;
+        let mut times = 1;
+        if raw.get(at) == Some(&b'*') {
+            let digits = raw[at + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let text = plain(&raw[at + 1..at + 1 + digits])?;
+            times = text.parse().map_err(|_| "a number of times stands behind *".to_string())?;
+            at += 1 + digits;
+        }
+        for _ in 0..times {
+            out.extend_from_slice(&piece);
+        }
+        match raw.get(at) {
+            None => return Ok(out),
+            Some(b'+') => at += 1,
+            Some(_) => return Err("only * and + may stand behind a quote".into()),
+        }
+    }
+}
+
+/// What is between the quotes from `at` on, and where the text goes on behind them.
+fn quoted(raw: &[u8], mut at: usize) -> Result<(Vec<u8>, usize), String> {
+    let mut out = Vec::new();
+    loop {
+        match raw.get(at) {
+            None => return Err("a quote is not closed".into()),
+            Some(b'"') => return Ok((out, at + 1)),
+            Some(b'\\') => {
+                let (byte, len) = escape(&raw[at + 1..])?;
+                out.push(byte);
+                at += 1 + len;
+            }
+            Some(&byte) => {
+                out.push(byte);
+                at += 1;
+            }
+        }
+    }
+}
+
+fn escape(raw: &[u8]) -> Result<(u8, usize), String> {
+    let digit = |byte: &u8| (*byte as char).to_digit(16).map(|digit| digit as u8);
+    match raw {
+        [byte @ (b'\\' | b'"'), ..] => Ok((*byte, 1)),
+        [b'x', high, low, ..] => match (digit(high), digit(low)) {
+            (Some(high), Some(low)) => Ok((high << 4 | low, 3)),
+            _ => Err("two hexadecimal digits stand behind \\x".into()),
+        },
+        _ => Err("the escapes are \\\\, \\\" and \\xHH".into()),
+    }
+}

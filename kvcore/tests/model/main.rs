@@ -1,0 +1,107 @@
+//! The store against a model of it: random sequences of every operation, on a manual clock.
+//!
+//! After each operation the two must agree on what a caller can see, to the millisecond, and the
+//! store checks its own invariants. Afterwards every deadline passes under observation.
+
+#![cfg(not(kv_shuttle))]
+
+mod model;
+mod ops;
+mod pair;
+
+use ops::{Op, Ttl, When};
+use pair::{Pair, Setup};
+use proptest::prelude::*;
+
+const PLAIN: Setup =
+    Setup { shards: 1, entry_stats: false, max_entries: 0, max_memory: 0, evicts: false };
+
+fn run(setup: Setup, ops: &[Op]) {
+    let mut pair = Pair::new(setup);
+    for op in ops {
+        pair.apply(op);
+    }
+    pair.see_all();
+    pair.run_out();
+}
+
+fn sequences() -> impl Strategy<Value = Vec<Op>> {
+    prop::collection::vec(ops::op(), 1..120)
+}
+
+fn config() -> ProptestConfig {
+    // KV_MODEL_CASES: how many sequences a test tries, for a longer search.
+    let cases = std::env::var("KV_MODEL_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(256),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn without_limits(shards in prop_oneof![Just(1u32), Just(4)], ops in sequences()) {
+        run(Setup { shards, ..PLAIN }, &ops);
+    }
+
+    #[test]
+    fn with_entry_stats(ops in sequences()) {
+        run(Setup { shards: 2, entry_stats: true, ..PLAIN }, &ops);
+    }
+
+    #[test]
+    fn with_max_entries(max_entries in 1u64..6, ops in sequences()) {
+        run(Setup { shards: 2, max_entries, ..PLAIN }, &ops);
+    }
+
+    #[test]
+    fn with_max_memory(max_memory in 8_000u64..60_000, ops in sequences()) {
+        run(Setup { shards: 2, max_memory, ..PLAIN }, &ops);
+    }
+
+    #[test]
+    fn with_random_eviction_by_entries(max_entries in 1u64..6, ops in sequences()) {
+        run(Setup { shards: 2, max_entries, evicts: true, ..PLAIN }, &ops);
+    }
+
+    #[test]
+    fn with_random_eviction_by_memory(
+        max_memory in 16_000u64..60_000,
+        entry_stats: bool,
+        ops in sequences(),
+    ) {
+        run(Setup { max_memory, entry_stats, evicts: true, ..PLAIN }, &ops);
+    }
+}
+
+/// The comparison is shown to be able to fail: a sequence on which the model is made to lie.
+#[test]
+fn a_lying_model_is_found() {
+    let ops = [Op::SetWith(7, b"5".to_vec(), Ttl::AfterMs(50), When::Plain(kvcore::Condition::Any))];
+    type Lie = fn(&mut Pair);
+    let lies: [(&str, Lie); 5] = [
+        ("a value", |pair| pair.model.entries.get_mut(&ops::key(7)).unwrap().value.push(b'!')),
+        ("a version", |pair| pair.model.entries.get_mut(&ops::key(7)).unwrap().version += 1),
+        ("a deadline", |pair| {
+            let entry = pair.model.entries.get_mut(&ops::key(7)).unwrap();
+            entry.deadline = entry.deadline.map(|at| at + 1);
+        }),
+        ("a key", |pair| drop(pair.model.entries.remove(&ops::key(7)))),
+        ("a clock", |pair| pair.model.now += 1),
+    ];
+    for (what, lie) in lies {
+        let caught = std::panic::catch_unwind(|| {
+            let mut pair = Pair::new(PLAIN);
+            ops.iter().for_each(|op| pair.apply(op));
+            pair.see_all();
+            lie(&mut pair);
+            pair.apply(&Op::Remaining(7));
+            pair.apply(&Op::Get(7));
+            pair.run_out();
+        });
+        assert!(caught.is_err(), "{what} was wrong and nobody noticed");
+    }
+}

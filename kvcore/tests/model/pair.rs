@@ -1,0 +1,490 @@
+//! A store and its model side by side: applies an operation to both and compares.
+
+use kvcore::{
+    Clock, Condition, DeleteOutcome, Error, Expiry, ManualClock, Options, Remaining, SetOptions,
+    SetOutcome, Status, Store,
+};
+
+use crate::model::{Entry, Model, Verdict};
+use crate::ops::{KEYS, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Ttl, When, key};
+
+const START_MS: u64 = 1_700_000_000_000;
+
+/// What the store is opened with.
+#[derive(Debug, Clone, Copy)]
+pub struct Setup {
+    pub shards: u32,
+    pub entry_stats: bool,
+    pub max_entries: u64,
+    pub max_memory: u64,
+    pub evicts: bool,
+}
+
+pub struct Pair {
+    pub store: Store,
+    pub model: Model,
+    hand: ManualClock,
+    setup: Setup,
+    /// `memory_bytes` when nothing had been stored yet.
+    empty_bytes: u64,
+    evicted: u64,
+}
+
+impl Pair {
+    pub fn new(setup: Setup) -> Pair {
+        let (clock, hand) = Clock::manual(START_MS);
+        let options = [
+            ("shards", setup.shards.to_string()),
+            ("entry_stats", setup.entry_stats.to_string()),
+            ("max_entries", setup.max_entries.to_string()),
+            ("max_memory", setup.max_memory.to_string()),
+            ("max_key_bytes", MAX_KEY_BYTES.to_string()),
+            ("max_value_bytes", MAX_VALUE_BYTES.to_string()),
+            ("eviction", if setup.evicts { "random" } else { "none" }.to_string()),
+        ]
+        .iter()
+        .fold(Options::new(), |options, (name, value)| options.with(name, value).unwrap());
+        let store = Store::with_clock(options, clock).unwrap();
+        let model = Model {
+            now: hand.now_ms(),
+            max_entries: setup.max_entries,
+            evicts: setup.evicts,
+            ..Model::default()
+        };
+        let empty_bytes = store.stats().unwrap().memory_bytes;
+        Pair { store, model, hand, setup, empty_bytes, evicted: 0 }
+    }
+
+    /// Applies one operation to both, compares the answers, then what a caller can see.
+    pub fn apply(&mut self, op: &Op) {
+        match op {
+            Op::Advance(ms) => self.advance(*ms),
+            Op::Set(k, value) => self.set(&key(*k), value, Ttl::Default, None),
+            Op::SetWith(k, value, ttl, when) => self.set(&key(*k), value, *ttl, Some(*when)),
+            Op::SetMany(items, ttl) => self.set_many(items, *ttl),
+            Op::Incr(k, delta, ttl) => self.incr(&key(*k), *delta, *ttl),
+            Op::Append(k, data) => self.append(&key(*k), data),
+            Op::Expire(k, ttl_ms) => {
+                let verdict = self.model.expire(*ttl_ms);
+                self.deadline_changed(&key(*k), self.store.expire(key(*k), *ttl_ms), verdict);
+            }
+            Op::ExpireAtOffset(k, offset) => self.expire_at(*k, self.model.now + offset),
+            Op::ExpireAt(k, unix_ms) => self.expire_at(*k, *unix_ms),
+            Op::Persist(k) => self.persist(&key(*k)),
+            Op::Take(k) => self.take(&key(*k)),
+            Op::Del(k) => self.del(&key(*k)),
+            Op::DelIf(k, current) => self.del_if(&key(*k), *current),
+            Op::Get(k) => self.see(&key(*k)),
+            Op::GetMany(keys) => self.get_many(keys),
+            Op::GetInto(k, capacity) => self.get_into(&key(*k), *capacity),
+            Op::Exists(k) => {
+                let key = key(*k);
+                let known = self.model.entries.contains_key(&key);
+                self.compare(&key, self.store.exists(&key), known);
+            }
+            Op::Remaining(k) => self.remaining(&key(*k)),
+            Op::Len => self.len(),
+            Op::Keys => self.keys(),
+            Op::Clear => {
+                self.store.clear().unwrap();
+                self.model.clear();
+                assert_eq!(self.store.len().unwrap(), 0);
+            }
+            Op::PurgeExpired => self.purge(),
+            Op::MaxEntries(limit) => self.max_entries(*limit),
+            Op::DefaultTtl(ms) => {
+                self.store.configure("default_ttl", &format!("{ms}ms")).unwrap();
+                self.model.default_ttl = *ms;
+            }
+            Op::Stats => self.stats(),
+        }
+        self.store.validate();
+        self.limits();
+    }
+
+    fn advance(&mut self, ms: u64) {
+        self.hand.advance_ms(ms);
+        self.model.advance(ms);
+    }
+
+    /// An answer of a call that fails only for its key.
+    fn compare<T: PartialEq + std::fmt::Debug>(&self, key: &[u8], got: Result<T, Error>, want: T) {
+        let want = self.model.key_error(key).map_or(Ok(want), Err);
+        assert_eq!(got.map_err(|error| error.status()), want, "{}", key.escape_ascii());
+    }
+
+    /// Whether a refusal is for want of memory, which the model does not count.
+    fn memory_refusal(&self, status: Status) -> bool {
+        self.setup.max_memory != 0 && matches!(status, Status::Full | Status::TooLarge)
+    }
+
+    fn set(&mut self, key: &[u8], value: &[u8], ttl: Ttl, when: Option<When>) {
+        let current = self.model.entries.get(key).map(|entry| entry.version);
+        let condition = match when.unwrap_or(When::Plain(Condition::Any)) {
+            When::Plain(condition) => condition,
+            When::CurrentVersion => Condition::Version(current.unwrap_or(1)),
+            When::OtherVersion => Condition::Version(self.model.last_version + 1),
+        };
+        let verdicts = self.model.set(key, value, ttl, condition);
+        let options = SetOptions { expiry: self.expiry(ttl), condition };
+        let outcome = match when {
+            None => self.store.set(key, value).map(|version| SetOutcome::Stored { version }),
+            Some(_) => self.store.set_with(key, value, &options),
+        };
+        let got = match outcome {
+            Ok(SetOutcome::Stored { version }) => {
+                match verdicts[0] {
+                    Verdict::Removes => self.removed(key),
+                    Verdict::Stores(deadline) => {
+                        self.stored(key, value.to_vec(), deadline, Some(version));
+                    }
+                    other => panic!("stored, where the model says {other:?}"),
+                }
+                return;
+            }
+            Ok(SetOutcome::Exists) => Verdict::Unmet(Status::Exists),
+            Ok(SetOutcome::NotFound) => Verdict::Unmet(Status::NotFound),
+            Ok(SetOutcome::Conflict) => Verdict::Unmet(Status::Conflict),
+            Err(error) => Verdict::Refused(error.status()),
+        };
+        if let (Verdict::Refused(status), Verdict::Stores(deadline)) = (got, verdicts[0])
+            && self.memory_refusal(status)
+        {
+            let old = self.model.entries.get(key);
+            let shrinks = old.is_some_and(|old| {
+                old.value.len() >= value.len() && old.deadline.is_some() >= deadline.is_some()
+            });
+            assert!(!shrinks, "{status:?} for a value that takes no more room than the old one");
+        } else {
+            assert!(verdicts.contains(&got), "{got:?}, where the model says {verdicts:?}");
+        }
+        self.see(key);
+    }
+
+    fn expiry(&self, ttl: Ttl) -> Expiry {
+        match ttl {
+            Ttl::Default => Expiry::Default,
+            Ttl::Never => Expiry::Never,
+            Ttl::Keep => Expiry::Keep,
+            Ttl::AfterMs(ms) => Expiry::AfterMs(ms),
+            Ttl::AtOffset(offset) => Expiry::AtMs(self.model.now + offset),
+            Ttl::AtMs(at) => Expiry::AtMs(at),
+        }
+    }
+
+    /// The store holds a new value: its version must be higher than all before.
+    fn stored(&mut self, key: &[u8], value: Vec<u8>, deadline: Option<i64>, version: Option<u64>) {
+        let held = self.store.get(key).unwrap().expect("what was just stored is there");
+        let last = self.model.last_version;
+        assert!(held.version() > last, "version {} after {last}", held.version());
+        if let Some(version) = version {
+            assert_eq!(held.version(), version);
+        }
+        self.model.last_version = held.version();
+        self.model.store(key, value, deadline, held.version());
+        self.find_evicted(&[key.to_vec()]);
+        self.see(key);
+    }
+
+    fn removed(&mut self, key: &[u8]) {
+        self.model.entries.remove(key);
+        self.see(key);
+    }
+
+    fn set_many(&mut self, items: &[(u8, Vec<u8>)], ttl: Ttl) {
+        let items: Vec<(Vec<u8>, Vec<u8>)> =
+            items.iter().map(|(k, value)| (key(*k), value.clone())).collect();
+        let got = self.store.set_many(&items, self.expiry(ttl)).map_err(|error| error.status());
+        let want = self.model.set_many(&items).map_or(Ok(()), Err);
+        if got.is_err_and(|status| want.is_ok() && self.memory_refusal(status)) {
+            return self.see_all();
+        }
+        assert_eq!(got, want);
+        if got.is_ok() {
+            for (key, value) in &items {
+                let Verdict::Stores(deadline) = self.model.deadline(ttl, self.model.entries.get(key))
+                else {
+                    unreachable!("set_many names no absolute deadline");
+                };
+                self.model.store(key, value.clone(), deadline, 0);
+            }
+            self.take_over_versions(&items);
+            let keys: Vec<Vec<u8>> = items.into_iter().map(|(key, _)| key).collect();
+            self.find_evicted(&keys);
+        }
+        self.see_all();
+    }
+
+    /// The versions that a `set_many` gave: new ones, and no two alike.
+    fn take_over_versions(&mut self, items: &[(Vec<u8>, Vec<u8>)]) {
+        let keys: std::collections::BTreeSet<&Vec<u8>> = items.iter().map(|(key, _)| key).collect();
+        let mut versions = Vec::new();
+        for key in keys {
+            let version = self.store.get(key).unwrap().expect("set_many stored it").version();
+            assert!(version > self.model.last_version);
+            self.model.entries.get_mut(key).unwrap().version = version;
+            versions.push(version);
+        }
+        versions.sort_unstable();
+        assert!(versions.windows(2).all(|pair| pair[0] < pair[1]), "{versions:?}");
+        self.model.last_version = versions.last().copied().unwrap_or(self.model.last_version);
+    }
+
+    fn incr(&mut self, key: &[u8], delta: i64, ttl: Ttl) {
+        let got = self.store.incr(key, delta, self.expiry(ttl)).map_err(|error| error.status());
+        match (got, self.model.incr(key, delta, ttl)) {
+            (Ok(number), Ok((sum, deadline))) => {
+                assert_eq!(number, sum);
+                self.stored(key, sum.to_string().into_bytes(), deadline, None);
+            }
+            (Err(status), Ok(_)) if self.memory_refusal(status) => {}
+            (got, want) => assert_eq!(got, want.map(|(sum, _)| sum)),
+        }
+        self.see(key);
+    }
+
+    fn append(&mut self, key: &[u8], data: &[u8]) {
+        let got = self.store.append(key, data).map_err(|error| error.status());
+        match (got, self.model.append(key, data)) {
+            (Ok(len), Ok((value, deadline))) => {
+                assert_eq!(len, value.len());
+                self.stored(key, value, deadline, None);
+            }
+            (Err(status), Ok(_)) if self.memory_refusal(status) => {}
+            (got, want) => assert_eq!(got, want.map(|(value, _)| value.len())),
+        }
+        self.see(key);
+    }
+
+    fn expire_at(&mut self, k: u8, unix_ms: i64) {
+        let verdict = self.model.expire_at(unix_ms);
+        self.deadline_changed(&key(k), self.store.expire_at(key(k), unix_ms), verdict);
+    }
+
+    fn deadline_changed(
+        &mut self,
+        key: &[u8],
+        got: Result<bool, Error>,
+        deadline: Option<Option<i64>>,
+    ) {
+        let known = self.model.entries.get(key).cloned();
+        if got.as_ref().is_err_and(|error| known.is_some() && self.memory_refusal(error.status())) {
+            return self.see(key);
+        }
+        self.compare(key, got, known.is_some());
+        match (known, deadline) {
+            (None, _) => self.see(key),
+            (Some(_), None) => self.removed(key),
+            (Some(entry), Some(deadline)) => self.stored(key, entry.value, deadline, None),
+        }
+    }
+
+    fn persist(&mut self, key: &[u8]) {
+        let got = self.store.persist(key);
+        let known = self.model.entries.get(key).cloned();
+        self.compare(key, got, known.is_some());
+        match known {
+            Some(Entry { value, deadline: Some(_), .. }) => self.stored(key, value, None, None),
+            _ => self.see(key),
+        }
+    }
+
+    fn take(&mut self, key: &[u8]) {
+        let got = self.store.take(key).map(|value| value.map(|value| value.to_vec()));
+        let want = self.model.entries.remove(key).map(|entry| entry.value);
+        self.compare(key, got, want);
+        self.see(key);
+    }
+
+    fn del(&mut self, key: &[u8]) {
+        let got = self.store.del(key);
+        let known = self.model.entries.remove(key).is_some();
+        self.compare(key, got, known);
+        self.see(key);
+    }
+
+    fn del_if(&mut self, key: &[u8], current: bool) {
+        let known = self.model.entries.get(key).map(|entry| entry.version);
+        let version = if current { known.unwrap_or(1) } else { self.model.last_version + 1 };
+        let want = match known {
+            None => DeleteOutcome::NotFound,
+            Some(_) if !current => DeleteOutcome::Conflict,
+            Some(_) => DeleteOutcome::Deleted,
+        };
+        self.compare(key, self.store.del_if(key, version), want);
+        if want == DeleteOutcome::Deleted {
+            self.model.entries.remove(key);
+        }
+        self.see(key);
+    }
+
+    fn get_many(&self, keys: &[u8]) {
+        let keys: Vec<Vec<u8>> = keys.iter().map(|k| key(*k)).collect();
+        let got = self.store.get_many(&keys).map_err(|error| error.status());
+        let got = got.map(|values| values.into_iter().map(|v| v.map(|v| v.to_vec())).collect());
+        let known = |key: &Vec<u8>| self.model.entries.get(key).map(|entry| entry.value.clone());
+        let wrong = keys.iter().find_map(|key| self.model.key_error(key));
+        let want: Result<Vec<_>, Status> = wrong.map_or(Ok(keys.iter().map(known).collect()), Err);
+        assert_eq!(got, want);
+    }
+
+    fn get_into(&self, key: &[u8], capacity: usize) {
+        const FILLER: u8 = 0xaa;
+        let mut buffer = vec![FILLER; capacity];
+        let got = self.store.get_into(key, &mut buffer);
+        let known = self.model.entries.get(key).map(|entry| &entry.value);
+        self.compare(key, got, known.map(Vec::len));
+        let mut want = vec![FILLER; capacity];
+        if let Some(value) = known.filter(|value| value.len() <= capacity) {
+            want[..value.len()].copy_from_slice(value);
+        }
+        assert_eq!(buffer, want);
+    }
+
+    fn remaining(&self, key: &[u8]) {
+        let left = |entry: &Entry| match entry.deadline {
+            None => Remaining::Never,
+            Some(deadline) => Remaining::Ms(deadline - self.model.now),
+        };
+        self.compare(key, self.store.ttl(key), self.model.entries.get(key).map(left));
+    }
+
+    fn len(&self) {
+        let (live, ghosts) = (self.model.entries.len(), self.model.ghosts.len());
+        let len = self.store.len().unwrap() as usize;
+        assert!((live..=live + ghosts).contains(&len), "{len}, {live} live, {ghosts} expired");
+    }
+
+    fn keys(&self) {
+        let mut keys: Vec<Vec<u8>> = self.store.keys().unwrap().map(Result::unwrap).collect();
+        keys.sort();
+        let known: Vec<Vec<u8>> = self.model.entries.keys().cloned().collect();
+        assert_eq!(keys, known);
+    }
+
+    fn purge(&mut self) {
+        let purged = self.store.purge_expired().unwrap();
+        assert!(purged <= self.model.ghosts.len() as u64);
+        self.model.ghosts.clear();
+        assert_eq!(self.store.len().unwrap(), self.model.entries.len() as u64);
+        self.stats();
+    }
+
+    fn max_entries(&mut self, limit: u64) {
+        let got = self.store.configure("max_entries", &limit.to_string());
+        let fits = limit == 0 || self.model.entries.len() as u64 <= limit;
+        if fits || self.setup.evicts {
+            got.unwrap();
+            self.model.max_entries = limit;
+            self.find_evicted(&[]);
+        } else {
+            assert_eq!(got.unwrap_err().status(), Status::Full);
+        }
+        self.see_all();
+    }
+
+    /// Counters against the model; exact where nothing expired waits to be freed.
+    fn stats(&self) {
+        let stats = self.store.stats().unwrap();
+        let live = self.model.entries.len() as u64;
+        let ghosts = self.model.ghosts.len() as u64;
+        assert!((live..=live + ghosts).contains(&stats.entries));
+        let sure = self.model.expired - self.model.expired_unsure - ghosts;
+        assert!((sure..=self.model.expired).contains(&stats.expired), "{} expired", stats.expired);
+        if ghosts == 0 {
+            let entries = self.model.entries.iter();
+            let key_bytes: usize = entries.clone().map(|(key, _)| key.len()).sum();
+            let value_bytes: usize = entries.clone().map(|(_, entry)| entry.value.len()).sum();
+            let expiring = entries.filter(|(_, entry)| entry.deadline.is_some()).count();
+            assert_eq!(stats.key_bytes, key_bytes as u64);
+            assert_eq!(stats.value_bytes, value_bytes as u64);
+            assert_eq!(stats.expiring_entries, expiring as u64);
+            assert_eq!(stats.expired_pending, 0);
+            assert!(stats.memory_bytes >= stats.key_bytes + stats.value_bytes);
+        }
+    }
+
+    /// What must hold after every operation.
+    fn limits(&self) {
+        let stats = self.store.stats().unwrap();
+        if self.setup.max_memory != 0 {
+            assert!(stats.memory_bytes <= self.setup.max_memory, "{}", stats.memory_bytes);
+        }
+        if self.model.max_entries != 0 {
+            assert!(stats.entries <= self.model.max_entries, "{} entries", stats.entries);
+        }
+        if !self.setup.evicts {
+            assert_eq!(stats.evicted, 0);
+        }
+    }
+
+    /// Under random eviction: drops from the model what the store evicted, and checks that it had
+    /// a reason, that it counted each, and that it spared what was just written.
+    fn find_evicted(&mut self, written: &[Vec<u8>]) {
+        let evicted = self.store.stats().unwrap().evicted;
+        let mut missing = Vec::new();
+        for key in self.model.entries.keys() {
+            if !self.store.exists(key).unwrap() {
+                missing.push(key.clone());
+            }
+        }
+        assert_eq!(evicted - self.evicted, missing.len() as u64, "evictions are counted");
+        self.evicted = evicted;
+        let over = |model: &Model| {
+            model.max_entries != 0 && model.entries.len() as u64 > model.max_entries
+        };
+        for key in missing {
+            assert!(!written.contains(&key), "what was just written was evicted");
+            let reason = over(&self.model) || self.setup.max_memory != 0;
+            assert!(reason, "evicted without need: {}", key.escape_ascii());
+            self.model.entries.remove(&key);
+        }
+        assert!(!over(&self.model), "more entries than max_entries");
+    }
+
+    /// What a caller sees of one key: value, version, deadline, creation time.
+    fn see(&self, key: &[u8]) {
+        let got = self.store.get(key).map(|value| {
+            value.map(|value| {
+                let created_at = value.created_at_ms();
+                assert_eq!(created_at.is_some(), self.setup.entry_stats);
+                (value.to_vec(), value.version(), value.expire_at_ms(), created_at)
+            })
+        });
+        let created_at = |entry: &Entry| self.setup.entry_stats.then_some(entry.created_at);
+        let known = self.model.entries.get(key).map(|entry| {
+            (entry.value.clone(), entry.version, entry.deadline, created_at(entry))
+        });
+        self.compare(key, got, known);
+        let copied = self.store.get_with(key, |bytes| bytes.to_vec());
+        self.compare(key, copied, self.model.entries.get(key).map(|entry| entry.value.clone()));
+    }
+
+    pub fn see_all(&self) {
+        for k in 0..KEYS {
+            self.see(&key(k));
+        }
+    }
+
+    /// Lets every deadline of the next century pass, and looks one millisecond before and at each.
+    pub fn run_out(&mut self) {
+        const CENTURY_MS: i64 = 100 * 366 * 24 * 3600 * 1000;
+        loop {
+            let deadlines = self.model.entries.values().filter_map(|entry| entry.deadline);
+            let Some(next) = deadlines.min().filter(|at| at - self.model.now < CENTURY_MS) else {
+                break;
+            };
+            self.advance((next - 1 - self.model.now) as u64);
+            self.see_all();
+            self.advance(1);
+            self.see_all();
+            self.store.validate();
+        }
+        self.purge();
+        self.keys();
+        self.store.clear().unwrap();
+        self.store.validate();
+        let bytes = self.store.stats().unwrap().memory_bytes;
+        assert!(bytes <= self.empty_bytes, "{bytes} bytes in an empty store");
+    }
+}
