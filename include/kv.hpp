@@ -506,8 +506,8 @@ class Store {
     [[nodiscard]] static Store memory(const Options& options = Options()) {
         return memory(std::nothrow, options).value();
     }
-    /// `location` is ":memory:", "kv::memory:?name=value&..." or a directory; this version keeps data in memory only and
-    /// refuses a directory with Status::unsupported. Also that, if libkv is older than this header.
+    /// `location` is ":memory:", "kv::memory:?name=value&..." or a directory. This version keeps data in memory
+    /// only, and refuses a directory with Status::unsupported; so it does if libkv is older than this header.
     [[nodiscard]] static Store open(std::string_view location, const Options& options = Options()) {
         return open(std::nothrow, location, options).value();
     }
