@@ -1,0 +1,176 @@
+//! What all shards of one store share: clock, limits, revisions and the options in force.
+//!
+//! Owns: the revision counter and the settings that can change while the store is open. Invariant:
+//! a revision is taken under the lock of the shard it belongs to, so the revisions of one key rise.
+
+use crate::background::Alarm;
+use crate::budget::{Budget, UNLIMITED};
+use crate::clock::{Clock, Now};
+use crate::entry::NEVER;
+use crate::error::{Error, Result, Status};
+use crate::hash::KeyHasher;
+use crate::options::Options;
+use crate::set_options::Expiry;
+use crate::stats::{Counters, Event};
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+/// What a shard needs to know of its store.
+pub(crate) struct Context {
+    pub(crate) clock: Clock,
+    pub(crate) hasher: KeyHasher,
+    pub(crate) budget: Budget,
+    pub(crate) alarm: Alarm,
+    revision: AtomicU64,
+    default_ttl_ms: AtomicU64,
+    ttl_jitter_ppm: AtomicU32,
+    cleanup_interval_ms: AtomicU64,
+    metrics: AtomicBool,
+}
+
+/// When a write makes its entry expire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deadline {
+    /// At this time, which may be [`NEVER`].
+    At(i64),
+    /// It has expired before it was written.
+    Past,
+}
+
+impl Context {
+    pub(crate) fn new(options: &Options, clock: Clock) -> Self {
+        let context = Context {
+            clock,
+            hasher: KeyHasher::new(),
+            budget: Budget::new(limit(options.max_entries()), limit(options.max_memory())),
+            alarm: Alarm::new(),
+            revision: AtomicU64::new(0),
+            default_ttl_ms: AtomicU64::new(0),
+            ttl_jitter_ppm: AtomicU32::new(0),
+            cleanup_interval_ms: AtomicU64::new(0),
+            metrics: AtomicBool::new(true),
+        };
+        context.apply(options);
+        context
+    }
+
+    /// Puts the options that can change while the store is open in force, but for the limits.
+    pub(crate) fn apply(&self, options: &Options) {
+        self.default_ttl_ms.store(options.default_ttl_ms(), Ordering::Relaxed);
+        self.ttl_jitter_ppm.store(options.ttl_jitter_ppm(), Ordering::Relaxed);
+        self.cleanup_interval_ms.store(options.cleanup_interval_ms(), Ordering::Relaxed);
+        self.metrics.store(options.metrics(), Ordering::Relaxed);
+    }
+
+    /// Takes the next revision of the store.
+    pub(crate) fn next_revision(&self) -> u64 {
+        self.revision.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The last revision taken.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cleanup_interval_ms(&self) -> u64 {
+        self.cleanup_interval_ms.load(Ordering::Relaxed)
+    }
+
+    /// Counts an operation if operations are counted.
+    #[inline]
+    pub(crate) fn count(&self, counters: &Counters, event: Event) {
+        if self.metrics.load(Ordering::Relaxed) {
+            counters.count(event);
+        }
+    }
+
+    /// The deadline that a write asks for. `current` is the deadline of the entry it replaces.
+    ///
+    /// # Errors
+    /// `Invalid` for a negative time.
+    pub(crate) fn deadline(
+        &self,
+        expiry: Expiry,
+        current: Option<i64>,
+        now: &Now<'_>,
+    ) -> Result<Deadline> {
+        match (expiry, current) {
+            (Expiry::Never | Expiry::AtMs(i64::MAX), _) => Ok(Deadline::At(NEVER)),
+            (Expiry::Keep, Some(deadline)) => Ok(Deadline::At(deadline)),
+            (Expiry::AtMs(at), _) if at < 0 => Err(Error::new(
+                Status::Invalid,
+                "a deadline is a Unix time in milliseconds and cannot be negative",
+            )),
+            (Expiry::AtMs(at), _) if at <= now.ms() => Ok(Deadline::Past),
+            (Expiry::AtMs(at), _) => Ok(Deadline::At(at)),
+            (Expiry::AfterMs(ttl), _) if ttl > 0 => Ok(Deadline::At(self.after(ttl, now))),
+            (Expiry::AfterMs(_) | Expiry::Default | Expiry::Keep, _) => {
+                match self.default_ttl_ms.load(Ordering::Relaxed) {
+                    0 => Ok(Deadline::At(NEVER)),
+                    ttl => Ok(Deadline::At(self.after(ttl, now))),
+                }
+            }
+        }
+    }
+
+    /// A deadline this far from now, less the jitter, and never if there is no such time.
+    pub(crate) fn after(&self, ttl_ms: u64, now: &Now<'_>) -> i64 {
+        let ppm = self.ttl_jitter_ppm.load(Ordering::Relaxed);
+        let spread = u128::from(ttl_ms) * u128::from(ppm) / 1_000_000;
+        let less = if ppm == 0 { 0 } else { fastrand::u64(..=spread as u64) };
+        let ttl = i64::try_from((ttl_ms - less).max(1)).unwrap_or(NEVER);
+        now.ms().saturating_add(ttl)
+    }
+}
+
+/// A limit as the budget takes it, from an option in which zero is none.
+pub(crate) fn limit(option: u64) -> u64 {
+    if option == 0 { UNLIMITED } else { option }
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests {
+    use super::*;
+
+    fn deadline(options: &[(&str, &str)], expiry: Expiry, current: Option<i64>) -> Deadline {
+        let mut set = Options::new();
+        for (name, value) in options {
+            set.set(name, value).unwrap();
+        }
+        let context = Context::new(&set, Clock::manual(1000).0);
+        context.deadline(expiry, current, &Now::new(&context.clock)).unwrap()
+    }
+
+    #[test]
+    fn deadlines() {
+        let ttl = [("default_ttl", "5ms")];
+        let cases = [
+            (&[][..], Expiry::Default, None, Deadline::At(NEVER)),
+            (&ttl, Expiry::Default, Some(7000), Deadline::At(1005)),
+            (&ttl, Expiry::Never, None, Deadline::At(NEVER)),
+            (&ttl, Expiry::Keep, None, Deadline::At(1005)),
+            (&ttl, Expiry::Keep, Some(7000), Deadline::At(7000)),
+            (&ttl, Expiry::Keep, Some(NEVER), Deadline::At(NEVER)),
+            (&ttl, Expiry::AfterMs(0), None, Deadline::At(1005)),
+            (&ttl, Expiry::AfterMs(1), None, Deadline::At(1001)),
+            (&ttl, Expiry::AfterMs(u64::MAX), None, Deadline::At(NEVER)),
+            (&ttl, Expiry::AfterMs(i64::MAX as u64 - 1), None, Deadline::At(NEVER)),
+            (&ttl, Expiry::AtMs(1000), None, Deadline::Past),
+            (&ttl, Expiry::AtMs(0), None, Deadline::Past),
+            (&ttl, Expiry::AtMs(1001), None, Deadline::At(1001)),
+            (&ttl, Expiry::AtMs(i64::MAX), None, Deadline::At(NEVER)),
+        ];
+        for (options, expiry, current, expected) in cases {
+            assert_eq!(deadline(options, expiry, current), expected, "{expiry:?} {current:?}");
+        }
+    }
+
+    #[test]
+    fn jitter_only_shortens() {
+        let jitter = [("ttl_jitter", "50%")];
+        for _ in 0..1000 {
+            let Deadline::At(at) = deadline(&jitter, Expiry::AfterMs(100), None) else { panic!() };
+            assert!((1050..=1100).contains(&at), "{at}");
+        }
+        assert_eq!(deadline(&jitter, Expiry::AtMs(1100), None), Deadline::At(1100));
+    }
+}

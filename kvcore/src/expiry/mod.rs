@@ -1,0 +1,5 @@
+//! Which entries are due: a timing wheel for each shard.
+
+mod wheel;
+
+pub(crate) use wheel::{Due, Link, Timers, Wheel};

@@ -1,0 +1,40 @@
+//! The one place that says how keys are hashed.
+//!
+//! Every store draws seeds of its own, so keys that collide in one store do not in another, and
+//! nobody outside can choose keys that collide.
+
+use std::hash::{BuildHasher, Hasher};
+
+/// Hashes keys under random seeds.
+pub(crate) struct KeyHasher(ahash::RandomState);
+
+impl KeyHasher {
+    pub(crate) fn new() -> Self {
+        KeyHasher(ahash::RandomState::new())
+    }
+
+    pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
+        let mut hasher = self.0.build_hasher();
+        hasher.write(bytes);
+        Key { bytes, hash: hasher.finish() }
+    }
+}
+
+/// A key with its hash, so that it is hashed once a call.
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'a> {
+    pub(crate) bytes: &'a [u8],
+    hash: u64,
+}
+
+impl Key<'_> {
+    /// Which of `mask + 1` shards has this key. Uses the bits that the index does not.
+    pub(crate) fn shard(&self, mask: usize) -> usize {
+        (self.hash >> 32) as usize & mask
+    }
+
+    /// The bits that the index of a shard goes by.
+    pub(crate) fn index_hash(&self) -> u32 {
+        self.hash as u32
+    }
+}

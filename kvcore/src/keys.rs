@@ -1,0 +1,59 @@
+//! Walks the keys of a store while it goes on changing.
+//!
+//! Owns: [`Keys`], a cursor over shards and, within one, over the places of its entries. An entry
+//! keeps its place for as long as it lives, so one that is there during the whole walk comes exactly
+//! once; one that comes or goes meanwhile may or may not come.
+
+use crate::error::Result;
+use crate::store::Store;
+
+/// The keys of a store, in no order. Holds no lock between items, and little memory.
+pub struct Keys {
+    store: Store,
+    shard: usize,
+    chunk: usize,
+    ready: std::vec::IntoIter<Vec<u8>>,
+}
+
+impl Keys {
+    pub(crate) fn new(store: Store) -> Self {
+        Keys { store, shard: 0, chunk: 0, ready: Vec::new().into_iter() }
+    }
+}
+
+impl Iterator for Keys {
+    type Item = Result<Vec<u8>>;
+
+    /// The next key. An error, such as `Closed`, is the last item.
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(key) = self.ready.next() {
+                return Some(Ok(key));
+            }
+            let core = &self.store.core;
+            if self.shard >= core.shard_count() {
+                return None;
+            }
+            if let Err(error) = core.state.check_read() {
+                self.shard = core.shard_count();
+                return Some(Err(error));
+            }
+            match core.read_shard(self.shard).keys(self.chunk, &core.context) {
+                Some(keys) => {
+                    self.chunk += 1;
+                    self.ready = keys.into_iter();
+                }
+                None => {
+                    self.shard += 1;
+                    self.chunk = 0;
+                }
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}

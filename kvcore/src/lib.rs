@@ -1,0 +1,67 @@
+//! The engine of libkv: a sharded, in-memory key-value store with exact TTLs, in plain Rust.
+//!
+//! A [`Store`] maps any bytes to any bytes. Every entry has a version and, if asked, a deadline in
+//! milliseconds from which no call sees it. A store is cheap to clone, may be used from any number
+//! of threads, and keeps itself within `max_entries` and `max_memory` by refusing or by evicting.
+//!
+//! ```
+//! use std::time::Duration;
+//! use kvcore::{Options, SetOptions, Store};
+//!
+//! # fn main() -> kvcore::Result<()> {
+//! let store = Store::memory(Options::new().with("max_memory", "64MiB")?)?;
+//! store.set("user:1", "Ada")?;
+//! store.set_with("session", "token", &SetOptions::default().ttl(Duration::from_secs(300)))?;
+//! assert_eq!(store.get("user:1")?.as_deref(), Some(&b"Ada"[..]));
+//! assert!(store.get("user:2")?.is_none());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How the crate is laid out
+//!
+//! A call enters through [`Store`] (`store`), which checks its arguments, hashes the key and picks
+//! a shard. The shard (`shard`) is the only thing that changes data: it finds the entry in its hash
+//! index (`table`), reads and writes the bytes of entries (`entry`) in the place where entries live
+//! (`slab`), keeps the timing wheel (`expiry`) and charges every byte (`budget`). When there is no
+//! room, `store` asks `budget` to make some, by expiry first and by the eviction policy (`policy`)
+//! after that. One thread (`background`) frees what expired.
+//!
+//! Time, files, locks and threads are reached through the seams `clock`, `io` and `sync` alone.
+
+mod background;
+mod budget;
+mod clock;
+mod context;
+mod entry;
+mod error;
+mod expiry;
+mod fork;
+mod hash;
+mod io;
+mod keys;
+mod location;
+mod number;
+mod options;
+mod poison;
+mod policy;
+mod set_options;
+mod shard;
+mod slab;
+mod stats;
+mod store;
+mod sync;
+mod table;
+mod value;
+
+pub use clock::{Clock, ManualClock};
+pub use error::{Error, Result, Status};
+pub use keys::Keys;
+pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options};
+pub use set_options::{
+    Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,
+    TTL_NONE,
+};
+pub use stats::Stats;
+pub use store::Store;
+pub use value::Value;

@@ -1,0 +1,341 @@
+//! The options of a store: what a caller set, checked against the one table.
+//!
+//! Owns: [`Options`], a value for each row of [`OPTION_TABLE`]. Invariant: a value in here has
+//! passed the bounds of its row, so whoever reads it need not check again. Reads no file and no
+//! environment variable; a share of memory is resolved when the store opens.
+
+pub(crate) mod parse;
+mod table;
+
+pub use table::{OPTION_TABLE, Offers, OptionKind, OptionSpec};
+
+use crate::error::{Error, Result, Status};
+
+/// A value that has passed its bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    Word(&'static str),
+    Flag(bool),
+    Number(u64),
+    Percent(u32),
+    Auto,
+}
+
+/// What a store is opened with. Starts from the defaults of [`OPTION_TABLE`].
+///
+/// ```
+/// # fn main() -> kvcore::Result<()> {
+/// let options = kvcore::Options::new().with("max_memory", "256MiB")?.with("eviction", "random")?;
+/// # let _ = options; Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// One for each row of the table, in its order.
+    settings: Vec<Setting>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let default = |spec: &OptionSpec| read(spec, spec.default).unwrap_or(Setting::Auto);
+        Options { settings: OPTION_TABLE.iter().map(default).collect() }
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// Sets one option from its text.
+    ///
+    /// # Errors
+    /// `Unsupported` for an unknown name (the message gives the nearest valid one) and for a value
+    /// that this version does not offer; `Invalid` for a value that does not fit (the message gives
+    /// the valid range). The options are unchanged then.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let row = find(name)?;
+        self.settings[row] = check(&OPTION_TABLE[row], value)?;
+        Ok(())
+    }
+
+    /// As [`set`](Options::set), for chaining.
+    ///
+    /// # Errors
+    /// As [`set`](Options::set).
+    pub fn with(mut self, name: &str, value: &str) -> Result<Options> {
+        self.set(name, value)?;
+        Ok(self)
+    }
+
+    /// Sets one option of an open store: only those marked online are taken.
+    pub(crate) fn set_online(&mut self, name: &str, value: &str) -> Result<()> {
+        if !OPTION_TABLE[find(name)?].online {
+            return Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "option '{name}' cannot be changed while the store is open: give it to open"
+                ),
+            ));
+        }
+        self.set(name, value)
+    }
+
+    fn setting(&self, name: &str) -> Setting {
+        let row = OPTION_TABLE.iter().position(|spec| spec.name == name);
+        row.map_or(Setting::Auto, |row| self.settings[row])
+    }
+
+    fn number(&self, name: &str) -> u64 {
+        match self.setting(name) {
+            Setting::Number(number) => number,
+            _ => 0,
+        }
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.setting(name) == Setting::Flag(true)
+    }
+
+    /// Whether something other than memory alone was asked for.
+    pub(crate) fn wants_disk(&self) -> bool {
+        !matches!(self.setting("persistence"), Setting::Word("auto" | "none"))
+    }
+
+    pub(crate) fn eviction(&self) -> &'static str {
+        match self.setting("eviction") {
+            Setting::Word(word) => word,
+            _ => "none",
+        }
+    }
+
+    pub(crate) fn max_entries(&self) -> u64 {
+        self.number("max_entries")
+    }
+
+    /// The limit in bytes; a share is taken of the memory that this process may use now.
+    pub(crate) fn max_memory(&self) -> u64 {
+        match self.setting("max_memory") {
+            Setting::Percent(ppm) => {
+                let share = u128::from(crate::io::usable_memory()) * u128::from(ppm) / 1_000_000;
+                u64::try_from(share).unwrap_or(u64::MAX)
+            }
+            Setting::Number(number) => number,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> bool {
+        self.flag("metrics")
+    }
+
+    pub(crate) fn max_key_bytes(&self) -> usize {
+        self.number("max_key_bytes") as usize
+    }
+
+    pub(crate) fn max_value_bytes(&self) -> usize {
+        self.number("max_value_bytes") as usize
+    }
+
+    pub(crate) fn default_ttl_ms(&self) -> u64 {
+        self.number("default_ttl")
+    }
+
+    pub(crate) fn ttl_jitter_ppm(&self) -> u32 {
+        match self.setting("ttl_jitter") {
+            Setting::Percent(ppm) => ppm,
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn cleanup_interval_ms(&self) -> u64 {
+        self.number("cleanup_interval")
+    }
+
+    /// The number of shards asked for, if one was.
+    pub(crate) fn shards(&self) -> Option<usize> {
+        match self.setting("shards") {
+            Setting::Number(number) => Some(number as usize),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn entry_stats(&self) -> bool {
+        self.flag("entry_stats")
+    }
+}
+
+/// The row of an option, or an error that names the nearest one.
+fn find(name: &str) -> Result<usize> {
+    if let Some(row) = OPTION_TABLE.iter().position(|spec| spec.name == name) {
+        return Ok(row);
+    }
+    let nearest = OPTION_TABLE
+        .iter()
+        .map(|spec| (strsim::damerau_levenshtein(name, spec.name), spec.name))
+        .min()
+        .map_or("", |(_, name)| name);
+    Err(Error::new(
+        Status::Unsupported,
+        format!("unknown option '{}': did you mean '{nearest}'?", shown(name)),
+    ))
+}
+
+/// Reads a value and refuses what does not fit or is not offered.
+fn check(spec: &OptionSpec, value: &str) -> Result<Setting> {
+    let setting = read(spec, value).ok_or_else(|| {
+        Error::new(
+            Status::Invalid,
+            format!(
+                "option '{}' cannot be '{}': give {}",
+                spec.name,
+                shown(value),
+                range(spec.kind)
+            ),
+        )
+    })?;
+    let offered = match spec.offers {
+        Offers::All | Offers::OnDiskOnly => return Ok(setting),
+        Offers::Only(words) if words.contains(&value) => return Ok(setting),
+        Offers::Only(words) => words.join(" or "),
+        Offers::DefaultOnly if read(spec, spec.default) == Some(setting) => return Ok(setting),
+        Offers::DefaultOnly => format!("its default, {}", spec.default),
+    };
+    Err(Error::new(
+        Status::Unsupported,
+        format!("{}={value} is not available in this version: use {offered}", spec.name),
+    ))
+}
+
+fn read(spec: &OptionSpec, value: &str) -> Option<Setting> {
+    let within = |number: u64, min: u64, max: u64| {
+        (min..=max).contains(&number).then_some(Setting::Number(number))
+    };
+    match spec.kind {
+        OptionKind::Choice(words) => {
+            words.iter().find(|word| **word == value).copied().map(Setting::Word)
+        }
+        OptionKind::Bool => parse::boolean(value).map(Setting::Flag),
+        OptionKind::Count { min, max } => within(parse::count(value)?, min, max),
+        OptionKind::PowerOfTwo { .. } if value == "auto" => Some(Setting::Auto),
+        OptionKind::PowerOfTwo { max } => {
+            let number = parse::count(value)?;
+            number.is_power_of_two().then(|| within(number, 1, max))?
+        }
+        OptionKind::Bytes { min, max } => within(parse::bytes(value)?, min, max),
+        OptionKind::Memory if value.ends_with('%') => {
+            parse::share_ppm(value).filter(|ppm| *ppm > 0).map(Setting::Percent)
+        }
+        OptionKind::Memory => parse::bytes(value).map(Setting::Number),
+        OptionKind::Duration { min_ms, max_ms } => {
+            within(parse::duration_ms(value)?, min_ms, max_ms)
+        }
+        OptionKind::Share => parse::share_ppm(value).map(Setting::Percent),
+    }
+}
+
+/// What a row takes, in words for an error message.
+fn range(kind: OptionKind) -> String {
+    match kind {
+        OptionKind::Choice(words) => format!("one of {}", words.join(", ")),
+        OptionKind::Bool => "true or false".to_string(),
+        OptionKind::Count { min, max: u64::MAX } => format!("a number from {min}"),
+        OptionKind::Count { min, max } => format!("a number from {min} to {max}"),
+        OptionKind::PowerOfTwo { max } => format!("a power of two from 1 to {max}, or auto"),
+        OptionKind::Bytes { min, max } => {
+            format!("a size from {min} to {max} bytes, such as 1000 or 64KiB")
+        }
+        OptionKind::Memory => {
+            "a size such as 64MiB, 1GB or a number of bytes, or a share such as 25%".to_string()
+        }
+        OptionKind::Duration { min_ms, max_ms } => {
+            format!(
+                "a duration from {min_ms}ms to {max_ms}ms with its unit, such as 250ms, 1s, 5m or 6h"
+            )
+        }
+        OptionKind::Share => "a share from 0% to 100%".to_string(),
+    }
+}
+
+/// Foreign text, short and printable enough for a message.
+fn shown(text: &str) -> String {
+    text.chars().take(64).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(result: Result<Options>) -> Option<Status> {
+        result.err().map(|error| error.status())
+    }
+
+    #[test]
+    fn every_default_fits_its_own_row() {
+        for spec in OPTION_TABLE {
+            assert!(check(spec, spec.default).is_ok(), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn names_the_nearest_option() {
+        let error = Options::new().with("max_memry", "1").unwrap_err();
+        assert_eq!(error.status(), Status::Unsupported);
+        assert!(error.message().contains("'max_memory'"), "{error}");
+    }
+
+    #[test]
+    fn values_that_do_not_fit() {
+        let bad = [
+            ("max_entries", "-1"),
+            ("max_memory", "lots"),
+            ("max_memory", "0%"),
+            ("max_memory", "101%"),
+            ("max_key_bytes", "65536"),
+            ("max_key_bytes", "0"),
+            ("shards", "3"),
+            ("shards", "0"),
+            ("metrics", "maybe"),
+            ("default_ttl", "5"),
+            ("cleanup_interval", "0"),
+            ("eviction", "LRU"),
+            ("ttl_jitter", "10"),
+        ];
+        for (name, value) in bad {
+            let error = Options::new().with(name, value).unwrap_err();
+            assert_eq!(error.status(), Status::Invalid, "{name}={value}");
+            assert!(error.message().contains(name) && error.message().contains(value), "{error}");
+        }
+    }
+
+    #[test]
+    fn values_of_later_versions() {
+        for (name, value) in [("eviction", "lru"), ("ordered_index", "true"), ("watch_buffer", "1")]
+        {
+            assert_eq!(
+                status(Options::new().with(name, value)),
+                Some(Status::Unsupported),
+                "{name}"
+            );
+        }
+        assert!(Options::new().with("ordered_index", "false").is_ok());
+        assert!(Options::new().with("sync", "always").is_ok());
+    }
+
+    #[test]
+    fn only_online_options_change_while_open() {
+        let mut options = Options::new();
+        assert!(options.set_online("max_entries", "10").is_ok());
+        assert_eq!(options.max_entries(), 10);
+        let error = options.set_online("shards", "8").unwrap_err();
+        assert_eq!(error.status(), Status::Unsupported);
+    }
+
+    #[test]
+    fn a_share_of_memory() {
+        let options = Options::new().with("max_memory", "50%").unwrap();
+        let all = crate::io::usable_memory();
+        assert!(options.max_memory() <= all / 2 && options.max_memory() > all / 4);
+    }
+}

@@ -1,0 +1,278 @@
+//! The one table of options: every name, default, bound and meaning.
+//!
+//! Every surface takes its options from here, and the table in the README is generated from it.
+
+/// One row of the table of options.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct OptionSpec {
+    /// The name, the same on every surface.
+    pub name: &'static str,
+    /// The default, in the form a caller would write it.
+    pub default: &'static str,
+    /// Whether [`Store::configure`](crate::Store::configure) can change it while the store is open.
+    pub online: bool,
+    /// Which values it takes.
+    pub kind: OptionKind,
+    /// Which of those values this version offers.
+    pub offers: Offers,
+    /// What it does, in one line.
+    pub meaning: &'static str,
+}
+
+/// Which values an option takes.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum OptionKind {
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Bool,
+    /// A number within these bounds.
+    Count {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// A power of two up to `max`, or `auto`.
+    PowerOfTwo {
+        /// The largest.
+        max: u64,
+    },
+    /// A number of bytes within these bounds: `64MiB`, `1GB` or plain bytes.
+    Bytes {
+        /// The smallest.
+        min: u64,
+        /// The largest.
+        max: u64,
+    },
+    /// As `Bytes`, or a share of the memory this process may use: `25%`.
+    Memory,
+    /// A duration within these bounds: `250ms`, `1s`, `5m`, `6h`, `1d`.
+    Duration {
+        /// The shortest, in milliseconds.
+        min_ms: u64,
+        /// The longest, in milliseconds.
+        max_ms: u64,
+    },
+    /// A share from `0%` to `100%`.
+    Share,
+}
+
+/// Which values of an option this version offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Offers {
+    /// All of them.
+    All,
+    /// Only these words.
+    Only(&'static [&'static str]),
+    /// Only the default.
+    DefaultOnly,
+    /// All of them, and they matter only to a store in a directory.
+    OnDiskOnly,
+}
+
+const YEAR_MS: u64 = 366 * 24 * 3600 * 1000;
+const DAY_MS: u64 = 24 * 3600 * 1000;
+
+const fn row(
+    name: &'static str,
+    default: &'static str,
+    online: bool,
+    kind: OptionKind,
+    offers: Offers,
+    meaning: &'static str,
+) -> OptionSpec {
+    OptionSpec { name, default, online, kind, offers, meaning }
+}
+
+/// Every option, in the order in which the documentation lists them.
+pub const OPTION_TABLE: &[OptionSpec] = &[
+    row(
+        "persistence",
+        "auto",
+        false,
+        OptionKind::Choice(&["auto", "none", "wal", "snapshot", "hybrid"]),
+        Offers::OnDiskOnly,
+        "what is kept on disk; `auto` is `none` without a path, else `hybrid`",
+    ),
+    row(
+        "sync",
+        "interval",
+        true,
+        OptionKind::Choice(&["always", "interval", "never"]),
+        Offers::OnDiskOnly,
+        "when the log is flushed to the disk",
+    ),
+    row(
+        "sync_interval",
+        "1s",
+        true,
+        OptionKind::Duration { min_ms: 1, max_ms: DAY_MS },
+        Offers::OnDiskOnly,
+        "bound on what a crash of the machine can lose with `sync=interval`",
+    ),
+    row(
+        "snapshot_interval",
+        "5m",
+        true,
+        OptionKind::Duration { min_ms: 0, max_ms: YEAR_MS },
+        Offers::OnDiskOnly,
+        "time between periodic snapshots; `0` turns them off",
+    ),
+    row(
+        "snapshot_keep",
+        "2",
+        false,
+        OptionKind::Count { min: 1, max: 1000 },
+        Offers::OnDiskOnly,
+        "generations of snapshots that are kept",
+    ),
+    row(
+        "wal_segment_bytes",
+        "64MiB",
+        false,
+        OptionKind::Bytes { min: 1 << 16, max: 1 << 32 },
+        Offers::OnDiskOnly,
+        "size at which the log starts a new file",
+    ),
+    row(
+        "compression",
+        "none",
+        false,
+        OptionKind::Choice(&["none", "gzip", "lz4", "zstd"]),
+        Offers::OnDiskOnly,
+        "compression of snapshots",
+    ),
+    row(
+        "create",
+        "true",
+        false,
+        OptionKind::Bool,
+        Offers::OnDiskOnly,
+        "whether a missing directory is made",
+    ),
+    row(
+        "eviction",
+        "none",
+        false,
+        OptionKind::Choice(&["none", "lru", "lfu", "random", "ttl", "s3fifo", "tinylfu"]),
+        Offers::Only(&["none", "random"]),
+        "what goes when a limit is reached; `none` refuses writes instead",
+    ),
+    row(
+        "max_entries",
+        "0",
+        true,
+        OptionKind::Count { min: 0, max: u64::MAX },
+        Offers::All,
+        "limit on the number of entries; `0` is no limit",
+    ),
+    row(
+        "max_memory",
+        "0",
+        true,
+        OptionKind::Memory,
+        Offers::All,
+        "limit on `memory_bytes`; `0` is no limit; a share such as `25%` is of what the process may use",
+    ),
+    row("metrics", "true", true, OptionKind::Bool, Offers::All, "whether operations are counted"),
+    row(
+        "max_key_bytes",
+        "65535",
+        false,
+        OptionKind::Bytes { min: 1, max: 65_535 },
+        Offers::All,
+        "longest key",
+    ),
+    row(
+        "max_value_bytes",
+        "512MiB",
+        false,
+        OptionKind::Bytes { min: 1, max: u32::MAX as u64 },
+        Offers::All,
+        "longest value",
+    ),
+    row(
+        "default_ttl",
+        "0",
+        true,
+        OptionKind::Duration { min_ms: 0, max_ms: i64::MAX as u64 },
+        Offers::All,
+        "TTL of a write that names none; `0` is never",
+    ),
+    row(
+        "ttl_jitter",
+        "0",
+        true,
+        OptionKind::Share,
+        Offers::All,
+        "shortens each relative TTL by a random share up to this, such as `10%`",
+    ),
+    row(
+        "cleanup_interval",
+        "100ms",
+        true,
+        OptionKind::Duration { min_ms: 1, max_ms: DAY_MS },
+        Offers::All,
+        "how late an expired entry may still hold memory",
+    ),
+    row(
+        "shards",
+        "auto",
+        false,
+        OptionKind::PowerOfTwo { max: 4096 },
+        Offers::All,
+        "number of shards, a power of two; `auto` goes by cores and limits",
+    ),
+    row(
+        "entry_stats",
+        "false",
+        false,
+        OptionKind::Bool,
+        Offers::All,
+        "whether creation time and hits are kept for each entry",
+    ),
+    row(
+        "ordered_index",
+        "false",
+        false,
+        OptionKind::Bool,
+        Offers::DefaultOnly,
+        "whether keys are kept sorted, for prefix, range and sorted scans",
+    ),
+    row(
+        "watch_buffer",
+        "65536",
+        false,
+        OptionKind::Count { min: 1, max: 1 << 24 },
+        Offers::DefaultOnly,
+        "events kept for slow watchers",
+    ),
+    row(
+        "watch_buffer_bytes",
+        "64MiB",
+        false,
+        OptionKind::Bytes { min: 1 << 10, max: 1 << 40 },
+        Offers::DefaultOnly,
+        "bytes of events kept for slow watchers",
+    ),
+    row(
+        "callback_buffer",
+        "65536",
+        false,
+        OptionKind::Count { min: 1, max: 1 << 24 },
+        Offers::DefaultOnly,
+        "removals kept for a slow callback",
+    ),
+    row(
+        "wal_bytes_max",
+        "1GiB",
+        false,
+        OptionKind::Bytes { min: 1 << 20, max: 1 << 50 },
+        Offers::OnDiskOnly,
+        "a log longer than this is compacted",
+    ),
+];

@@ -1,0 +1,156 @@
+//! Operations on many keys at once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::Store;
+use super::core::Core;
+use crate::budget::Need;
+use crate::context::Deadline;
+use crate::entry;
+use crate::error::{Result, Status};
+use crate::hash::Key;
+use crate::set_options::Expiry;
+use crate::shard::{Change, PutNeeds, Refusal, Shard};
+use crate::sync::WriteGuard;
+use crate::value::Value;
+
+impl Store {
+    /// The values of many keys, in their order, `None` where a key is absent or expired.
+    ///
+    /// Each key is read by itself: the answers need not be from one moment.
+    ///
+    /// # Errors
+    /// `TooLarge` for a key over its limit, `Closed`, `Forked`.
+    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    /// Sets many keys with one expiry, all of them or none. Of a key that comes twice, the last
+    /// value stays.
+    ///
+    /// # Errors
+    /// As [`set`](Store::set); nothing is set then.
+    pub fn set_many<K: AsRef<[u8]>, V: AsRef<[u8]>>(
+        &self,
+        items: &[(K, V)],
+        expiry: Expiry,
+    ) -> Result<()> {
+        let core = &*self.core;
+        core.state.check_write()?;
+        let mut last = HashMap::with_capacity(items.len());
+        let mut puts = Vec::with_capacity(items.len());
+        for (key, value) in items {
+            let (key, value) = (core.key(key.as_ref())?, value.as_ref());
+            core.check_value(value)?;
+            let shard = core.shard_of(key);
+            let put = Put { shard, key, value, planned: Deadline::Past, entry: None };
+            match last.entry(key.bytes) {
+                Entry::Occupied(earlier) => puts[*earlier.get()] = put,
+                Entry::Vacant(place) => {
+                    place.insert(puts.len());
+                    puts.push(put);
+                }
+            }
+        }
+        puts.sort_by_key(|put| put.shard);
+        loop {
+            match set_all(core, &mut puts, expiry) {
+                Ok(()) => return Ok(()),
+                Err(Refusal::Room(need)) => core.make_room(need, None)?,
+                Err(Refusal::Error(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+/// One key to set.
+struct Put<'a> {
+    shard: usize,
+    key: Key<'a>,
+    value: &'a [u8],
+    planned: Deadline,
+    /// Built once it is sure that there is room for it.
+    entry: Option<entry::Entry>,
+}
+
+/// A locked shard and what is put into it.
+type Group<'a, 'p, 'v> = (WriteGuard<'a, Shard>, &'p mut [Put<'v>]);
+
+/// Sets all keys under the locks of all their shards. `puts` are sorted by shard, so the locks are
+/// taken in order.
+fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refusal> {
+    let mut change = Change::new(&core.context);
+    let guard = core.state.guard();
+    let mut groups: Vec<Group<'_, '_, '_>> = puts
+        .chunk_by_mut(|a, b| a.shard == b.shard)
+        .map(|group| (core.write_shard(group[0].shard), group))
+        .collect();
+    let result = plan(&mut groups, expiry, &mut change).and_then(|(room, needs)| {
+        reserve(core, room)?;
+        change.settles_whole();
+        let before = used_by(&groups);
+        let result = build(&mut groups, &needs).and_then(|()| apply(&mut groups, &mut change));
+        let held = before.bytes + room.bytes;
+        let entries = if result.is_err() { room.entries } else { 0 };
+        core.context.budget.release(Need { entries, bytes: held - used_by(&groups).bytes });
+        result
+    });
+    drop(groups);
+    guard.done();
+    change.finish();
+    result
+}
+
+fn used_by(groups: &[Group<'_, '_, '_>]) -> Need {
+    Need::sum(groups.iter().map(|(shard, _)| shard.used()))
+}
+
+/// Settles every deadline, and what the puts need together and on each shard.
+fn plan(
+    groups: &mut [Group<'_, '_, '_>],
+    expiry: Expiry,
+    change: &mut Change<'_>,
+) -> Result<(Need, Vec<PutNeeds>), Refusal> {
+    let mut all = Vec::with_capacity(groups.len());
+    let mut room = Need::default();
+    for (shard, group) in groups {
+        let mut needs = PutNeeds::default();
+        for put in group.iter_mut() {
+            put.planned = shard.plan_put(put.key, put.value, expiry, &mut needs, change)?;
+        }
+        room = Need::sum([room, shard.planned_room(&needs)]);
+        all.push(needs);
+    }
+    Ok((room, all))
+}
+
+fn reserve(core: &Core, room: Need) -> Result<(), Refusal> {
+    if core.context.budget.reserve(room) {
+        return Ok(());
+    }
+    if core.context.budget.could_ever_fit(room) {
+        return Err(Refusal::Room(room));
+    }
+    Err(Status::Full.into())
+}
+
+/// Does everything that can still fail.
+fn build(groups: &mut [Group<'_, '_, '_>], needs: &[PutNeeds]) -> Result<(), Refusal> {
+    for ((shard, group), needs) in groups.iter_mut().zip(needs) {
+        shard.reserve_index(needs)?;
+        for put in group.iter_mut() {
+            put.entry = shard.build_put(put.key, put.value, put.planned)?;
+        }
+    }
+    Ok(())
+}
+
+fn apply(groups: &mut [Group<'_, '_, '_>], change: &mut Change<'_>) -> Result<(), Refusal> {
+    for (shard, group) in groups {
+        for put in group.iter_mut() {
+            shard.put(put.key, put.entry.take(), change)?;
+        }
+    }
+    Ok(())
+}

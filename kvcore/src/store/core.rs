@@ -1,0 +1,292 @@
+//! What the handles of a store and its thread share: the shards, and how a change reaches them.
+//!
+//! Owns: the shards and their locks. Invariants: no lock of a shard is held while room is made, while
+//! entries are dropped or while the cleaner is told something; several locks are only ever taken in
+//! the order of the shards.
+
+use crossbeam_utils::CachePadded;
+
+use crate::budget::Need;
+use crate::clock::Clock;
+use crate::context::{Context, limit};
+use crate::entry::NEVER;
+use crate::error::{Error, Result, Status};
+use crate::hash::Key;
+use crate::options::Options;
+use crate::poison::State;
+use crate::policy::Policy;
+use crate::shard::{Change, Refusal, Shard};
+use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
+
+/// Entries that are looked at under one hold of a shard's lock.
+const CLEANING_STEPS: usize = 128;
+
+/// A store without its handles.
+pub(crate) struct Core {
+    pub(crate) state: State,
+    pub(crate) context: Context,
+    shards: Box<[CachePadded<RwLock<Shard>>]>,
+    policy: Policy,
+    max_key_bytes: usize,
+    max_value_bytes: usize,
+    options: Mutex<Options>,
+}
+
+impl Core {
+    pub(crate) fn new(options: Options, clock: Clock) -> Self {
+        let policy = Policy::named(options.eviction());
+        let now_ms = clock.now_ms();
+        let shard =
+            |_| CachePadded::new(RwLock::new(Shard::new(policy, options.entry_stats(), now_ms)));
+        Core {
+            state: State::new(),
+            context: Context::new(&options, clock),
+            shards: (0..shard_count(&options)).map(shard).collect(),
+            policy,
+            max_key_bytes: options.max_key_bytes(),
+            max_value_bytes: options.max_value_bytes(),
+            options: Mutex::new(options),
+        }
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    pub(crate) fn shard_of(&self, key: Key<'_>) -> usize {
+        key.shard(self.shards.len() - 1)
+    }
+
+    /// Hashes a key whose length is within the limit.
+    #[inline]
+    pub(crate) fn key<'k>(&self, key: &'k [u8]) -> Result<Key<'k>> {
+        if key.len() > self.max_key_bytes {
+            return Err(too_large("key", key.len(), self.max_key_bytes));
+        }
+        Ok(self.context.hasher.key(key))
+    }
+
+    #[inline]
+    pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
+        if value.len() > self.max_value_bytes {
+            return Err(too_large("value", value.len(), self.max_value_bytes));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn max_value_bytes(&self) -> usize {
+        self.max_value_bytes
+    }
+
+    /// Reads from the shard of a key.
+    #[inline]
+    pub(crate) fn read<R>(
+        &self,
+        key: &[u8],
+        read: impl FnOnce(&Shard, Key<'_>, &Context) -> R,
+    ) -> Result<R> {
+        self.state.check_read()?;
+        let key = self.key(key)?;
+        let shard = self.shards[self.shard_of(key)].read();
+        Ok(read(&shard, key, &self.context))
+    }
+
+    /// Locks a shard for reading.
+    pub(crate) fn read_shard(&self, shard: usize) -> ReadGuard<'_, Shard> {
+        self.shards[shard].read()
+    }
+
+    /// Locks a shard for a change.
+    pub(crate) fn write_shard(&self, shard: usize) -> WriteGuard<'_, Shard> {
+        self.shards[shard].write()
+    }
+
+    /// Changes the shard of a key, making room as often as it takes.
+    #[inline]
+    pub(crate) fn write<R>(
+        &self,
+        key: &[u8],
+        mut write: impl FnMut(&mut Shard, Key<'_>, &mut Change<'_>) -> Result<R, Refusal>,
+    ) -> Result<R> {
+        self.state.check_write()?;
+        let key = self.key(key)?;
+        let shard = self.shard_of(key);
+        loop {
+            match self.change(shard, |shard, change| write(shard, key, change)) {
+                Ok(done) => return Ok(done),
+                Err(Refusal::Room(need)) => self.make_room(need, Some(key))?,
+                Err(Refusal::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Changes one shard under its lock, and ends the change without it.
+    #[inline]
+    fn change<R>(&self, shard: usize, change: impl FnOnce(&mut Shard, &mut Change<'_>) -> R) -> R {
+        let mut under_way = Change::new(&self.context);
+        let guard = self.state.guard();
+        let result = change(&mut self.shards[shard].write(), &mut under_way);
+        guard.done();
+        under_way.finish();
+        result
+    }
+
+    /// Makes room: frees what has expired, then evicts, sparing the entry of `spared`.
+    ///
+    /// # Errors
+    /// `Full` if there is nothing left that may go.
+    pub(crate) fn make_room(&self, need: Need, spared: Option<Key<'_>>) -> Result<()> {
+        self.free_expired(|| self.context.budget.has_room(need));
+        while !self.context.budget.has_room(need) {
+            if !self.evict_one(spared) {
+                return Err(Status::Full.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Evicts one entry of any shard.
+    fn evict_one(&self, spared: Option<Key<'_>>) -> bool {
+        if !self.policy.may_evict() {
+            return false;
+        }
+        let count = self.shards.len();
+        let start = fastrand::usize(..count);
+        (start..start + count).any(|shard| {
+            let shard = shard % count;
+            let spared = spared.filter(|key| self.shard_of(*key) == shard);
+            self.change(shard, |shard, change| shard.evict(spared, change))
+        })
+    }
+
+    /// Frees what has expired, in short holds of one lock at a time, until nothing is left to free
+    /// or `enough` says so. Returns how many entries it freed.
+    pub(crate) fn free_expired(&self, enough: impl Fn() -> bool) -> u64 {
+        let mut freed = 0;
+        for shard in 0..self.shards.len() {
+            loop {
+                if enough() {
+                    return freed;
+                }
+                if self.shards[shard].read().next_due_ms().is_none() {
+                    break;
+                }
+                let cleaned =
+                    self.change(shard, |shard, change| shard.free_expired(CLEANING_STEPS, change));
+                freed += cleaned.freed;
+                if !cleaned.more {
+                    break;
+                }
+            }
+        }
+        freed
+    }
+
+    /// No entry of the store is due before this time.
+    pub(crate) fn next_due_ms(&self) -> i64 {
+        let due = self.shards.iter().filter_map(|shard| shard.read().next_due_ms());
+        due.min().unwrap_or(NEVER)
+    }
+
+    /// Takes everything out, at one moment for the whole store.
+    pub(crate) fn clear(&self) {
+        let mut change = Change::new(&self.context);
+        let guard = self.state.guard();
+        let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
+        for shard in &mut shards {
+            shard.clear(&mut change);
+        }
+        self.context.next_revision();
+        drop(shards);
+        guard.done();
+        change.finish();
+    }
+
+    /// Changes one option of the open store.
+    ///
+    /// # Errors
+    /// As [`Options::set`]; `Full` if the store holds more than a new limit and may not evict.
+    pub(crate) fn configure(&self, name: &str, value: &str) -> Result<()> {
+        let mut current = self.options.lock();
+        let mut options = current.clone();
+        options.set_online(name, value)?;
+        let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
+        while let Err(excess) = self.set_limits(max_entries, max_bytes) {
+            self.shed(excess, max_entries, max_bytes)?;
+        }
+        self.context.apply(&options);
+        self.context.alarm.ring();
+        *current = options;
+        Ok(())
+    }
+
+    /// Puts new limits in force, or says what the store holds if that is more than they allow.
+    fn set_limits(&self, max_entries: u64, max_bytes: u64) -> Result<(), Need> {
+        let shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
+        let used = Need::sum(shards.iter().map(|shard| shard.used()));
+        if used.entries > max_entries || used.bytes > max_bytes {
+            return Err(used);
+        }
+        self.context.budget.set_limits(max_entries, max_bytes, used);
+        Ok(())
+    }
+
+    /// Lets entries go until the store is within limits that are not in force yet.
+    fn shed(&self, used: Need, max_entries: u64, max_bytes: u64) -> Result<()> {
+        if self.free_expired(|| false) > 0 {
+            return Ok(());
+        }
+        if !self.policy.may_evict() {
+            return Err(Error::new(
+                Status::Full,
+                format!(
+                    "the store holds {} entries in {} bytes and may not evict: delete something first, \
+                     or open it with an eviction policy; the limit is unchanged",
+                    used.entries, used.bytes
+                ),
+            ));
+        }
+        // Bytes are only known once entries have gone, so these go in small groups.
+        let excess = used.entries.saturating_sub(max_entries);
+        let group = if used.bytes > max_bytes { excess.max(64) } else { excess };
+        for _ in 0..group {
+            if !self.evict_one(None) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks every invariant; panics if one is broken.
+    pub(crate) fn validate(&self) {
+        let shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
+        let used = Need::sum(shards.iter().map(|shard| shard.validate(&self.context.hasher)));
+        self.context.budget.validate(used);
+    }
+}
+
+#[cold]
+fn too_large(what: &str, len: usize, limit: usize) -> Error {
+    Error::new(
+        Status::TooLarge,
+        format!(
+            "the {what} has {len} bytes and max_{what}_bytes is {limit}: shorten it or open the store with a higher limit"
+        ),
+    )
+}
+
+/// The number of shards: four for each core, and fewer where a limit would be spread too thin.
+fn shard_count(options: &Options) -> usize {
+    const MEMORY_PER_SHARD: u64 = 1 << 20;
+    const ENTRIES_PER_SHARD: u64 = 1 << 10;
+    if let Some(count) = options.shards() {
+        return count;
+    }
+    let cores = std::thread::available_parallelism().map_or(4, usize::from);
+    let by_cores = (cores * 4).next_power_of_two().min(256) as u64;
+    let by_memory = limit(options.max_memory()) / MEMORY_PER_SHARD;
+    let by_entries = limit(options.max_entries()) / ENTRIES_PER_SHARD;
+    let count = by_cores.min(by_memory).min(by_entries).max(1) as usize;
+    // Rounded down to a power of two.
+    1 << count.ilog2()
+}

@@ -1,0 +1,248 @@
+//! The store as callers see it: opening, closing, and everything that concerns all of it.
+//!
+//! Owns: [`Store`], the handle. `ops` has the calls on one key, `batch` those on many, `core` what
+//! the handles share. Invariants: the last handle stops the store's thread before it goes; a handle
+//! that crossed a `fork` touches no lock, not even to free what it holds.
+
+mod batch;
+mod core;
+mod ops;
+
+use std::sync::Arc;
+
+pub(crate) use self::core::Core;
+use crate::background::Cleaner;
+use crate::clock::Clock;
+use crate::error::{Error, Result, Status};
+use crate::keys::Keys;
+use crate::location::{self, Location};
+use crate::options::Options;
+use crate::stats::Stats;
+
+/// A key-value store.
+///
+/// A handle: cloning it is cheap and gives another handle of the same store. All calls may be made
+/// from any number of threads. The store is closed by [`shutdown`](Store::shutdown) or when its last
+/// handle goes; values that were read stay valid.
+///
+/// Every call can fail with `Closed` once the store was shut down, with `Forked` in a child process
+/// that inherited the handle, and every write with `Poisoned` after a bug was contained. A key over
+/// its limit is `TooLarge` in every call.
+#[derive(Clone)]
+pub struct Store {
+    pub(crate) core: Arc<Core>,
+    handle: Arc<Handle>,
+}
+
+/// What is there once for all handles; its end is the end of the store.
+struct Handle {
+    core: Arc<Core>,
+    cleaner: Cleaner,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.core.state.is_forked() {
+            // A lock may have been held, or an entry half written, at the moment of the fork.
+            std::mem::forget(Arc::clone(&self.core));
+        } else {
+            self.core.state.close();
+            self.cleaner.stop(&self.core.context.alarm);
+        }
+    }
+}
+
+impl Store {
+    /// Opens a store in memory.
+    ///
+    /// # Errors
+    /// `Invalid` if the options ask for something to be kept on disk; `Io` if the system has no
+    /// thread to give.
+    pub fn memory(options: Options) -> Result<Store> {
+        Store::with_clock(options, Clock::system())
+    }
+
+    /// Opens the store at a location: `":memory:"`, a directory, or `kv:PLACE?name=value&…` with
+    /// options that win over `options`.
+    ///
+    /// # Errors
+    /// As [`memory`](Store::memory) and [`Options::set`]; `Unsupported` for a directory or a remote
+    /// store, which this version does not have.
+    pub fn open(location: &str, mut options: Options) -> Result<Store> {
+        match location::read(location, &mut options)? {
+            Location::Memory => Store::memory(options),
+            Location::Directory(path) => Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "cannot open the directory '{path}': durability is not in this version, \
+                     open \":memory:\" instead"
+                ),
+            )),
+            Location::Remote(place) => Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "cannot open '{place}': remote stores are not in this version, \
+                     open \":memory:\" instead"
+                ),
+            )),
+        }
+    }
+
+    /// Opens a store in memory that goes by this clock. With a manual clock there is no thread that
+    /// frees what has expired; [`purge_expired`](Store::purge_expired) does it.
+    ///
+    /// # Errors
+    /// As [`memory`](Store::memory).
+    pub fn with_clock(options: Options, clock: Clock) -> Result<Store> {
+        if options.wants_disk() {
+            return Err(Error::new(
+                Status::Invalid,
+                "a store in memory keeps nothing on disk: leave out persistence, or set it to none",
+            ));
+        }
+        let manual = clock.is_manual();
+        let core = Arc::new(Core::new(options, clock));
+        let cleaner = if manual { Cleaner::none() } else { Cleaner::start(&core)? };
+        let handle = Arc::new(Handle { core: Arc::clone(&core), cleaner });
+        Ok(Store { core, handle })
+    }
+
+    /// Closes the store for all handles: calls that come later answer `Closed`, the store's thread
+    /// ends. Calls that are under way end as they would have. May be called again.
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub fn shutdown(&self) -> Result<()> {
+        if self.is_forked() {
+            return Err(Status::Forked.into());
+        }
+        self.core.state.close();
+        self.handle.cleaner.stop(&self.core.context.alarm);
+        Ok(())
+    }
+
+    /// The number of entries, with those that have expired and wait to be freed.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn len(&self) -> Result<u64> {
+        self.core.state.check_read()?;
+        let shards = 0..self.core.shard_count();
+        Ok(shards.map(|shard| self.core.read_shard(shard).len() as u64).sum())
+    }
+
+    /// Whether [`len`](Store::len) is zero.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// The keys, in no order, while the store goes on changing: an entry that is there during the
+    /// whole walk comes exactly once.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`; the iterator ends with the same if the store is closed meanwhile.
+    pub fn keys(&self) -> Result<Keys> {
+        self.core.state.check_read()?;
+        Ok(Keys::new(self.clone()))
+    }
+
+    /// Takes everything out, at one moment for the whole store.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`, `Poisoned`.
+    pub fn clear(&self) -> Result<()> {
+        self.core.state.check_write()?;
+        self.core.clear();
+        Ok(())
+    }
+
+    /// Frees what has expired by now, and says how many entries that were.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`, `Poisoned`.
+    pub fn purge_expired(&self) -> Result<u64> {
+        self.core.state.check_write()?;
+        Ok(self.core.free_expired(|| false))
+    }
+
+    /// Changes an option that the table marks as online.
+    ///
+    /// A limit that is lowered is in force when this returns, after evicting what was too much.
+    ///
+    /// # Errors
+    /// `Unsupported` for an unknown option or one that cannot be changed now; `Invalid` for a value
+    /// that does not fit; `Full` if the store holds more than a new limit and may not evict. The
+    /// option is unchanged then.
+    pub fn configure(&self, name: &str, value: &str) -> Result<()> {
+        self.core.state.check_write()?;
+        self.core.configure(name, value)
+    }
+
+    /// What the store holds and has done.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn stats(&self) -> Result<Stats> {
+        self.core.state.check_read()?;
+        let mut stats = Stats::default();
+        let now_ms = self.core.context.clock.now_ms();
+        for shard in 0..self.core.shard_count() {
+            self.core.read_shard(shard).add_to(&mut stats, now_ms);
+        }
+        stats.revision = self.core.context.revision();
+        Ok(stats)
+    }
+
+    /// [`stats`](Store::stats) as text: `"json"`, or `"prometheus"` for its text format.
+    ///
+    /// # Errors
+    /// `Unsupported` for another format, `Closed`, `Forked`.
+    pub fn stats_text(&self, format: &str) -> Result<String> {
+        let stats = self.stats()?;
+        match format {
+            "json" => Ok(stats.to_json()),
+            "prometheus" => Ok(stats.to_prometheus()),
+            _ => Err(Error::new(
+                Status::Unsupported,
+                "statistics come as \"json\" or \"prometheus\"",
+            )),
+        }
+    }
+
+    /// What poisoned the store, if anything did. Works on a closed store too.
+    pub fn last_fault(&self) -> Option<Error> {
+        if self.is_forked() {
+            return Some(Status::Forked.into());
+        }
+        self.core.state.fault()
+    }
+
+    /// Whether this handle was inherited through a `fork`, so that every call answers `Forked`.
+    pub fn is_forked(&self) -> bool {
+        self.core.state.is_forked()
+    }
+
+    /// Stops all writes, after a binding has caught a panic.
+    #[doc(hidden)]
+    pub fn poison(&self, message: &str) {
+        if !self.is_forked() {
+            self.core.state.poison(Some(Error::new(Status::Panic, message.to_string())));
+        }
+    }
+
+    /// Checks every invariant of the store and panics if one is broken. For tests; stops all calls
+    /// while it looks at everything.
+    #[doc(hidden)]
+    pub fn validate(&self) {
+        self.core.validate();
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("shards", &self.core.shard_count()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,22 @@
+//! The seam to locks, atomics and threads. Nothing else in the crate names them.
+//!
+//! Under `--cfg kv_shuttle` the locks and atomics are shuttle's, so that a test decides which
+//! thread goes next.
+
+mod thread;
+
+pub(crate) use thread::{Thread, spawn};
+
+#[cfg(not(kv_shuttle))]
+pub(crate) use parking_lot::{
+    Condvar, Mutex, RwLock, RwLockReadGuard as ReadGuard, RwLockWriteGuard as WriteGuard,
+};
+#[cfg(not(kv_shuttle))]
+pub(crate) use std::sync::atomic;
+
+#[cfg(kv_shuttle)]
+mod model;
+#[cfg(kv_shuttle)]
+pub(crate) use model::{Condvar, Mutex, ReadGuard, RwLock, WriteGuard};
+#[cfg(kv_shuttle)]
+pub(crate) use shuttle::sync::atomic;

@@ -1,0 +1,58 @@
+//! Starts the store's threads, with every signal blocked in them.
+//!
+//! A host's signal handlers must never run on a thread it does not know of.
+
+#![allow(unsafe_code, clippy::disallowed_methods)]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::thread::{Builder, JoinHandle};
+
+/// A thread of the store, to be joined.
+pub(crate) type Thread = JoinHandle<()>;
+
+/// Starts a thread that receives no signals.
+///
+/// # Errors
+/// What the system says when it has no thread to give.
+pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+    // A new thread takes over the mask of its creator, so it is set here for the moment of creation.
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset fills the set it is given. pthread_sigmask then reads that set and writes
+    // the old mask to `before`; both point to properly sized places on this stack.
+    let masked = unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) == 0
+    };
+    let thread = Builder::new().name(name.to_string()).spawn(body);
+    if masked {
+        // SAFETY: pthread_sigmask succeeded above, so `before` holds the mask it wrote.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
+        }
+    }
+    thread
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mask_has(signal: libc::c_int) -> bool {
+        let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: with no new set the call only writes the current mask, which sigismember reads.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, std::ptr::null(), mask.as_mut_ptr());
+            libc::sigismember(mask.as_ptr(), signal) == 1
+        }
+    }
+
+    #[test]
+    fn signals_are_blocked_there_and_not_here() {
+        assert!(!mask_has(libc::SIGUSR1));
+        let thread = spawn("kv-test", || assert!(mask_has(libc::SIGUSR1))).unwrap();
+        thread.join().unwrap();
+        assert!(!mask_has(libc::SIGUSR1));
+    }
+}

@@ -1,0 +1,199 @@
+//! A value in a caller's hands.
+//!
+//! Owns: [`Value`], and the memory that values hold beside the store. Invariant: the bytes behind a
+//! `Value` never change, whatever happens to its key. A small value is a copy; a large one shares
+//! its bytes with the store by a reference count, and is counted as pinned once the store has let
+//! go of it.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use crate::budget::allocation;
+use crate::entry::NEVER;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes that callers hold beside what the store holds.
+#[derive(Default)]
+pub(crate) struct PinMeter {
+    bytes: AtomicU64,
+}
+
+impl PinMeter {
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn sub(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// A value too large to copy: bytes that the store and its callers share.
+pub(crate) struct LargeValue {
+    bytes: Vec<u8>,
+    /// Set when the store lets go of the value while a caller still holds it.
+    pinned: OnceLock<Arc<PinMeter>>,
+}
+
+impl LargeValue {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        LargeValue { bytes, pinned: OnceLock::new() }
+    }
+
+    /// What a value of this length is charged.
+    pub(crate) fn bytes_for(capacity: usize) -> usize {
+        const COUNTS: usize = 2 * size_of::<usize>();
+        allocation(capacity) + allocation(COUNTS + size_of::<LargeValue>())
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        LargeValue::bytes_for(self.bytes.capacity())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Bytes that can be appended without moving the value.
+    pub(crate) fn spare(&self) -> usize {
+        self.bytes.capacity() - self.bytes.len()
+    }
+
+    /// Appends if the capacity allows it.
+    pub(crate) fn append(&mut self, data: &[u8]) -> bool {
+        let fits = self.spare() >= data.len();
+        if fits {
+            self.bytes.extend_from_slice(data);
+        }
+        fits
+    }
+
+    /// Says that the store has let go: from now on the bytes are only its callers'.
+    pub(crate) fn release(self: &Arc<Self>, meter: &Arc<PinMeter>) {
+        if Arc::strong_count(self) > 1 && self.pinned.set(Arc::clone(meter)).is_ok() {
+            meter.add(self.bytes());
+        }
+    }
+}
+
+impl Drop for LargeValue {
+    fn drop(&mut self) {
+        if let Some(meter) = self.pinned.get() {
+            meter.sub(self.bytes());
+        }
+    }
+}
+
+/// What the store knows of a value at the moment of reading it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ValueInfo {
+    pub(crate) version: u64,
+    pub(crate) deadline: i64,
+    /// Creation time and hits, if the store keeps them.
+    pub(crate) access: Option<(i64, u64)>,
+}
+
+/// A value as it was when it was read: its bytes, and what the store knew of them.
+///
+/// Derefs to `[u8]`. Immutable, reference counted and usable from any thread; it stays valid
+/// whatever happens to its key or its store, and holds its bytes until it is dropped.
+pub struct Value {
+    bytes: Bytes,
+    info: ValueInfo,
+}
+
+enum Bytes {
+    Copy { bytes: Arc<[u8]>, meter: Arc<PinMeter> },
+    Shared(Arc<LargeValue>),
+}
+
+impl Value {
+    pub(crate) fn copy(bytes: &[u8], meter: &Arc<PinMeter>, info: ValueInfo) -> Value {
+        meter.add(bytes.len());
+        Value { bytes: Bytes::Copy { bytes: Arc::from(bytes), meter: Arc::clone(meter) }, info }
+    }
+
+    pub(crate) fn share(value: &Arc<LargeValue>, info: ValueInfo) -> Value {
+        Value { bytes: Bytes::Shared(Arc::clone(value)), info }
+    }
+
+    /// The revision of the store at which this value was written or its deadline last changed.
+    pub fn version(&self) -> u64 {
+        self.info.version
+    }
+
+    /// When the entry expires, in Unix milliseconds; `None` if it does not.
+    pub fn expire_at_ms(&self) -> Option<i64> {
+        (self.info.deadline != NEVER).then_some(self.info.deadline)
+    }
+
+    /// When the entry was created, in Unix milliseconds; `None` unless `entry_stats` is on.
+    pub fn created_at_ms(&self) -> Option<i64> {
+        self.info.access.map(|(created_at_ms, _)| created_at_ms)
+    }
+
+    /// About how many reads the entry has had, this one included; 0 unless `entry_stats` is on.
+    pub fn hits(&self) -> u64 {
+        self.info.access.map_or(0, |(_, hits)| hits)
+    }
+}
+
+impl Clone for Value {
+    fn clone(&self) -> Self {
+        let bytes = match &self.bytes {
+            Bytes::Copy { bytes, meter } => {
+                meter.add(bytes.len());
+                Bytes::Copy { bytes: Arc::clone(bytes), meter: Arc::clone(meter) }
+            }
+            Bytes::Shared(value) => Bytes::Shared(Arc::clone(value)),
+        };
+        Value { bytes, info: self.info }
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        if let Bytes::Copy { bytes, meter } = &self.bytes {
+            meter.sub(bytes.len());
+        }
+    }
+}
+
+impl Deref for Value {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match &self.bytes {
+            Bytes::Copy { bytes, .. } => bytes,
+            Bytes::Shared(value) => value.as_slice(),
+        }
+    }
+}
+
+impl AsRef<[u8]> for Value {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq<[u8]> for Value {
+    fn eq(&self, other: &[u8]) -> bool {
+        **self == *other
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Value")
+            .field("len", &self.len())
+            .field("version", &self.version())
+            .field("expire_at_ms", &self.expire_at_ms())
+            .finish_non_exhaustive()
+    }
+}
