@@ -1,0 +1,54 @@
+// Package kvstore is a key-value store inside the program: in memory, sharded, with exact TTLs.
+//
+//	store, err := kvstore.New(kvstore.WithMaxEntries(1_000_000))
+//	if err != nil {
+//		return err
+//	}
+//	defer store.Close()
+//	store.SetWithTTL("session", []byte("data"), 5*time.Minute)
+//	value, err := store.Get("session")
+//
+// It is libkv, a library in C's reach, behind the calls a Go program expects.
+//
+// # Building
+//
+// The package is built with cgo and finds libkv through pkg-config. Where libkv was installed under a prefix that
+// pkg-config and the dynamic linker do not search by themselves, say where it is:
+//
+//	export PKG_CONFIG_PATH=$PREFIX/lib/pkgconfig
+//	export LD_LIBRARY_PATH=$PREFIX/lib
+//	go build ./...
+//
+// To keep the place in the program instead of LD_LIBRARY_PATH, build with CGO_LDFLAGS="-Wl,-rpath,$PREFIX/lib".
+//
+// # Keys, values, times
+//
+// Keys are strings of any bytes, at most 65,535 of them; values are any bytes, at most 512 MiB unless
+// WithMaxValueSize says otherwise. Both may be empty. The store copies what it is given and gives out copies:
+// nothing is shared with the caller.
+//
+// An entry with a deadline is gone at the deadline, to the millisecond: from then on no call sees it. Its memory is
+// freed within the cleanup interval. A TTL is a time.Duration, rounded up to a millisecond; see DefaultTTL, NoTTL
+// and KeepTTL for those that are not a time. Sizes are in bytes.
+//
+// # Errors
+//
+// Every error is an *Error, which carries a Status and a message that says what to do. Compare with errors.Is:
+//
+//	value, err := store.Get(key)
+//	if errors.Is(err, kvstore.ErrNotFound) {
+//		value, err = load(key)
+//	}
+//
+// Where a call can only say that a key is absent, a boolean says so instead: Delete, SetNX and Exists.
+//
+// # Goroutines and closing
+//
+// Any number of goroutines may use a Store, also while one of them closes it: a call then finishes or fails with
+// ErrClosed. Close stops the store and its threads; what little is left is freed by the garbage collector once the
+// last call has returned and nothing refers to the Store. A Store that is dropped without Close is closed by the
+// garbage collector.
+//
+// A single-key call is one call into C, which costs some 30 ns; GetMany makes one for up to 64 keys, and AppendGet
+// is a Get that allocates nothing.
+package kvstore

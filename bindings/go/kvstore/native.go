@@ -1,0 +1,282 @@
+package kvstore
+
+// The only file that talks to C, with native_open.go, and the only two that use unsafe.
+//
+// Owns: the handle, and the rule that keeps it alive. A handle is freed when nothing refers to it any more,
+// never by Close, so a call that races with Close finds a store that answers ErrClosed and not freed memory.
+// Every call here ends with runtime.KeepAlive, without which a handle could be freed while C still works on it.
+//
+// C keeps no pointer into Go memory and calls nothing back, which is what noescape and nocallback promise the
+// compiler: keys, values and buffers stay on the stack, and a call into C costs no allocation.
+
+/*
+#cgo pkg-config: libkv
+#cgo noescape kvgo_set
+#cgo noescape kvgo_set_with
+#cgo noescape kvgo_get
+#cgo noescape kvgo_take
+#cgo noescape kvgo_entry
+#cgo noescape kvgo_get_many
+#cgo noescape kvgo_free_many
+#cgo noescape kvgo_del
+#cgo noescape kvgo_del_if
+#cgo noescape kvgo_exists
+#cgo noescape kvgo_incr
+#cgo noescape kvgo_append
+#cgo noescape kvgo_expire
+#cgo noescape kvgo_expire_at
+#cgo noescape kvgo_persist
+#cgo noescape kvgo_ttl
+#cgo nocallback kvgo_set
+#cgo nocallback kvgo_set_with
+#cgo nocallback kvgo_get
+#cgo nocallback kvgo_take
+#cgo nocallback kvgo_entry
+#cgo nocallback kvgo_get_many
+#cgo nocallback kvgo_free_many
+#cgo nocallback kvgo_del
+#cgo nocallback kvgo_del_if
+#cgo nocallback kvgo_exists
+#cgo nocallback kvgo_incr
+#cgo nocallback kvgo_append
+#cgo nocallback kvgo_expire
+#cgo nocallback kvgo_expire_at
+#cgo nocallback kvgo_persist
+#cgo nocallback kvgo_ttl
+#include "native.h"
+*/
+import "C"
+
+import (
+	"runtime"
+	"sync"
+	"unsafe"
+)
+
+// smallValue is the size up to which a value is read in one call into C, through a buffer that is used again.
+const smallValue = 4096
+
+// buffers holds such buffers. One on the stack would be cleared on every call, which costs more at this size.
+var buffers = sync.Pool{New: func() any { return new([smallValue]byte) }}
+
+func takeBuffer() *[smallValue]byte {
+	return buffers.Get().(*[smallValue]byte)
+}
+
+// handle holds a C store until nothing refers to the handle any more.
+type handle struct {
+	store *C.kvgo_store_t
+}
+
+func stringStart(s string) *C.char {
+	return (*C.char)(unsafe.Pointer(unsafe.StringData(s)))
+}
+
+func bytesStart(b []byte) *C.char {
+	return (*C.char)(unsafe.Pointer(unsafe.SliceData(b)))
+}
+
+// cloneC copies bytes that C owns.
+func cloneC(data *C.char, length C.size_t) []byte {
+	owned := unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length))
+	clone := make([]byte, len(owned))
+	copy(clone, owned)
+	return clone
+}
+
+// settle turns what a call answered into a value of its own, and gives the buffer back. The bytes are in the
+// buffer, or the call handed them over, and they are freed.
+func settle(read C.kvgo_read_t, buffer *[smallValue]byte) ([]byte, Status) {
+	var value []byte
+	switch {
+	case read.status != C.KV_OK:
+	case read.value != nil:
+		value = cloneC(read.data, read.len)
+		C.kv_value_free(read.value)
+	default:
+		value = make([]byte, int(read.len))
+		copy(value, buffer[:])
+	}
+	buffers.Put(buffer)
+	return value, Status(read.status)
+}
+
+func (h *handle) get(key string) ([]byte, Status) {
+	buffer := takeBuffer()
+	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
+	runtime.KeepAlive(h)
+	return settle(read, buffer)
+}
+
+func (h *handle) getString(key string) (string, Status) {
+	buffer := takeBuffer()
+	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
+	runtime.KeepAlive(h)
+	value, status := settle(read, buffer)
+	return unsafe.String(unsafe.SliceData(value), len(value)), status
+}
+
+func (h *handle) appendGet(dst []byte, key string) ([]byte, Status) {
+	room := dst[len(dst):cap(dst)]
+	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(room), C.size_t(len(room)))
+	runtime.KeepAlive(h)
+	if read.status != C.KV_OK {
+		return dst, Status(read.status)
+	}
+	if read.value == nil {
+		return dst[:len(dst)+int(read.len)], StatusOK
+	}
+	dst = append(dst, unsafe.Slice((*byte)(unsafe.Pointer(read.data)), int(read.len))...)
+	C.kv_value_free(read.value)
+	return dst, StatusOK
+}
+
+func (h *handle) take(key string) ([]byte, Status) {
+	buffer := takeBuffer()
+	read := C.kvgo_take(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
+	runtime.KeepAlive(h)
+	return settle(read, buffer)
+}
+
+func (h *handle) entry(key string) (value []byte, info nativeInfo, status Status) {
+	buffer := takeBuffer()
+	entry := C.kvgo_entry(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
+	runtime.KeepAlive(h)
+	info = nativeInfo{
+		version:     uint64(entry.info.version),
+		createdAtMs: int64(entry.info.created_at_ms),
+		expireAtMs:  int64(entry.info.expire_at_ms),
+		hits:        uint64(entry.info.hits),
+	}
+	value, status = settle(entry.read, buffer)
+	return value, info, status
+}
+
+// nativeInfo is what the store knows of an entry beside its value.
+type nativeInfo struct {
+	version     uint64
+	createdAtMs int64
+	expireAtMs  int64
+	hits        uint64
+}
+
+// manyMax is how many keys one call of getMany takes.
+const manyMax = C.KVGO_MANY_MAX
+
+// getMany reads the values of at most manyMax keys into values, nil where a key is absent.
+//
+// The keys are copied into one run of bytes, because Go memory handed to C may hold no pointers to further
+// Go memory.
+func (h *handle) getMany(keys []string, values [][]byte, room *arena) Status {
+	var packedStack [1024]byte
+	var lens [manyMax]C.size_t
+	var found [manyMax]C.kvgo_found_t
+	packed := packedStack[:0]
+	for i, key := range keys {
+		packed = append(packed, key...)
+		lens[i] = C.size_t(len(key))
+	}
+	foundStart := (*C.char)(unsafe.Pointer(&found))
+	count := C.size_t(len(keys))
+	status := C.kvgo_get_many(h.store, bytesStart(packed), &lens[0], count, foundStart)
+	runtime.KeepAlive(h)
+	if status != C.KV_OK {
+		return Status(status)
+	}
+	total := 0
+	for i := range keys {
+		total += int(found[i].len)
+	}
+	for i := range keys {
+		if found[i].value == nil {
+			values[i] = nil
+			continue
+		}
+		owned := unsafe.Slice((*byte)(unsafe.Pointer(found[i].data)), int(found[i].len))
+		values[i] = room.clone(owned, total)
+		total -= len(owned)
+	}
+	C.kvgo_free_many(foundStart, count)
+	return StatusOK
+}
+
+func (h *handle) set(key string, value []byte, ttlMs int64) Status {
+	status := C.kvgo_set(h.store, stringStart(key), C.size_t(len(key)), bytesStart(value), C.size_t(len(value)), C.int64_t(ttlMs))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) setString(key, value string, ttlMs int64) Status {
+	status := C.kvgo_set(h.store, stringStart(key), C.size_t(len(key)), stringStart(value), C.size_t(len(value)), C.int64_t(ttlMs))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) setWith(key string, value []byte, how nativeSet) (uint64, Status) {
+	answer := C.kvgo_set_with(h.store, stringStart(key), C.size_t(len(key)), bytesStart(value), C.size_t(len(value)),
+		C.int64_t(how.ttlMs), C.int64_t(how.expireAtMs), C.int32_t(how.condition), C.uint64_t(how.version))
+	runtime.KeepAlive(h)
+	return uint64(answer.number), Status(answer.status)
+}
+
+// nativeSet is how a conditional write is to be done; expireAtMs of zero leaves the word to ttlMs.
+type nativeSet struct {
+	ttlMs      int64
+	expireAtMs int64
+	condition  Condition
+	version    uint64
+}
+
+func (h *handle) del(key string) Status {
+	status := C.kvgo_del(h.store, stringStart(key), C.size_t(len(key)))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) delIf(key string, version uint64) Status {
+	status := C.kvgo_del_if(h.store, stringStart(key), C.size_t(len(key)), C.uint64_t(version))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) exists(key string) Status {
+	status := C.kvgo_exists(h.store, stringStart(key), C.size_t(len(key)))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) incr(key string, delta, ttlMs int64) (int64, Status) {
+	answer := C.kvgo_incr(h.store, stringStart(key), C.size_t(len(key)), C.int64_t(delta), C.int64_t(ttlMs))
+	runtime.KeepAlive(h)
+	return int64(answer.number), Status(answer.status)
+}
+
+func (h *handle) append(key string, data []byte) (int, Status) {
+	answer := C.kvgo_append(h.store, stringStart(key), C.size_t(len(key)), bytesStart(data), C.size_t(len(data)))
+	runtime.KeepAlive(h)
+	return int(answer.number), Status(answer.status)
+}
+
+func (h *handle) expire(key string, ttlMs int64) Status {
+	status := C.kvgo_expire(h.store, stringStart(key), C.size_t(len(key)), C.int64_t(ttlMs))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) expireAt(key string, unixMs int64) Status {
+	status := C.kvgo_expire_at(h.store, stringStart(key), C.size_t(len(key)), C.int64_t(unixMs))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) persist(key string) Status {
+	status := C.kvgo_persist(h.store, stringStart(key), C.size_t(len(key)))
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) ttl(key string) (int64, Status) {
+	answer := C.kvgo_ttl(h.store, stringStart(key), C.size_t(len(key)))
+	runtime.KeepAlive(h)
+	return int64(answer.number), Status(answer.status)
+}

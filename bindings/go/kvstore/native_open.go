@@ -1,0 +1,231 @@
+package kvstore
+
+// The calls into C that are not about one key: opening and closing, counters, the texts of errors.
+//
+// Invariant: a text or an error object that C hands over is copied and freed before the function returns.
+
+/*
+#include "native.h"
+#include <stdlib.h>
+*/
+import "C"
+
+import (
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"unsafe"
+)
+
+// The numbers that kv.h gives to TTLs which are not a number of milliseconds.
+const (
+	ttlDefaultMs int64 = C.KV_TTL_DEFAULT
+	ttlNoneMs    int64 = C.KV_TTL_NONE
+	ttlKeepMs    int64 = C.KV_TTL_KEEP
+)
+
+// handlesOpen counts the C stores that are not freed yet. Tests watch it.
+var handlesOpen atomic.Int64
+
+// openHandle opens a store. An error of an option is found here and not earlier, because only the library knows
+// the options.
+func openHandle(c config) (*handle, error) {
+	if C.kv_abi_version() < C.KV_ABI_VERSION {
+		return nil, &Error{Status: StatusUnsupported, Message: "libkv " + libraryVersion() +
+			" is older than the kv.h this program was built with: install the newer one, or build again"}
+	}
+	options := C.kv_options_new()
+	if options == nil {
+		return nil, ErrNoMemory
+	}
+	defer C.kv_options_free(options)
+	for _, option := range c.settings {
+		if err := setOption(options, option); err != nil {
+			return nil, err
+		}
+	}
+	var place *C.char
+	if c.location != nil {
+		text, free, err := toC("location", *c.location)
+		if err != nil {
+			return nil, err
+		}
+		defer free()
+		place = text
+	}
+	opened := C.kvgo_open(place, options)
+	if opened.status != C.KV_OK {
+		return nil, takeError(opened.status, opened.err)
+	}
+	h := &handle{store: opened.store}
+	handlesOpen.Add(1)
+	runtime.AddCleanup(h, freeStore, opened.store)
+	return h, nil
+}
+
+// freeStore runs once nothing refers to a handle any more, so no call can be using the store. Closing may wait
+// for the store's threads, and the runtime's cleanups must not: hence the goroutine.
+func freeStore(store *C.kvgo_store_t) {
+	go func() {
+		closed := C.kvgo_close(store)
+		C.kv_error_free(closed.err)
+		handlesOpen.Add(-1)
+	}()
+}
+
+func setOption(options *C.kv_options_t, option setting) error {
+	name, freeName, err := toC("option name", option.name)
+	if err != nil {
+		return err
+	}
+	defer freeName()
+	value, freeValue, err := toC("value of option "+option.name, option.value)
+	if err != nil {
+		return err
+	}
+	defer freeValue()
+	set := C.kvgo_options_set(options, name, value)
+	return takeError(set.status, set.err)
+}
+
+func (h *handle) configure(option setting) error {
+	name, freeName, err := toC("option name", option.name)
+	if err != nil {
+		return err
+	}
+	defer freeName()
+	value, freeValue, err := toC("value of option "+option.name, option.value)
+	if err != nil {
+		return err
+	}
+	defer freeValue()
+	configured := C.kvgo_configure(h.store, name, value)
+	runtime.KeepAlive(h)
+	return takeError(configured.status, configured.err)
+}
+
+// toC copies a text for C, which must be freed; what names it in the error.
+func toC(what, text string) (*C.char, func(), error) {
+	if strings.IndexByte(text, 0) >= 0 {
+		return nil, nil, &Error{Status: StatusInvalid, Message: "the " + what + " contains a zero byte: leave it out"}
+	}
+	copied := C.CString(text)
+	return copied, func() { C.free(unsafe.Pointer(copied)) }, nil
+}
+
+// takeError turns what a slow call answered into an error, and frees the error object.
+func takeError(status C.kv_status_t, object *C.kv_error_t) error {
+	defer C.kv_error_free(object)
+	if status == C.KV_OK {
+		return nil
+	}
+	if object == nil {
+		return Status(status).err()
+	}
+	return readError(object)
+}
+
+func readError(object *C.kv_error_t) *Error {
+	return &Error{
+		Status:  Status(C.kv_error_status(object)),
+		Message: C.GoString(C.kv_error_message(object)),
+		OSCode:  int(C.kv_error_os_code(object)),
+	}
+}
+
+func (h *handle) lastFault() error {
+	fault := C.kvgo_last_fault(h.store)
+	runtime.KeepAlive(h)
+	switch {
+	case fault.status == C.KV_NOT_FOUND:
+		return nil
+	case fault.status != C.KV_OK || fault.err == nil:
+		return takeError(fault.status, fault.err)
+	}
+	defer C.kv_error_free(fault.err)
+	return readError(fault.err)
+}
+
+func (h *handle) shutdown() error {
+	done := C.kvgo_shutdown(h.store)
+	runtime.KeepAlive(h)
+	return takeError(done.status, done.err)
+}
+
+func (h *handle) clear() Status {
+	status := C.kvgo_clear(h.store)
+	runtime.KeepAlive(h)
+	return Status(status)
+}
+
+func (h *handle) purgeExpired() (int64, Status) {
+	answer := C.kvgo_purge_expired(h.store)
+	runtime.KeepAlive(h)
+	return int64(answer.number), Status(answer.status)
+}
+
+func (h *handle) length() (int, Status) {
+	answer := C.kvgo_len(h.store)
+	runtime.KeepAlive(h)
+	return int(answer.number), Status(answer.status)
+}
+
+func (h *handle) stats() (Stats, Status) {
+	answer := C.kvgo_stats(h.store)
+	runtime.KeepAlive(h)
+	if answer.status != C.KV_OK {
+		return Stats{}, Status(answer.status)
+	}
+	from := &answer.stats
+	stats := Stats{
+		EntryCount:       int64(from.entries),
+		ExpiringEntries:  int64(from.expiring_entries),
+		ExpiredPending:   int64(from.expired_pending),
+		TotalSize:        int64(from.key_bytes + from.value_bytes),
+		KeyBytes:         int64(from.key_bytes),
+		ValueBytes:       int64(from.value_bytes),
+		MemoryBytes:      int64(from.memory_bytes),
+		ResidentBytes:    int64(from.resident_bytes),
+		PinnedBytes:      int64(from.pinned_bytes),
+		Gets:             int64(from.gets),
+		Hits:             int64(from.hits),
+		Misses:           int64(from.misses),
+		Sets:             int64(from.sets),
+		Deletes:          int64(from.deletes),
+		Expired:          int64(from.expired),
+		Evicted:          int64(from.evicted),
+		CallbacksDropped: int64(from.callbacks_dropped),
+		WALBytes:         int64(from.wal_bytes),
+		WALSyncs:         int64(from.wal_syncs),
+		Snapshots:        int64(from.snapshots),
+		Revision:         uint64(from.revision),
+	}
+	return stats, StatusOK
+}
+
+func (h *handle) statsText(format string) (string, error) {
+	wanted, free, err := toC("format", format)
+	if err != nil {
+		return "", err
+	}
+	defer free()
+	answer := C.kvgo_stats_text(h.store, wanted)
+	runtime.KeepAlive(h)
+	if answer.status != C.KV_OK {
+		return "", Status(answer.status).err()
+	}
+	defer C.kv_string_free(answer.text)
+	return C.GoString(answer.text), nil
+}
+
+func libraryVersion() string {
+	return C.GoString(C.kv_version())
+}
+
+func statusName(status Status) string {
+	return C.GoString(C.kv_status_name(C.kv_status_t(status)))
+}
+
+func statusMessage(status Status) string {
+	return C.GoString(C.kv_status_message(C.kv_status_t(status)))
+}

@@ -1,0 +1,106 @@
+package kvstore
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Store is a key-value store. Any number of goroutines may use it at once. Its zero value is an empty store in
+// memory with default options, opened by the first call. A Store must not be copied.
+type Store struct {
+	open atomic.Pointer[handle]
+
+	// opening guards closed and the first opening of a zero Store.
+	opening sync.Mutex
+	closed  bool
+}
+
+// New makes a store, in memory unless WithPersistence says otherwise. It fails with an error that names the option
+// that cannot be had, and what can.
+func New(options ...Option) (*Store, error) {
+	return openStore(config{}, options)
+}
+
+// Open is New for a location: ":memory:" is in memory, "kv::memory:?max_entries=1000&eviction=random" the same
+// with options, which win over the others.
+func Open(location string, options ...Option) (*Store, error) {
+	return openStore(config{location: &location}, options)
+}
+
+func openStore(c config, options []Option) (*Store, error) {
+	for _, option := range options {
+		option(&c)
+	}
+	h, err := openHandle(c)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{}
+	s.open.Store(h)
+	return s, nil
+}
+
+// handle gives the open handle. A call on it after Close is safe: the library answers that the store is closed.
+func (s *Store) handle() (*handle, error) {
+	if h := s.open.Load(); h != nil {
+		return h, nil
+	}
+	return s.openFirst()
+}
+
+// openFirst opens a zero Store, once.
+func (s *Store) openFirst() (*handle, error) {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if h := s.open.Load(); h != nil {
+		return h, nil
+	}
+	if s.closed {
+		return nil, ErrClosed
+	}
+	h, err := openHandle(config{})
+	if err != nil {
+		return nil, err
+	}
+	s.open.Store(h)
+	return h, nil
+}
+
+// Close ends the store. Calls that run meanwhile finish or fail with ErrClosed; calls that come later fail with
+// ErrClosed. Closing again does nothing. A store that nothing refers to any more is closed by the garbage
+// collector, but at a time of its choosing.
+func (s *Store) Close() error {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	s.closed = true
+	h := s.open.Load()
+	if h == nil {
+		return nil
+	}
+	return h.shutdown()
+}
+
+// Configure changes an option while the store is open, for example Configure("max_entries", "1000"). The options
+// table says which can be. Lowering a limit evicts at once, or fails with ErrFull and changes nothing where nothing
+// may be evicted.
+func (s *Store) Configure(name, value string) error {
+	h, err := s.handle()
+	if err != nil {
+		return err
+	}
+	return h.configure(setting{name, value})
+}
+
+// Fault says what stopped the store's writes or filled its disk: an *Error, or nil if nothing did.
+func (s *Store) Fault() error {
+	h, err := s.handle()
+	if err != nil {
+		return err
+	}
+	return h.lastFault()
+}
+
+// Version is the version of the library behind this package, for example "0.1.0".
+func Version() string {
+	return libraryVersion()
+}
