@@ -1,0 +1,63 @@
+"""libkv: an embedded key-value store with exact TTLs, used as a dict.
+
+>>> import libkv
+>>> with libkv.open(max_memory="64MiB") as store:
+...     version = store.set("session", "token", ttl="5m")
+...     store["session"]
+b'token'
+"""
+
+from collections.abc import MutableMapping
+
+from libkv._errors import (
+    ClosedError,
+    CorruptError,
+    CrossSlotError,
+    Error,
+    ForkedError,
+    FullError,
+    InvalidError,
+    IoError,
+    LockedError,
+    NoMemoryError,
+    NoSpaceError,
+    NotFoundError,
+    PanicError,
+    PoisonedError,
+    TooLargeError,
+    UnavailableError,
+    UnsupportedError,
+    WrongTypeError,
+)
+from libkv._native import NEVER, NeverType, Store, __version__, open
+from libkv._records import Entry, Stats
+
+MutableMapping.register(Store)
+
+__all__ = [
+    "NEVER",
+    "ClosedError",
+    "CorruptError",
+    "CrossSlotError",
+    "Entry",
+    "Error",
+    "ForkedError",
+    "FullError",
+    "InvalidError",
+    "IoError",
+    "LockedError",
+    "NeverType",
+    "NoMemoryError",
+    "NoSpaceError",
+    "NotFoundError",
+    "PanicError",
+    "PoisonedError",
+    "Stats",
+    "Store",
+    "TooLargeError",
+    "UnavailableError",
+    "UnsupportedError",
+    "WrongTypeError",
+    "__version__",
+    "open",
+]

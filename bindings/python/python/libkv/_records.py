@@ -1,0 +1,63 @@
+"""What some calls return: plain named tuples."""
+
+from typing import NamedTuple
+
+
+class Entry(NamedTuple):
+    """A value with what the store knows about it. Times are Unix timestamps in seconds."""
+
+    value: bytes
+    """The value."""
+    version: int
+    """The version that its last change gave the key."""
+    created_at: float | None
+    """When the key was first stored, or None unless the store keeps entry_stats."""
+    expire_at: float | None
+    """When the entry expires, or None if it never does."""
+    hits: int
+    """About how often it was read; 0 unless the store keeps entry_stats."""
+
+
+class Stats(NamedTuple):
+    """Counts, sizes in bytes, and counters of operations since the store was opened."""
+
+    entries: int
+    """Entries, including those that expired and wait to be freed."""
+    expiring_entries: int
+    """Entries that have a deadline."""
+    expired_pending: int
+    """Entries that expired and wait to be freed."""
+    key_bytes: int
+    """Bytes of all keys."""
+    value_bytes: int
+    """Bytes of all values."""
+    memory_bytes: int
+    """What the live data is charged, and what max_memory limits."""
+    resident_bytes: int
+    """What the store holds from the system."""
+    pinned_bytes: int
+    """What values in callers' hands hold beside it."""
+    gets: int
+    """Reads."""
+    hits: int
+    """Reads that found their key."""
+    misses: int
+    """Reads that did not."""
+    sets: int
+    """Writes."""
+    deletes: int
+    """Deletions."""
+    expired: int
+    """Entries that expired and were freed."""
+    evicted: int
+    """Entries that were evicted."""
+    callbacks_dropped: int
+    """Removals that a slow callback missed."""
+    wal_bytes: int
+    """Bytes of the log."""
+    wal_syncs: int
+    """Flushes of the log."""
+    snapshots: int
+    """Snapshots taken."""
+    revision: int
+    """The version of the latest change."""

@@ -1,0 +1,49 @@
+//! The native half of the Python package `libkv`: the engine as a Python type.
+//!
+//! Owns: the module `libkv._native` and the allocator of the wheel. Each method converts its
+//! arguments, calls the engine once, and converts the answer; what can be said in Python (the
+//! exception classes, the views, the records) is said in `python/libkv`.
+//!
+//! The GIL is held for calls on one key, because releasing it costs more than the call. It is
+//! released for calls whose work grows with the data: `get_many`, `set_many`, `clear`,
+//! `purge_expired`, `configure`, `close`. No Python code ever runs under a lock of the engine.
+
+mod convert;
+mod errors;
+mod expiry;
+mod iterate;
+mod many;
+mod mapping;
+mod options;
+mod stats;
+mod store;
+
+use pyo3::prelude::*;
+
+/// The store behind this surface, named here and nowhere else.
+pub(crate) use kvcore::Store as Backend;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The native half of libkv. Import `libkv` instead.
+#[pymodule]
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::expiry::NeverType;
+    #[pymodule_export]
+    use crate::iterate::KeyIterator;
+    #[pymodule_export]
+    use crate::options::open;
+    #[pymodule_export]
+    use crate::store::Store;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("NEVER", crate::expiry::never(module.py())?)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("STATUSES", crate::errors::statuses())
+    }
+}

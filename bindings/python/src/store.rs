@@ -1,0 +1,359 @@
+//! The type `libkv.Store` and its calls beyond those of a dict.
+//!
+//! Owns: the handle. Invariant: a method converts all of its arguments before it calls the engine,
+//! so a refused argument changes nothing.
+
+use kvcore::{Expiry, Remaining, SetOptions, SetOutcome, Status};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyList;
+
+use crate::Backend;
+use crate::convert::{Data, key, read, value};
+use crate::errors::{OrRaise, guarded, invalid, not_found};
+use crate::expiry::{Ttl, deadline_ms, seconds, ttl_of_write, ttl_or_default};
+use crate::many;
+use crate::options::text_of;
+
+/// A key-value store, used as a dict from keys (bytes, or str taken as UTF-8) to bytes.
+///
+/// Made by libkv.open. Values given may be bytes, str (as UTF-8) or any object with a buffer;
+/// values returned are bytes. A TTL is seconds (int or float), a timedelta, text such as "5m", or
+/// libkv.NEVER. One store may be used from any number of threads; it is a context manager that
+/// closes itself. After close every call raises ClosedError; in a process made by os.fork every
+/// call raises ForkedError.
+#[pyclass(frozen, mapping, weakref, module = "libkv")]
+pub(crate) struct Store {
+    pub(crate) backend: Backend,
+    location: String,
+}
+
+impl Store {
+    /// A handle for an open store.
+    pub(crate) fn new(backend: Backend, location: String) -> Store {
+        Store { backend, location }
+    }
+
+    /// The value of a key that is removed by this.
+    pub(crate) fn taken<'py>(
+        &self,
+        object: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = object.py();
+        let name = key(object)?;
+        guarded(py, &self.backend, |store| {
+            store.take(name).or_raise(py)?.map(|found| value(py, &found)).transpose()
+        })
+    }
+}
+
+/// A class of `libkv._records`.
+fn record<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    static RECORDS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    RECORDS
+        .get_or_try_init(py, || py.import("libkv._records").map(Bound::unbind))?
+        .bind(py)
+        .getattr(name)
+}
+
+/// The keywords of `set`, where most calls name none.
+struct SetArguments<'a, 'py> {
+    ttl: Option<&'a Bound<'py, PyAny>>,
+    expire_at: Option<&'a Bound<'py, PyAny>>,
+    keep_ttl: bool,
+    if_absent: bool,
+    if_present: bool,
+    if_version: Option<u64>,
+}
+
+impl SetArguments<'_, '_> {
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.ttl.is_none()
+            && self.expire_at.is_none()
+            && !(self.keep_ttl | self.if_absent | self.if_present)
+            && self.if_version.is_none()
+    }
+
+    fn options(&self, py: Python<'_>) -> PyResult<SetOptions> {
+        let expiries = [self.ttl.is_some(), self.expire_at.is_some(), self.keep_ttl];
+        if expiries.iter().filter(|given| **given).count() > 1 {
+            return Err(invalid(py, "give one of ttl, expire_at and keep_ttl"));
+        }
+        let conditions = [self.if_absent, self.if_present, self.if_version.is_some()];
+        if conditions.iter().filter(|given| **given).count() > 1 {
+            return Err(invalid(py, "give one of if_absent, if_present and if_version"));
+        }
+        let mut options = SetOptions::default();
+        if let Some(ttl) = self.ttl {
+            options.expiry = ttl_of_write(ttl)?;
+        } else if let Some(when) = self.expire_at {
+            options.expiry = Expiry::AtMs(deadline_ms(when)?);
+        } else if self.keep_ttl {
+            options.expiry = Expiry::Keep;
+        }
+        if self.if_absent {
+            options = options.if_absent();
+        } else if self.if_present {
+            options = options.if_present();
+        } else if let Some(version) = self.if_version {
+            options = options.if_version(version);
+        }
+        Ok(options)
+    }
+}
+
+#[pymethods]
+impl Store {
+    /// Return the value of a key, or the default when it is absent or expired.
+    #[pyo3(signature = (key, default=None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let name = crate::convert::key(key)?;
+        guarded(py, &self.backend, |store| match read(py, store, name).or_raise(py)? {
+            Some(found) => found.map(Some),
+            None => Ok(default),
+        })
+    }
+
+    /// Return a list with the value of each key, None where it is absent.
+    ///
+    /// No snapshot: other threads may write between two keys. Releases the GIL for many keys.
+    fn get_many<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
+        many::get_many(&self.backend, keys)
+    }
+
+    /// Return the Entry of a key (value, version, created_at, expire_at, hits), or None when absent.
+    ///
+    /// Times are Unix timestamps in seconds; expire_at is None for an entry that never expires.
+    /// created_at and hits are kept only with entry_stats=True, and are None and 0 otherwise.
+    fn entry<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let name = crate::convert::key(key)?;
+        let Some(found) = guarded(py, &self.backend, |store| store.get(name).or_raise(py))? else {
+            return Ok(None);
+        };
+        let fields = (
+            value(py, &found)?,
+            found.version(),
+            found.created_at_ms().map(seconds),
+            found.expire_at_ms().map(seconds),
+            found.hits(),
+        );
+        record(py, "Entry")?.call1(fields).map(Some)
+    }
+
+    /// Store a value and return its version, or None when the condition failed.
+    ///
+    /// ttl is seconds, a timedelta, "5m" or NEVER; expire_at a timestamp or an aware datetime (one
+    /// that has passed removes the key); keep_ttl keeps the deadline of the value it replaces;
+    /// without them the store's default_ttl applies. At most one of if_absent, if_present and
+    /// if_version (the version that the key must have) is the condition.
+    ///
+    /// Raises InvalidError (a ValueError) for a ttl of zero or less, a naive datetime, or arguments
+    /// that contradict each other; TooLargeError (a ValueError) for a key or value over its limit;
+    /// FullError (a MemoryError) for a store at its limit that may not evict.
+    #[pyo3(signature = (
+        key, value, *, ttl=None, expire_at=None, keep_ttl=false, if_absent=false, if_present=false,
+        if_version=None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are Python keywords")]
+    fn set<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+        ttl: Option<&Bound<'py, PyAny>>,
+        expire_at: Option<&Bound<'py, PyAny>>,
+        keep_ttl: bool,
+        if_absent: bool,
+        if_present: bool,
+        if_version: Option<u64>,
+    ) -> PyResult<Option<u64>> {
+        let (name, data) = (crate::convert::key(key)?, Data::of(value)?);
+        let arguments =
+            SetArguments { ttl, expire_at, keep_ttl, if_absent, if_present, if_version };
+        if arguments.is_plain() {
+            return guarded(py, &self.backend, |store| {
+                store.set(name, data.as_bytes()).or_raise(py).map(Some)
+            });
+        }
+        let options = arguments.options(py)?;
+        guarded(py, &self.backend, |store| {
+            match store.set_with(name, data.as_bytes(), &options).or_raise(py)? {
+                SetOutcome::Stored { version } => Ok(Some(version)),
+                SetOutcome::Exists | SetOutcome::NotFound | SetOutcome::Conflict => Ok(None),
+            }
+        })
+    }
+
+    /// Store all pairs of a mapping, or none of them.
+    ///
+    /// Takes a mapping or an iterable of pairs. ttl is as for set and applies to each. An error
+    /// (see set) stores nothing. Releases the GIL for many pairs.
+    #[pyo3(signature = (mapping, *, ttl=None))]
+    fn set_many<'py>(
+        &self,
+        mapping: &Bound<'py, PyAny>,
+        ttl: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        many::set_many(&self.backend, mapping, ttl_or_default(ttl)?)
+    }
+
+    /// Remove a key. Returns whether it was there.
+    pub(crate) fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = key.py();
+        let name = crate::convert::key(key)?;
+        guarded(py, &self.backend, |store| store.del(name).or_raise(py))
+    }
+
+    /// Remove a key and return its value, atomically; the default when it is absent.
+    #[pyo3(signature = (key, default=None))]
+    fn take<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.taken(key)?.or(default))
+    }
+
+    /// Add delta to the decimal number stored under a key, and return the sum.
+    ///
+    /// An absent key counts from 0 and gets the ttl as set would give it; an existing deadline is
+    /// kept unless a ttl is given. Raises WrongTypeError (a ValueError) when the value is no 64-bit
+    /// integer or the sum overflows, and then changes nothing.
+    #[pyo3(signature = (key, delta=1, *, ttl=None))]
+    fn incr<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        delta: i64,
+        ttl: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<i64> {
+        let name = crate::convert::key(key)?;
+        let expiry = ttl_or_default(ttl)?;
+        guarded(py, &self.backend, |store| store.incr(name, delta, expiry).or_raise(py))
+    }
+
+    /// Append to the value of a key and return the new length in bytes; keeps its deadline.
+    ///
+    /// An absent key starts empty. Raises TooLargeError or FullError, and then changes nothing.
+    fn append(&self, key: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let py = key.py();
+        let (name, data) = (crate::convert::key(key)?, Data::of(data)?);
+        guarded(py, &self.backend, |store| store.append(name, data.as_bytes()).or_raise(py))
+    }
+
+    /// Give a key a new ttl; zero or less removes it at once, NEVER as persist.
+    ///
+    /// Returns whether the key was there.
+    #[pyo3(signature = (key, ttl))]
+    fn expire(&self, key: &Bound<'_, PyAny>, ttl: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = key.py();
+        let name = crate::convert::key(key)?;
+        let ttl_ms = match crate::expiry::ttl(ttl)? {
+            Ttl::Never => kvcore::TTL_NONE,
+            // The engine gives some negative numbers a meaning of their own.
+            Ttl::Ms(ms) => ms.max(0),
+        };
+        guarded(py, &self.backend, |store| store.expire(name, ttl_ms).or_raise(py))
+    }
+
+    /// Let a key expire at a timestamp (seconds) or an aware datetime; a past one removes it.
+    ///
+    /// Returns whether the key was there. Raises InvalidError (a ValueError) for a naive datetime.
+    fn expire_at(&self, key: &Bound<'_, PyAny>, when: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = key.py();
+        let name = crate::convert::key(key)?;
+        let unix_ms = deadline_ms(when)?;
+        guarded(py, &self.backend, |store| store.expire_at(name, unix_ms).or_raise(py))
+    }
+
+    /// Remove the deadline of a key, so that it never expires. Returns whether the key was there.
+    fn persist(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = key.py();
+        let name = crate::convert::key(key)?;
+        guarded(py, &self.backend, |store| store.persist(name).or_raise(py))
+    }
+
+    /// Return the seconds that a key has left, as a float, or None if it never expires.
+    ///
+    /// Raises KeyError when it is absent or expired.
+    fn ttl(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
+        let py = key.py();
+        let name = crate::convert::key(key)?;
+        match guarded(py, &self.backend, |store| store.ttl(name).or_raise(py))? {
+            Some(Remaining::Never) => Ok(None),
+            Some(Remaining::Ms(ms)) => Ok(Some(seconds(ms))),
+            None => Err(not_found(key)),
+        }
+    }
+
+    /// Free every expired entry now and return how many there were. Releases the GIL.
+    ///
+    /// Not needed for correctness: expired entries are never returned, and a thread frees them.
+    fn purge_expired(&self, py: Python<'_>) -> PyResult<u64> {
+        guarded(py, &self.backend, |store| py.detach(|| store.purge_expired()).or_raise(py))
+    }
+
+    /// Change an option while the store is open. Releases the GIL.
+    ///
+    /// Takes names and values as libkv.open does. Raises UnsupportedError (a ValueError) for an
+    /// unknown option or one that only open takes, InvalidError (a ValueError) for a value that
+    /// does not fit, FullError for a limit lower than the contents where nothing may be evicted.
+    fn configure(&self, py: Python<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let text = text_of(name, value)?;
+        guarded(py, &self.backend, |store| py.detach(|| store.configure(name, &text)).or_raise(py))
+    }
+
+    /// Return the Stats of the store: counts, sizes in bytes, and counters of operations.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let stats = guarded(py, &self.backend, |store| store.stats().or_raise(py))?;
+        crate::stats::record_of(&record(py, "Stats")?, &stats)
+    }
+
+    /// Stop the store and free what it holds; later calls raise ClosedError. Releases the GIL.
+    ///
+    /// Closing twice does nothing.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        guarded(py, &self.backend, |store| py.detach(|| store.shutdown()).or_raise(py))
+    }
+
+    fn __enter__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {
+        slf
+    }
+
+    #[pyo3(signature = (exc_type, exc_value, traceback, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        exc_type: &Bound<'_, PyAny>,
+        exc_value: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _ = (exc_type, exc_value, traceback);
+        // The child of a fork leaves the block too: that store is its parent's to close, and an
+        // error here would hide the exception, such as SystemExit, that leaves the block.
+        if self.backend.is_forked() { Ok(()) } else { self.close(py) }
+    }
+
+    fn __repr__(&self) -> String {
+        let location = &self.location;
+        match self.backend.len() {
+            Ok(1) => format!("<libkv.Store '{location}', 1 entry>"),
+            Ok(count) => format!("<libkv.Store '{location}', {count} entries>"),
+            Err(error) => match error.status() {
+                Status::Closed => format!("<libkv.Store '{location}', closed>"),
+                Status::Forked => format!("<libkv.Store '{location}', of the parent process>"),
+                _ => format!("<libkv.Store '{location}', {error}>"),
+            },
+        }
+    }
+}

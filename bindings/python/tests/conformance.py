@@ -1,0 +1,389 @@
+"""Runs the cases of tests/conformance against libkv, as their README describes.
+
+Owns: the reader of the format and the way from an operation to a call. It holds no expectation of
+its own, and a word it does not know is a failure.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import libkv
+
+DIRECTORY = Path(__file__).parents[3] / "tests" / "conformance"
+FEATURES = frozenset({"set_many", "keys", "location"})
+NOT_HERE = frozenset({"get_into", "del_if", "last_fault", "raw_ttl"})
+TTL_NONE = 2**63 - 1
+UNMET = ("EXISTS", "NOT_FOUND", "CONFLICT")
+
+
+class Failure(Exception):
+    """A case that does not hold, or that cannot be read."""
+
+
+@dataclass
+class Line:
+    number: int
+    text: str
+
+
+@dataclass
+class Case:
+    file: str
+    name: str
+    needs: frozenset[str] = frozenset()
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass
+class Answer:
+    """What a call answered: one status, or several that this surface cannot tell apart."""
+
+    statuses: tuple[str, ...] = ("OK",)
+    values: list[bytes | None] | None = None
+    numbers: dict[str, int] = field(default_factory=dict)
+    message: str = ""
+
+
+def read_cases(directory: Path = DIRECTORY) -> list[Case]:
+    cases: list[Case] = []
+    for path in sorted(directory.glob("*.kvt")):
+        cases.extend(parse(path.name, path.read_bytes()))
+    return cases
+
+
+def parse(file: str, data: bytes) -> Iterator[Case]:
+    case: Case | None = None
+    # Latin-1 keeps each byte as one character: quotes hold bytes, not text.
+    for number, raw in enumerate(data.decode("latin-1").split("\n"), 1):
+        text = raw.strip(" ")
+        first, _, rest = text.partition(" ")
+        if not text or text.startswith("#"):
+            continue
+        if first == "case":
+            if case is not None:
+                yield case
+            case = Case(file, rest.strip(" "))
+        elif case is None:
+            raise Failure(f"{file}:{number}: before the first case")
+        elif first == "needs":
+            case.needs = frozenset(rest.split())
+            if unknown := case.needs - FEATURES - NOT_HERE:
+                raise Failure(f"{file}:{number}: unknown feature {sorted(unknown)}")
+        else:
+            case.lines.append(Line(number, text))
+    if case is not None:
+        yield case
+
+
+WORD = re.compile(r' *((?:"(?:[^"\\]|\\.)*"|[^ "])+)(?= |$)')
+TERM = re.compile(r'"((?:[^"\\]|\\.)*)"(?:\*([0-9]+))?(\+|$)')
+ESCAPE = re.compile(r'\\(?:x([0-9a-fA-F]{2})|([\\"]))')
+NUMBER = re.compile(r"(now|never|\$[^+-]+|-?[0-9]+)([+-][0-9]+)?")
+
+
+def words(text: str) -> list[str]:
+    found = []
+    at = 0
+    while at < len(text):
+        match = WORD.match(text, at)
+        if match is None:
+            raise Failure(f"cannot read {text[at:]!r}")
+        found.append(match[1])
+        at = match.end()
+    return found
+
+
+def as_bytes(word: str) -> bytes:
+    out = []
+    at = 0
+    more = True
+    while more:
+        match = TERM.match(word, at)
+        if match is None:
+            raise Failure(f"cannot read the bytes {word!r}")
+        plain = ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], match[1])
+        out.append(plain.encode("latin-1") * int(match[2] or 1))
+        at = match.end()
+        more = match[3] == "+"
+    return b"".join(out)
+
+
+def named(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Splits words into those without and those with a name."""
+    plain = [word for word in arguments if word.startswith('"') or "=" not in word]
+    names = [word.split("=", 1) for word in arguments if word not in plain]
+    return plain, {name: word for name, word in names}
+
+
+def text_of(word: str) -> str:
+    return as_bytes(word).decode() if word.startswith('"') else word
+
+
+def seconds(ms: int) -> float:
+    """Seconds for the engine's milliseconds; whole ones as an int, which has no limit."""
+    return ms // 1000 if ms % 1000 == 0 else ms / 1000
+
+
+def milliseconds(value: float | None) -> int:
+    return TTL_NONE if value is None else round(value * 1000)
+
+
+class Runner:
+    """One case: its store and its variables."""
+
+    def __init__(self) -> None:
+        self.opened: libkv.Store | None = None
+        self.variables: dict[str, int] = {}
+
+    @property
+    def store(self) -> libkv.Store:
+        if self.opened is None:
+            raise Failure("no store is open")
+        return self.opened
+
+    def run(self, case: Case) -> None:
+        for line in case.lines:
+            try:
+                self.step(words(line.text))
+            except Failure as failure:
+                where = f"{case.file}:{line.number}"
+                raise Failure(f"{where}: {failure}\n    case {case.name}\n    {line.text}") from None
+        self.close()
+
+    def close(self) -> None:
+        if self.opened is not None:
+            self.opened.close()
+        self.opened = None
+
+    def step(self, line: list[str]) -> None:
+        match line:
+            case ["let", name, number]:
+                self.variables[name] = self.number(number)
+            case ["wait", ms]:
+                time.sleep(self.number(ms) / 1000)
+            case [operation, *arguments] if "->" in arguments:
+                at = arguments.index("->")
+                call: Callable[..., Answer] | None = getattr(self, f"do_{operation}", None)
+                if call is None:
+                    raise Failure(f"unknown operation {operation}")
+                plain, names = named(arguments[:at])
+                try:
+                    answer = call(*plain, **names)
+                except libkv.Error as error:
+                    status = error.status_name.removeprefix("KV_")
+                    answer = Answer((status,), message=str(error))
+                except TypeError as error:
+                    raise Failure(f"cannot call {operation}: {error}") from error
+                self.check(operation, answer, arguments[at + 1 :])
+            case _:
+                raise Failure("unknown line")
+
+    def number(self, word: str) -> int:
+        match = NUMBER.fullmatch(word)
+        if match is None:
+            raise Failure(f"{word!r} is no number")
+        base = match[1]
+        if base == "now":
+            value = time.time_ns() // 1_000_000
+        elif base == "never":
+            value = TTL_NONE
+        elif base.startswith("$"):
+            if base not in self.variables:
+                raise Failure(f"variable {base} is not set")
+            value = self.variables[base]
+        else:
+            value = int(base)
+        return value + int(match[2] or 0)
+
+    def check(self, operation: str, answer: Answer, expected: list[str]) -> None:
+        if not expected:
+            raise Failure("no status is expected")
+        status, *results = expected
+        if status not in answer.statuses:
+            got = " or ".join(answer.statuses)
+            raise Failure(f"expected {status}, got {got} {answer.message}")
+        plain = [word for word in results if word == "-" or word.startswith('"')]
+        want = [None if word == "-" else as_bytes(word) for word in plain]
+        several = operation in ("get_many", "keys") and status == "OK"
+        if plain or several:
+            got_values = answer.values or []
+            if operation == "keys":
+                want, got_values = sorted(want, key=repr), sorted(got_values, key=repr)
+            if want != got_values:
+                raise Failure(f"expected {shown(want)}, got {shown(got_values)}")
+        for word in results:
+            if word not in plain:
+                self.check_named(answer, word)
+
+    def check_named(self, answer: Answer, word: str) -> None:
+        name, separator, want = word.partition("=")
+        if not separator:
+            raise Failure(f"cannot read the result {word!r}")
+        if name == "message":
+            if text_of(want) not in answer.message:
+                raise Failure(f"expected a message with {text_of(want)!r}, got {answer.message!r}")
+            return
+        if name not in answer.numbers:
+            raise Failure(f"the call answers no {name}")
+        got = answer.numbers[name]
+        if want.startswith("?"):
+            self.variables["$" + want[1:]] = got
+            return
+        low, dots, high = want.partition("..")
+        if want.startswith(">"):
+            holds = got > self.number(want[1:])
+        elif want.startswith("<"):
+            holds = got < self.number(want[1:])
+        elif dots:
+            holds = self.number(low) <= got <= self.number(high)
+        else:
+            holds = got == self.number(want)
+        if not holds:
+            raise Failure(f"expected {name}={want}, got {got}; variables are {self.variables}")
+
+    def ttl(self, word: str | None) -> Any:
+        match word:
+            case None | "default":
+                return None
+            case "none":
+                return libkv.NEVER
+        return seconds(self.number(word))
+
+    def do_open(self, **options: str) -> Answer:
+        self.close()
+        texts = {name: text_of(word) for name, word in options.items()}
+        location = texts.pop("at", None)
+        self.opened = libkv.open(location, **texts)
+        return Answer()
+
+    def do_configure(self, **options: str) -> Answer:
+        [(name, word)] = options.items()
+        self.store.configure(name, text_of(word))
+        return Answer()
+
+    def do_set(self, key: str, value: str, **options: str) -> Answer:
+        keywords: dict[str, Any] = {}
+        if (ttl := options.pop("ttl", None)) == "keep":
+            keywords["keep_ttl"] = True
+        elif ttl is not None:
+            keywords["ttl"] = self.ttl(ttl)
+        if (when := options.pop("at", None)) is not None:
+            keywords["expire_at"] = seconds(self.number(when))
+        if (condition := options.pop("if", None)) is not None:
+            keywords[{"absent": "if_absent", "present": "if_present"}[condition]] = True
+        if (version := options.pop("if_version", None)) is not None:
+            keywords["if_version"] = self.number(version)
+        if options:
+            raise Failure(f"unknown arguments {options}")
+        stored = self.store.set(as_bytes(key), as_bytes(value), **keywords)
+        return Answer(UNMET) if stored is None else Answer(numbers={"version": stored})
+
+    def do_get(self, key: str) -> Answer:
+        return found(self.store.get(as_bytes(key)))
+
+    def do_info(self, key: str) -> Answer:
+        entry = self.store.entry(as_bytes(key))
+        if entry is None:
+            return Answer(("NOT_FOUND",))
+        numbers = {
+            "version": entry.version,
+            "expire_at": milliseconds(entry.expire_at),
+            "created_at": -1 if entry.created_at is None else milliseconds(entry.created_at),
+            "hits": entry.hits,
+        }
+        return Answer(values=[entry.value], numbers=numbers)
+
+    def do_get_many(self, *keys: str) -> Answer:
+        return Answer(values=self.store.get_many([as_bytes(key) for key in keys]))
+
+    def do_take(self, key: str) -> Answer:
+        return found(self.store.take(as_bytes(key)))
+
+    def do_del(self, key: str) -> Answer:
+        return was_there(self.store.delete(as_bytes(key)))
+
+    def do_exists(self, key: str) -> Answer:
+        return was_there(as_bytes(key) in self.store)
+
+    def do_persist(self, key: str) -> Answer:
+        return was_there(self.store.persist(as_bytes(key)))
+
+    def do_expire(self, key: str, ms: str) -> Answer:
+        number = self.number(ms)
+        ttl = libkv.NEVER if number == TTL_NONE else seconds(number)
+        return was_there(self.store.expire(as_bytes(key), ttl))
+
+    def do_expire_at(self, key: str, ms: str) -> Answer:
+        return was_there(self.store.expire_at(as_bytes(key), seconds(self.number(ms))))
+
+    def do_ttl(self, key: str) -> Answer:
+        try:
+            left = self.store.ttl(as_bytes(key))
+        except KeyError:
+            return Answer(("NOT_FOUND",))
+        return Answer(numbers={"ttl": milliseconds(left)})
+
+    def do_incr(self, key: str, delta: str, ttl: str | None = None) -> Answer:
+        given = None if ttl == "keep" else self.ttl(ttl)
+        number = self.store.incr(as_bytes(key), self.number(delta), ttl=given)
+        return Answer(numbers={"number": number})
+
+    def do_append(self, key: str, data: str) -> Answer:
+        return Answer(numbers={"len": self.store.append(as_bytes(key), as_bytes(data))})
+
+    def do_set_many(self, *pairs: str, ttl: str | None = None) -> Answer:
+        data = [as_bytes(word) for word in pairs]
+        self.store.set_many(list(zip(data[::2], data[1::2], strict=True)), ttl=self.ttl(ttl))
+        return Answer()
+
+    def do_fill(self, prefix: str, count: str, value: str, ttl: str | None = None) -> Answer:
+        stored = 0
+        statuses, message = ("OK",), ""
+        for number in range(self.number(count)):
+            try:
+                key = as_bytes(prefix) + b"%d" % number
+                self.store.set(key, as_bytes(value), ttl=self.ttl(ttl))
+            except libkv.Error as error:
+                statuses, message = (error.status_name.removeprefix("KV_"),), str(error)
+                break
+            stored += 1
+        return Answer(statuses, numbers={"count": stored}, message=message)
+
+    def do_keys(self) -> Answer:
+        return Answer(values=list(self.store))
+
+    def do_len(self) -> Answer:
+        return Answer(numbers={"count": len(self.store)})
+
+    def do_purge_expired(self) -> Answer:
+        return Answer(numbers={"count": self.store.purge_expired()})
+
+    def do_clear(self) -> Answer:
+        self.store.clear()
+        return Answer()
+
+    def do_stats(self) -> Answer:
+        return Answer(numbers=self.store.stats()._asdict())
+
+    def do_shutdown(self) -> Answer:
+        self.store.close()
+        return Answer()
+
+
+def shown(values: list[bytes | None]) -> str:
+    text = repr(values)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
+
+
+def found(value: bytes | None) -> Answer:
+    return Answer(("NOT_FOUND",)) if value is None else Answer(values=[value])
+
+
+def was_there(there: bool) -> Answer:
+    return Answer(("OK",) if there else ("NOT_FOUND",))
