@@ -9,7 +9,7 @@ use anyhow::Result;
 
 /// Prints a line that is set apart from the output of the commands that run.
 pub fn say(line: &str) {
-    println!("-- {line}");
+    println!(">>> {line}");
 }
 
 /// How the steps so far went.
