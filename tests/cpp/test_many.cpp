@@ -65,7 +65,7 @@ TEST(stats_text) {
     store.set("key", "value");
     CHECK(store.stats_text().find("\"entries\"") != std::string::npos);
     CHECK(store.stats_text("prometheus").find("# TYPE") != std::string::npos);
-    CHECK_THROWS(kv::Status::invalid, store.stats_text("xml"));
+    CHECK_THROWS(kv::Status::unsupported, store.stats_text("xml"));
     CHECK_THROWS(kv::Status::invalid, store.stats_text("json\0x"sv));
 }
 
