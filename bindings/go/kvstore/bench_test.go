@@ -5,22 +5,33 @@ package kvstore
 
 import (
 	"fmt"
-	"sync/atomic"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/libkv/libkv/bindings/go/internal/baseline"
 )
 
-const benchKeys = 100_000
+const (
+	benchKeys   = 100_000
+	benchKeyLen = 16
+)
 
 func benchNames() []string {
 	names := make([]string, benchKeys)
 	for i := range names {
-		names[i] = fmt.Sprintf("key:%012d", i)
+		names[i] = fmt.Sprintf("key:%0*d", benchKeyLen-len("key:"), i)
 	}
 	return names
 }
 
+// benchOrder visits the keys in an order that no cache can guess.
+func benchOrder() []int {
+	return rand.New(rand.NewPCG(1, 2)).Perm(benchKeys)
+}
+
+// benchStore gives a filled store, its keys in the order in which they are to be visited, and their value. The bytes of
+// the keys lie one after the other, as they do for the C calls.
 func benchStore(b *testing.B, options ...Option) (*Store, []string, []byte) {
 	b.Helper()
 	store := newStore(b, options...)
@@ -28,22 +39,19 @@ func benchStore(b *testing.B, options ...Option) (*Store, []string, []byte) {
 	for _, name := range names {
 		must(b, store.Set(name, value))
 	}
+	var ordered strings.Builder
+	for _, index := range benchOrder() {
+		ordered.WriteString(names[index])
+	}
+	for i := range names {
+		names[i] = ordered.String()[i*benchKeyLen : (i+1)*benchKeyLen]
+	}
 	return store, names, value
-}
-
-// sequence walks through the keys in an order that no cache can guess.
-func sequence(i int) int {
-	return int(uint64(i) * 0x9E3779B97F4A7C15 >> 20 % benchKeys)
 }
 
 func benchBaseline(b *testing.B) *baseline.Store {
 	b.Helper()
-	names := benchNames()
-	shuffled := make([]string, benchKeys)
-	for i := range shuffled {
-		shuffled[i] = names[sequence(i)]
-	}
-	store, err := baseline.New(shuffled, pattern(100))
+	store, err := baseline.New(benchNames(), pattern(100), benchOrder())
 	must(b, err)
 	b.Cleanup(store.Close)
 	return store
@@ -76,7 +84,7 @@ func BenchmarkGet(b *testing.B) {
 	store, names, _ := benchStore(b)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if _, err := store.Get(names[sequence(i)]); err != nil {
+		if _, err := store.Get(names[i%benchKeys]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -86,7 +94,7 @@ func BenchmarkGetString(b *testing.B) {
 	store, names, _ := benchStore(b)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if _, err := store.GetString(names[sequence(i)]); err != nil {
+		if _, err := store.GetString(names[i%benchKeys]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -98,7 +106,7 @@ func BenchmarkAppendGet(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		var err error
-		if buffer, err = store.AppendGet(buffer[:0], names[sequence(i)]); err != nil {
+		if buffer, err = store.AppendGet(buffer[:0], names[i%benchKeys]); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -113,7 +121,7 @@ func BenchmarkGetMany(b *testing.B) {
 	b.ResetTimer()
 	for i := 0; i < b.N; i += many {
 		for j := range keys {
-			keys[j] = names[sequence(i+j)]
+			keys[j] = names[(i+j)%benchKeys]
 		}
 		if _, err := store.GetMany(keys); err != nil {
 			b.Fatal(err)
@@ -146,7 +154,7 @@ func BenchmarkSet(b *testing.B) {
 	store, names, value := benchStore(b)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if err := store.Set(names[sequence(i)], value); err != nil {
+		if err := store.Set(names[i%benchKeys], value); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -156,7 +164,7 @@ func BenchmarkSetWithTTL(b *testing.B) {
 	store, names, value := benchStore(b)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if err := store.SetWithTTL(names[sequence(i)], value, longestTTL); err != nil {
+		if err := store.SetWithTTL(names[i%benchKeys], value, longestTTL); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -173,12 +181,11 @@ func BenchmarkIncr(b *testing.B) {
 
 func BenchmarkParallelGet32Shards(b *testing.B) {
 	store, names, _ := benchStore(b, WithShardCount(32))
-	var workers atomic.Int64
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(run *testing.PB) {
-		for i := int(workers.Add(1)) << 32; run.Next(); i++ {
-			if _, err := store.Get(names[sequence(i)]); err != nil {
+		for i := rand.IntN(benchKeys); run.Next(); i++ {
+			if _, err := store.Get(names[i%benchKeys]); err != nil {
 				b.Error(err)
 			}
 		}
@@ -187,12 +194,11 @@ func BenchmarkParallelGet32Shards(b *testing.B) {
 
 func BenchmarkParallelSet32Shards(b *testing.B) {
 	store, names, value := benchStore(b, WithShardCount(32))
-	var workers atomic.Int64
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(run *testing.PB) {
-		for i := int(workers.Add(1)) << 32; run.Next(); i++ {
-			if err := store.Set(names[sequence(i)], value); err != nil {
+		for i := rand.IntN(benchKeys); run.Next(); i++ {
+			if err := store.Set(names[i%benchKeys], value); err != nil {
 				b.Error(err)
 			}
 		}

@@ -46,6 +46,7 @@ import "C"
 
 import (
 	"errors"
+	"strings"
 	"unsafe"
 )
 
@@ -56,17 +57,20 @@ type Store struct {
 	keyLen int
 }
 
-// New opens a store with default options and stores the value under every key.
-func New(keys []string, value []byte) (*Store, error) {
+// New opens a store with default options and stores the value under every key, in their order. The calls that are
+// measured go through the keys in another order, given by their indices, so that memory is visited as a program would.
+func New(keys []string, value []byte, order []int) (*Store, error) {
 	s := &Store{keyLen: len(keys[0])}
-	for _, key := range keys {
-		s.keys = append(s.keys, key...)
-	}
 	if C.kv_open(nil, nil, &s.store, nil) != C.KV_OK {
 		return nil, errors.New("kv_open failed")
 	}
+	s.keys = []byte(strings.Join(keys, ""))
 	if s.Set(value, len(keys)) != len(keys) {
 		return nil, errors.New("kv_set failed")
+	}
+	s.keys = s.keys[:0:0]
+	for _, index := range order {
+		s.keys = append(s.keys, keys[index]...)
 	}
 	return s, nil
 }
