@@ -19,7 +19,10 @@
 //	export LD_LIBRARY_PATH=$PREFIX/lib
 //	go build ./...
 //
-// To keep the place in the program instead of LD_LIBRARY_PATH, build with CGO_LDFLAGS="-Wl,-rpath,$PREFIX/lib".
+// To keep the place in the program instead of LD_LIBRARY_PATH, build with CGO_LDFLAGS="-Wl,-rpath,$PREFIX/lib". To
+// have libkv inside the program, so that it needs no library where it runs, build with -tags libkv_static.
+//
+// Go's build cache does not see that another version of libkv was installed, or elsewhere: build with -a then, once.
 //
 // # Keys, values, times
 //

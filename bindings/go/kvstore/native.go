@@ -10,7 +10,6 @@ package kvstore
 // compiler: keys, values and buffers stay on the stack, and a call into C costs no allocation.
 
 /*
-#cgo pkg-config: libkv
 #cgo noescape kvgo_set
 #cgo noescape kvgo_set_with
 #cgo noescape kvgo_get

@@ -3,7 +3,6 @@
 package baseline
 
 /*
-#cgo pkg-config: libkv
 #cgo noescape baseline_get
 #cgo nocallback baseline_get
 #cgo noescape baseline_set

@@ -1,0 +1,6 @@
+//go:build libkv_static
+
+package baseline
+
+// #cgo pkg-config: libkv-static
+import "C"
