@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     step("format", "cargo fmt --check", format),
     step("lint", "cargo clippy, warnings are errors", lint),
     step("rust", "cargo test for the workspace", rust),
+    step("shuttle", "the concurrent parts in many interleavings of threads", shuttle),
     step("header", "include/kv.h is fresh", |_| header::run(true)),
     step("tables", "the tables of README.md are fresh", |_| tables::run(true)),
     step("c", "C, C++ and CMake: ctest on a release build", |artifacts| {
@@ -96,6 +97,21 @@ fn lint(artifacts: &Artifacts) -> Result<()> {
 fn rust(artifacts: &Artifacts) -> Result<()> {
     let sh = &artifacts.sh;
     Ok(cmd!(sh, "cargo test --locked --workspace").run()?)
+}
+
+/// The engine with its locks and atomics exchanged for shuttle's, which decides what runs next. In a
+/// target directory of its own, since the flag would make Cargo compile everything else again.
+fn shuttle(artifacts: &Artifacts) -> Result<()> {
+    let sh = &artifacts.sh;
+    let target = artifacts.workspace.target().join("shuttle");
+    let _flags = sh.push_env("RUSTFLAGS", "--cfg kv_shuttle");
+    let _quick = sh.push_env("CARGO_PROFILE_RELEASE_LTO", "off");
+    let _parts = sh.push_env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    cmd!(sh, "cargo test --locked --release --package kvcore --test shuttle")
+        .arg("--target-dir")
+        .arg(target)
+        .run()?;
+    Ok(())
 }
 
 /// Builds the CMake project with its tests in a tree of its own and runs them.

@@ -99,8 +99,9 @@ fn ensure_programs(sh: &Shell, needs: &[Need]) -> Result<()> {
     say(&format!("installing with apt-get: {list}"));
     let _guard = sh.push_env("DEBIAN_FRONTEND", "noninteractive");
     let wait = "DPkg::Lock::Timeout=300";
+    let plain = "Dpkg::Use-Pty=0";
     cmd!(sh, "apt-get update -qq -o {wait}").run()?;
-    cmd!(sh, "apt-get install -y -qq --no-install-recommends -o {wait} {packages...}")
+    cmd!(sh, "apt-get install -y -qq --no-install-recommends -o {wait} -o {plain} {packages...}")
         .run()
         .with_context(|| format!("apt-get could not install {list}; install it by hand"))
 }
