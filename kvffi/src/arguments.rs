@@ -26,7 +26,9 @@ pub(crate) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u
         return Ok(&[]);
     }
     if data.is_null() {
-        return Err(Failure::invalid("NULL with a length: pass a pointer to the bytes, or length 0"));
+        return Err(Failure::invalid(
+            "NULL with a length: pass a pointer to the bytes, or length 0",
+        ));
     }
     if len > LEN_MAX {
         return Err(Status::TooLarge.into());
@@ -84,7 +86,6 @@ pub(crate) unsafe fn text<'a>(
 }
 
 /// A place of the caller's for one answer. It is written at most when there is an answer.
-#[derive(Clone, Copy)]
 pub(crate) struct Out<T>(*mut T);
 
 impl<T> Out<T> {
@@ -95,7 +96,9 @@ impl<T> Out<T> {
     #[inline]
     pub(crate) unsafe fn required(place: *mut T) -> Result<Out<T>, Failure> {
         if place.is_null() {
-            return Err(Failure::invalid("an output pointer is NULL: pass the address of a variable"));
+            return Err(Failure::invalid(
+                "an output pointer is NULL: pass the address of a variable",
+            ));
         }
         Ok(Out(place))
     }
@@ -110,13 +113,13 @@ impl<T> Out<T> {
     }
 
     /// Whether the caller wants the answer at all.
-    pub(crate) fn is_wanted(self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         !self.0.is_null()
     }
 
     /// Gives the caller the answer, if it wants one.
     #[inline]
-    pub(crate) fn put(self, answer: T) {
+    pub(crate) fn put(&self, answer: T) {
         if self.is_wanted() {
             // SAFETY: whoever made this vouched that the place may be written during the call. It
             // need not be aligned, and what it held before is plain data that needs no drop.
@@ -126,7 +129,6 @@ impl<T> Out<T> {
 }
 
 /// An array of the caller's for answers, NULL where there is none.
-#[derive(Clone, Copy)]
 pub(crate) struct Places<T> {
     first: *mut *mut T,
     count: usize,
@@ -147,7 +149,7 @@ impl<T> Places<T> {
     }
 
     /// Gives the caller one answer.
-    pub(crate) fn put(self, index: usize, answer: *mut T) {
+    pub(crate) fn put(&self, index: usize, answer: *mut T) {
         assert!(index < self.count, "more answers than places");
         // SAFETY: below `count`, and whoever made this vouched for that many places.
         unsafe { self.first.add(index).write_unaligned(answer) }

@@ -192,12 +192,7 @@ pub unsafe extern "C" fn kv_get_into(
 ) -> kv_status_t {
     // SAFETY: the caller keeps the contract at the head of kv.h.
     let (store, key, buffer, out_len) = unsafe {
-        (
-            store.as_ref(),
-            bytes(key, key_len),
-            Buffer::new(buffer, capacity),
-            Out::required(out_len),
-        )
+        (store.as_ref(), bytes(key, key_len), Buffer::new(buffer, capacity), Out::required(out_len))
     };
     guard::call("kv_get_into", store, |store| {
         let (key, buffer, out_len) = (key?, buffer?, out_len?);

@@ -1,0 +1,109 @@
+/* After fork() an inherited handle answers KV_ERR_FORKED to everything, and can be closed; the child
+ * may open its own store, and the parent's goes on. Other threads hold locks while it happens. */
+
+#include "every_call.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static kv_store_t *store;
+static volatile sig_atomic_t stop;
+
+static void *keep_busy(void *unused) {
+  char key[16];
+  for (unsigned n = 0; !stop; n++) {
+    size_t len = (size_t)snprintf(key, sizeof key, "busy%u", n % 1000);
+    CHECK_STATUS(kv_set(store, key, len, key, len, 0), KV_OK);
+  }
+  return unused;
+}
+
+static const char *complaint(const char *call, kv_status_t got) {
+  static char text[200];
+  snprintf(text, sizeof text, "%s in the child is %s", call, kv_status_name(got));
+  return text;
+}
+
+/* What is wrong in the child; NULL if nothing is. */
+static const char *in_child(kv_value_t *value) {
+  kv_store_t *own = NULL;
+  kv_error_t *err = NULL;
+  kv_status_t status;
+  for (int n = 0; n < EVERY_CALL; n++) {
+    status = every_call[n].call(store);
+    if (status != KV_ERR_FORKED) {
+      return complaint(every_call[n].name, status);
+    }
+  }
+  if (kv_value_len(value) != 5 || memcmp(kv_value_data(value), "value", 5) != 0) {
+    return "a value did not survive";
+  }
+  kv_value_free(value);
+  status = kv_close(store, &err);
+  if (status != KV_ERR_FORKED || kv_error_status(err) != KV_ERR_FORKED) {
+    return complaint("kv_close", status);
+  }
+  kv_error_free(err);
+  status = kv_open(NULL, NULL, &own, NULL);
+  if (status != KV_OK) {
+    return complaint("kv_open", status);
+  }
+  status = kv_set(own, "k", 1, "v", 1, 0);
+  if (status != KV_OK) {
+    return complaint("kv_set on an own store", status);
+  }
+  status = kv_close(own, NULL);
+  return status == KV_OK ? NULL : complaint("kv_close of an own store", status);
+}
+
+static void fork_once(void) {
+  char text[200] = "";
+  kv_value_t *value = NULL;
+  int channel[2];
+  int state = 0;
+  pid_t child;
+  CHECK_STATUS(kv_get(store, "k", 1, &value), KV_OK);
+  CHECK(pipe(channel) == 0);
+  child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    const char *wrong = in_child(value);
+    const char *say = wrong ? wrong : "right";
+    ssize_t written = write(channel[1], say, strlen(say));
+    (void)written;
+    /* Ends without a leak check: what the parent's threads own is not the child's to free. */
+    raise(SIGKILL);
+  }
+  close(channel[1]);
+  CHECK(read(channel[0], text, sizeof text - 1) > 0);
+  close(channel[0]);
+  CHECK(waitpid(child, &state, 0) == child);
+  if (strcmp(text, "right") != 0) {
+    fprintf(stderr, "%s\n", text);
+    exit(1);
+  }
+  kv_value_free(value);
+}
+
+int main(void) {
+  pthread_t busy[2];
+  store = open_store("shards", "2", NULL);
+  CHECK_STATUS(set_text(store, "k", "value"), KV_OK);
+  for (int n = 0; n < 2; n++) {
+    CHECK(pthread_create(&busy[n], NULL, keep_busy, NULL) == 0);
+  }
+  for (int n = 0; n < 100 / KV_TEST_SLOW; n++) {
+    fork_once();
+  }
+  stop = 1;
+  for (int n = 0; n < 2; n++) {
+    CHECK(pthread_join(busy[n], NULL) == 0);
+  }
+  CHECK_VALUE(store, "k", "value");
+  CHECK_STATUS(set_text(store, "k", "still here"), KV_OK);
+  close_store(store);
+  return 0;
+}
