@@ -114,14 +114,15 @@ TEST(keep_ttl_and_default_ttl) {
     CHECK(store.ttl("new") == kv::never);
 }
 
-TEST(purge_counts_what_it_freed) {
-    // With a long interval nobody else frees them first.
+TEST(purge_frees_what_expired) {
     kv::Store store = kv::Store::memory(kv::Options().set("cleanup_interval", "1h"));
     for (int i = 0; i < 100; ++i) store.set("key" + std::to_string(i), "v", 1ms);
     store.set("stays", "v");
     for (int i = 0; i < 100; ++i) wait_until_gone(store, "key" + std::to_string(i));
-    CHECK(store.purge_expired() == 100);
+    // On a slow machine the first ones expire while the last are written, and writes free what is due as well.
+    CHECK(store.purge_expired() <= 100);
     CHECK(store.purge_expired() == 0);
+    CHECK(store.stats().expired == 100 && store.stats().expired_pending == 0);
     CHECK(store.len() == 1);
 }
 
