@@ -24,6 +24,18 @@ pub(crate) fn key<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
 
 #[inline]
 fn text_or_bytes<'a>(object: &'a Bound<'_, PyAny>) -> Option<PyResult<&'a [u8]>> {
+    // The exact types first: comparing a pointer is cheaper than asking a type for its flags.
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return Some(Ok(bytes.as_bytes()));
+    }
+    if let Ok(text) = object.cast_exact::<PyString>() {
+        return Some(text.to_str().map(str::as_bytes));
+    }
+    of_subclass(object)
+}
+
+#[cold]
+fn of_subclass<'a>(object: &'a Bound<'_, PyAny>) -> Option<PyResult<&'a [u8]>> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return Some(Ok(bytes.as_bytes()));
     }

@@ -50,6 +50,10 @@ pub(crate) enum Ttl {
 /// `InvalidError` (a `ValueError`) for a number that is no time or text that is no duration,
 /// `TypeError` for another type.
 pub(crate) fn ttl(object: &Bound<'_, PyAny>) -> PyResult<Ttl> {
+    if object.is_exact_instance_of::<PyInt>() || object.is_exact_instance_of::<PyFloat>() {
+        // Most TTLs: the other forms are not even looked at.
+        return Ok(ms_of_seconds(object, "ttl")?.map_or(Ttl::Never, ttl_of_ms));
+    }
     if object.is_instance_of::<NeverType>() {
         return Ok(Ttl::Never);
     }

@@ -26,21 +26,17 @@ pub(crate) fn get_many<'py>(
     }
     // A tuple of our own: the caller's list may change once the GIL is released.
     let keys = py.get_type::<PyTuple>().call1((keys,))?.cast_into::<PyTuple>()?;
-    let objects: Vec<Bound<'py, PyAny>> = keys.iter().collect();
-    let slices = objects.iter().map(key).collect::<PyResult<Vec<&[u8]>>>()?;
-    guarded(py, store, |store| {
-        let list = PyList::empty(py);
+    let objects: Vec<Borrowed<'_, 'py, PyAny>> = keys.iter_borrowed().collect();
+    let slices = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
+    let values = guarded(py, store, |store| {
         if slices.len() < RELEASE_FROM {
-            for slice in &slices {
-                list.append(read(py, store, slice).or_raise(py)?.transpose()?)?;
-            }
-        } else {
-            for found in py.detach(|| store.get_many(&slices)).or_raise(py)? {
-                list.append(found.map(|found| value(py, &found)).transpose()?)?;
-            }
+            let one = |slice: &&[u8]| read(py, store, slice).or_raise(py)?.transpose();
+            return slices.iter().map(one).collect::<PyResult<Vec<_>>>();
         }
-        Ok(list)
-    })
+        let found = py.detach(|| store.get_many(&slices)).or_raise(py)?;
+        found.iter().map(|one| one.as_ref().map(|one| value(py, one)).transpose()).collect()
+    })?;
+    PyList::new(py, values)
 }
 
 /// Stores all pairs, or none.

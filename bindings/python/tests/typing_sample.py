@@ -11,7 +11,7 @@ from typing import assert_type
 import libkv
 
 
-def takes_mapping(mapping: MutableMapping[bytes | str, bytes]) -> int:
+def takes_mapping(mapping: MutableMapping[bytes, bytes]) -> int:
     mapping[b"typed"] = b"yes"
     return len(mapping)
 
@@ -27,6 +27,10 @@ def reads(store: libkv.Store) -> None:
     assert_type(store.entry("k"), libkv.Entry | None)
     assert_type(store.ttl("k"), float | None)
     assert_type("k" in store, bool)
+    assert_type(b"k" in store, bool)
+    assert_type(list(store), list[bytes])
+    assert_type(sorted(store)[0], bytes)
+    assert_type(dict(store), dict[bytes, bytes])
     entry = store.entry("k")
     if entry is not None:
         assert_type(entry.value, bytes)

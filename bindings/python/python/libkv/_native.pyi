@@ -1,8 +1,8 @@
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
+from collections.abc import Container, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
 from datetime import datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar, final, overload
+from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Buffer, Self
 
@@ -41,8 +41,12 @@ class KeyIterator(Iterator[bytes]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> bytes: ...
 
+# Iteration gives bytes, and `in` takes both: to mypy the first Container among the bases says so.
+@type_check_only
+class _TakesBoth(Container[_Key], Protocol): ...
+
 @final
-class Store(MutableMapping[_Key, bytes]):
+class Store(_TakesBoth, MutableMapping[bytes, bytes]):
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __getitem__(self, key: _Key, /) -> bytes: ...
