@@ -70,6 +70,14 @@ impl Budget {
         self.counting.load(Ordering::Relaxed)
     }
 
+    /// What is taken now, reservations included; `None` while nothing is counted.
+    pub(crate) fn taken(&self) -> Option<Need> {
+        self.is_counting().then(|| Need {
+            entries: self.entries.load(Ordering::Acquire),
+            bytes: self.bytes.load(Ordering::Acquire),
+        })
+    }
+
     /// Takes room, or takes nothing and answers `false`.
     pub(crate) fn reserve(&self, need: Need) -> bool {
         if !self.is_counting() {
@@ -122,12 +130,8 @@ impl Budget {
 
     /// Checks the count against what all shards together use. The caller holds every shard's lock.
     pub(crate) fn validate(&self, used: Need) {
-        if self.is_counting() {
-            let counted = Need {
-                entries: self.entries.load(Ordering::Acquire),
-                bytes: self.bytes.load(Ordering::Acquire),
-            };
-            assert_eq!(counted, used, "the budget disagrees with the shards");
+        if let Some(taken) = self.taken() {
+            assert_eq!(taken, used, "the budget disagrees with the shards");
             assert!(used.entries <= self.max_entries.load(Ordering::Acquire));
             assert!(used.bytes <= self.max_bytes.load(Ordering::Acquire));
         }

@@ -128,6 +128,7 @@ pub(crate) fn limit(option: u64) -> u64 {
 }
 
 #[cfg(all(test, not(kv_shuttle)))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -57,11 +57,11 @@ mod value;
 pub use clock::{Clock, ManualClock};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
-pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options};
+pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
 pub use set_options::{
     Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,
     TTL_NONE,
 };
 pub use stats::Stats;
 pub use store::Store;
-pub use value::Value;
+pub use value::{Value, Within};

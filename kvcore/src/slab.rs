@@ -345,6 +345,7 @@ fn vector_growth<T>(vector: &Vec<T>) -> usize {
 }
 
 #[cfg(all(test, not(kv_shuttle)))]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::entry::{Content, NEVER};

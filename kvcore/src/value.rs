@@ -99,6 +99,15 @@ pub(crate) struct ValueInfo {
     pub(crate) access: Option<(i64, u64)>,
 }
 
+/// What [`Store::get_within`](crate::Store::get_within) found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Within<R> {
+    /// The value was read, with this result.
+    Read(R),
+    /// The value is longer than was asked for: this many bytes. It was not read.
+    Longer(usize),
+}
+
 /// A value as it was when it was read: its bytes, and what the store knew of them.
 ///
 /// Derefs to `[u8]`. Immutable, reference counted and usable from any thread; it stays valid

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kvcore::{DeleteOutcome, Expiry, Options, SetOptions, SetOutcome, Status, Store};
@@ -16,9 +17,9 @@ const THREADS: u64 = 4;
 const ROUNDS: u64 = 5000;
 
 fn store(options: &[(&str, &str)]) -> Store {
-    let options = options.iter().fold(Options::new(), |options, (name, value)| {
-        options.with(name, value).unwrap()
-    });
+    let options = options
+        .iter()
+        .fold(Options::new(), |options, (name, value)| options.with(name, value).unwrap());
     Store::memory(options).unwrap()
 }
 
@@ -40,9 +41,11 @@ fn watched(work: impl Fn(u64) + Sync, watch: impl Fn() + Sync) {
                 watch();
             }
         });
-        on_threads(work);
+        // Also when the work panics, or the watcher would go on for ever.
+        let worked = catch_unwind(AssertUnwindSafe(|| on_threads(work)));
         done.store(true, Ordering::Release);
         watcher.join().unwrap();
+        worked.unwrap();
     });
 }
 
@@ -320,7 +323,9 @@ fn clear_beside_writers() {
             for round in 0..ROUNDS {
                 let key = (n * 50 + round % 50).to_le_bytes();
                 let ttl = Expiry::AfterMs(1 + round % 5);
-                store.set_with(key, "v", &SetOptions { expiry: ttl, ..SetOptions::default() }).unwrap();
+                store
+                    .set_with(key, "v", &SetOptions { expiry: ttl, ..SetOptions::default() })
+                    .unwrap();
                 store.append(key, "w").unwrap();
                 store.expire(key, 1).unwrap();
             }
@@ -350,7 +355,9 @@ fn keys_that_stay_are_listed_once_beside_change() {
                 if round % 2 == 0 {
                     store.del(&key).unwrap();
                 }
-                store.set(format!("stays{}", round % 200), "w".repeat((round % 90) as usize)).unwrap();
+                store
+                    .set(format!("stays{}", round % 200), "w".repeat((round % 90) as usize))
+                    .unwrap();
             }
         },
         || {

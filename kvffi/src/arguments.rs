@@ -174,19 +174,23 @@ impl Buffer {
         Ok(Buffer { data: data.cast(), capacity })
     }
 
-    /// Copies the value if all of it fits, and tells whether it did.
+    /// The longest value it takes.
     #[inline]
-    pub(crate) fn take(self, value: &[u8]) -> bool {
-        if value.len() > self.capacity {
-            return false;
-        }
+    pub(crate) fn capacity(self) -> usize {
+        self.capacity
+    }
+
+    /// Copies a value that fits, and gives back its length.
+    #[inline]
+    pub(crate) fn take(self, value: &[u8]) -> usize {
+        assert!(value.len() <= self.capacity, "a value longer than the buffer");
         if !value.is_empty() {
             // SAFETY: `value` is not empty, so `capacity` is not 0 and `data` is not NULL; the
             // caller vouched for `capacity` bytes there. They cannot overlap the value, which lies
             // in memory of the store.
             unsafe { self.data.copy_from_nonoverlapping(value.as_ptr(), value.len()) }
         }
-        true
+        value.len()
     }
 }
 
@@ -229,18 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn a_buffer_takes_all_or_nothing() {
+    fn a_buffer_takes_what_fits() {
         let mut memory = [7u8; 4];
         // SAFETY: three of the four bytes may be written.
         let buffer = unsafe { Buffer::new(memory.as_mut_ptr().cast(), 3) };
         let buffer = buffer.unwrap_or_else(|_| unreachable!());
-        assert!(!buffer.take(b"long"));
-        assert!(buffer.take(b""));
+        assert_eq!((buffer.capacity(), buffer.take(b"")), (3, 0));
         assert_eq!(memory, [7, 7, 7, 7]);
         let mut memory = [7u8; 4];
         // SAFETY: as above.
         let buffer = unsafe { Buffer::new(memory.as_mut_ptr().cast(), 3) };
-        assert!(buffer.is_ok_and(|buffer| buffer.take(b"abc")));
+        assert!(buffer.is_ok_and(|buffer| buffer.take(b"abc") == 3));
         assert_eq!(memory, *b"abc\x07");
         // SAFETY: NULL.
         assert!(unsafe { Buffer::new(ptr::null_mut(), 1) }.is_err());

@@ -6,7 +6,7 @@
 use std::ffi::c_void;
 use std::mem::size_of;
 
-use kvcore::{Condition, DeleteOutcome, Expiry, SetOptions, SetOutcome, Status, Value};
+use kvcore::{Condition, DeleteOutcome, Expiry, SetOptions, SetOutcome, Status, Value, Within};
 
 use crate::arguments::{Buffer, Out, bytes};
 use crate::error::Failure;
@@ -197,13 +197,14 @@ pub unsafe extern "C" fn kv_get_into(
     guard::call("kv_get_into", store, |store| {
         let (key, buffer, out_len) = (key?, buffer?, out_len?);
         // The closure runs under the shard's lock: it copies and returns.
-        match store.get_with(key, |value| (buffer.take(value), value.len()))? {
-            None => Ok(Status::NotFound),
-            Some((fits, len)) => {
-                out_len.put(len);
-                Ok(if fits { Status::Ok } else { Status::ShortBuffer })
-            }
-        }
+        let found = store.get_within(key, buffer.capacity(), |value| buffer.take(value))?;
+        let (status, len) = match found {
+            None => return Ok(Status::NotFound),
+            Some(Within::Read(len)) => (Status::Ok, len),
+            Some(Within::Longer(len)) => (Status::ShortBuffer, len),
+        };
+        out_len.put(len);
+        Ok(status)
     })
 }
 

@@ -4,9 +4,10 @@
 //! passed the bounds of its row, so whoever reads it need not check again. Reads no file and no
 //! environment variable; a share of memory is resolved when the store opens.
 
-pub(crate) mod parse;
+mod parse;
 mod table;
 
+pub use parse::duration_ms;
 pub use table::{OPTION_TABLE, Offers, OptionKind, OptionSpec};
 
 use crate::error::{Error, Result, Status};

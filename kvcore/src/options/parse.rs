@@ -2,9 +2,9 @@
 //!
 //! Pure functions from text to numbers; `None` is «does not fit», and the caller words the error.
 
-/// Milliseconds of `250ms`, `1s`, `5m`, `6h`, `1d`, or `0`. A bare number other than zero is
-/// refused, because its unit would be a guess.
-pub(crate) fn duration_ms(text: &str) -> Option<u64> {
+/// Milliseconds of `250ms`, `1s`, `5m`, `6h`, `1d`, or `0`; `None` for what is no duration. A bare
+/// number other than zero is none, because its unit would be a guess.
+pub fn duration_ms(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text)?;
     let factor = match unit {
         "" if number == "0" => 1,

@@ -25,11 +25,11 @@ impl Policy {
         self != Policy::None
     }
 
-    /// The entry that should go, but for `spared`.
-    pub(crate) fn victim(self, slab: &Slab, spared: Option<EntryId>) -> Option<EntryId> {
+    /// The entry that should go, of those that `may_go`.
+    pub(crate) fn victim(self, slab: &Slab, may_go: impl Fn(EntryId) -> bool) -> Option<EntryId> {
         match self {
             Policy::None => None,
-            Policy::Random => random::victim(slab, spared),
+            Policy::Random => random::victim(slab, may_go),
         }
     }
 }

@@ -198,25 +198,22 @@ impl Shard {
             self.check_ever_fits(&content, change.context)?;
             return Err(Refusal::Room(need));
         }
-        let entry = self.table.reserve(1).and_then(|()| Entry::new(&content));
-        match entry {
-            Ok(entry) => Ok(self.insert_entry(key, entry, need, change)),
+        let before = self.bytes();
+        let built = self.table.reserve(1).and_then(|()| Entry::new(&content));
+        let version = match built {
+            Ok(entry) => Ok(self.insert_entry(key, entry, change)),
             Err(error) => {
-                change.context.budget.release(need);
+                change.context.budget.release(Need { entries: 1, bytes: 0 });
                 Err(error.into())
             }
-        }
+        };
+        self.settle(before, need, change);
+        version
     }
 
-    /// As [`insert`](Shard::insert), when the entry is built and its room is reserved.
-    fn insert_entry(
-        &mut self,
-        key: Key<'_>,
-        mut entry: Entry,
-        reserved: Need,
-        change: &mut Change<'_>,
-    ) -> u64 {
-        let before = self.bytes();
+    /// As [`insert`](Shard::insert), when the entry is built, the index has room and the caller
+    /// settles.
+    fn insert_entry(&mut self, key: Key<'_>, mut entry: Entry, change: &mut Change<'_>) -> u64 {
         let version = change.context.next_revision();
         entry.set_version(version);
         self.key_bytes += entry.key().len() as u64;
@@ -225,7 +222,6 @@ impl Shard {
         let id = self.slab.insert(entry, || change.now.ms());
         self.table.insert(key.index_hash(), id);
         self.schedule(id, change);
-        self.settle(before, reserved, change);
         version
     }
 

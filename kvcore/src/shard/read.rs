@@ -8,35 +8,38 @@ use crate::hash::Key;
 use crate::set_options::Remaining;
 use crate::slab::EntryId;
 use crate::stats::Event;
-use crate::value::{Value, ValueInfo};
+use crate::value::{Value, ValueInfo, Within};
 
 impl Shard {
-    /// Looks a key up for its value, and counts that.
-    #[inline]
-    fn look_up(&self, key: Key<'_>, context: &Context) -> Option<EntryId> {
+    pub(crate) fn get(&self, key: Key<'_>, context: &Context) -> Option<Value> {
         let found = self.find_live(key, &Now::new(&context.clock));
         let event = if found.is_some() { Event::Hit } else { Event::Miss };
         context.count(&self.counters, event);
-        found
-    }
-
-    pub(crate) fn get(&self, key: Key<'_>, context: &Context) -> Option<Value> {
-        self.look_up(key, context).map(|id| self.value(id, true))
+        found.map(|id| self.value(id, true))
     }
 
     /// Shows the bytes of a value to `read`, which must be quick and must not call the store.
     #[inline]
-    pub(crate) fn get_with<R>(
+    pub(crate) fn get_within<R>(
         &self,
         key: Key<'_>,
+        longest: usize,
         context: &Context,
         read: impl FnOnce(&[u8]) -> R,
-    ) -> Option<R> {
-        let id = self.look_up(key, context)?;
+    ) -> Option<Within<R>> {
+        let Some(id) = self.find_live(key, &Now::new(&context.clock)) else {
+            context.count(&self.counters, Event::Miss);
+            return None;
+        };
+        let value = self.slab.get(id).value();
+        if value.len() > longest {
+            return Some(Within::Longer(value.len()));
+        }
+        context.count(&self.counters, Event::Hit);
         if self.keeps_access {
             self.slab.access(id, true);
         }
-        Some(read(self.slab.get(id).value()))
+        Some(Within::Read(read(value)))
     }
 
     pub(crate) fn exists(&self, key: Key<'_>, context: &Context) -> bool {

@@ -3,7 +3,6 @@
 use super::{Change, Shard};
 use crate::budget::Need;
 use crate::expiry::{Due, Wheel};
-use crate::hash::Key;
 use crate::slab::{EntryId, Slab};
 use crate::stats::Event;
 use crate::table::Table;
@@ -59,10 +58,14 @@ impl Shard {
         }
     }
 
-    /// Evicts the entry that the policy names, but not that of `spared`.
-    pub(crate) fn evict(&mut self, spared: Option<Key<'_>>, change: &mut Change<'_>) -> bool {
-        let spared = spared.and_then(|key| self.find(key));
-        let victim = self.policy.victim(&self.slab, spared);
+    /// Evicts the entry that the policy names, of those whose keys are not spared.
+    pub(crate) fn evict(
+        &mut self,
+        spares: impl Fn(&[u8]) -> bool,
+        change: &mut Change<'_>,
+    ) -> bool {
+        let may_go = |id| !spares(self.slab.get(id).key());
+        let victim = self.policy.victim(&self.slab, may_go);
         if let Some(id) = victim {
             self.remove(id, Event::Evicted, change);
         }

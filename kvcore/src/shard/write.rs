@@ -10,8 +10,9 @@ use crate::error::Status;
 use crate::hash::Key;
 use crate::number;
 use crate::set_options::{Condition, DeleteOutcome, Expiry, SetOptions, SetOutcome};
-use crate::slab::EntryId;
+use crate::slab::{EntryId, Slab};
 use crate::stats::Event;
+use crate::table::Table;
 use crate::value::Value;
 
 impl Shard {
@@ -121,11 +122,13 @@ impl Shard {
         }
     }
 
+    /// Adds to a number, as long as its text stays within `longest`.
     pub(crate) fn incr(
         &mut self,
         key: Key<'_>,
         delta: i64,
         expiry: Expiry,
+        longest: usize,
         change: &mut Change<'_>,
     ) -> Result<i64, Refusal> {
         let found = self.find_or_free(key, change);
@@ -138,7 +141,11 @@ impl Shard {
             }
         };
         let sum = number.checked_add(delta).ok_or(Status::Type)?;
-        self.store(key, found, number::Text::of(sum).as_bytes(), expiry, change)?;
+        let text = number::Text::of(sum);
+        if text.as_bytes().len() > longest {
+            return Err(Status::TooLarge.into());
+        }
+        self.store(key, found, text.as_bytes(), expiry, change)?;
         Ok(sum)
     }
 
@@ -249,6 +256,8 @@ impl Shard {
         let planned = change.context.deadline(expiry, current, &change.now)?;
         let Deadline::At(deadline) = planned else { return Ok(planned) };
         let content = self.content(key, found, [value, b""], deadline);
+        needs.puts += 1;
+        needs.put_bytes += content.bytes();
         needs.timed |= content.deadline.is_some();
         if deadline != NEVER {
             needs.wheel = needs.wheel.max(self.wheel.growth(deadline));
@@ -282,20 +291,26 @@ impl Shard {
         entry: Option<Entry>,
         change: &mut Change<'_>,
     ) -> Result<(), Refusal> {
-        let reserved = Need::default();
         match (entry, self.find(key)) {
             (Some(entry), Some(id)) => {
                 let swap = |old: &mut Entry| Ok(Some(std::mem::replace(old, entry)));
-                self.edit(id, reserved, change, swap)?;
+                self.edit(id, Need::default(), change, swap)?;
             }
             (Some(entry), None) => {
-                self.insert_entry(key, entry, reserved, change);
+                self.insert_entry(key, entry, change);
             }
             (None, Some(id)) => self.remove(id, Event::Delete, change),
             (None, None) => {}
         }
         change.context.count(&self.counters, Event::Set);
         Ok(())
+    }
+
+    /// Room for everything that was planned on this shard, if nothing else were in it.
+    pub(crate) fn room_alone(&self, needs: &PutNeeds) -> Need {
+        let slab = Slab::new(self.keeps_access).growth_for(needs.puts, needs.timed);
+        let index = Table::new().growth_for(needs.puts) + slab;
+        Need { entries: needs.puts as u64, bytes: (needs.put_bytes + needs.wheel + index) as u64 }
     }
 
     /// Builds the entry of a planned put.
@@ -319,8 +334,12 @@ impl Shard {
 /// What the puts planned on one shard need together.
 #[derive(Default)]
 pub(crate) struct PutNeeds {
+    /// All puts, and what their entries hold.
+    puts: usize,
+    put_bytes: usize,
+    /// Those of keys that are not there, and what the shard grows by, without index and wheel.
     inserts: usize,
-    timed: bool,
-    wheel: usize,
     bytes: usize,
+    wheel: usize,
+    timed: bool,
 }

@@ -57,7 +57,9 @@ impl Store {
         loop {
             match set_all(core, &mut puts, expiry) {
                 Ok(()) => return Ok(()),
-                Err(Refusal::Room(need)) => core.make_room(need, None)?,
+                Err(Refusal::Room(need)) => {
+                    core.make_room(need, |key| last.contains_key(key))?;
+                }
                 Err(Refusal::Error(error)) => return Err(error),
             }
         }
@@ -86,8 +88,8 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
         .chunk_by_mut(|a, b| a.shard == b.shard)
         .map(|group| (core.write_shard(group[0].shard), group))
         .collect();
-    let result = plan(&mut groups, expiry, &mut change).and_then(|(room, needs)| {
-        reserve(core, room)?;
+    let result = plan(&mut groups, expiry, &mut change).and_then(|needs| {
+        let room = reserve(core, &mut groups, &needs)?;
         change.settles_whole();
         let before = used_by(&groups);
         let result = build(&mut groups, &needs).and_then(|()| apply(&mut groups, &mut change));
@@ -106,33 +108,39 @@ fn used_by(groups: &[Group<'_, '_, '_>]) -> Need {
     Need::sum(groups.iter().map(|(shard, _)| shard.used()))
 }
 
-/// Settles every deadline, and what the puts need together and on each shard.
+/// Settles every deadline, and what the puts need on each shard.
 fn plan(
     groups: &mut [Group<'_, '_, '_>],
     expiry: Expiry,
     change: &mut Change<'_>,
-) -> Result<(Need, Vec<PutNeeds>), Refusal> {
+) -> Result<Vec<PutNeeds>, Refusal> {
     let mut all = Vec::with_capacity(groups.len());
-    let mut room = Need::default();
     for (shard, group) in groups {
         let mut needs = PutNeeds::default();
         for put in group.iter_mut() {
             put.planned = shard.plan_put(put.key, put.value, expiry, &mut needs, change)?;
         }
-        room = Need::sum([room, shard.planned_room(&needs)]);
         all.push(needs);
     }
-    Ok((room, all))
+    Ok(all)
 }
 
-fn reserve(core: &Core, room: Need) -> Result<(), Refusal> {
-    if core.context.budget.reserve(room) {
-        return Ok(());
+/// Reserves the room of all puts together.
+fn reserve(
+    core: &Core,
+    groups: &mut [Group<'_, '_, '_>],
+    needs: &[PutNeeds],
+) -> Result<Need, Refusal> {
+    let budget = &core.context.budget;
+    let room = groups.iter_mut().zip(needs).map(|((shard, _), needs)| shard.planned_room(needs));
+    let room = Need::sum(room);
+    if budget.reserve(room) {
+        return Ok(room);
     }
-    if core.context.budget.could_ever_fit(room) {
-        return Err(Refusal::Room(room));
-    }
-    Err(Status::Full.into())
+    // What does not fit even into an empty store must not evict what is there.
+    let alone =
+        Need::sum(groups.iter().zip(needs).map(|((shard, _), needs)| shard.room_alone(needs)));
+    if budget.could_ever_fit(alone) { Err(Refusal::Room(room)) } else { Err(Status::Full.into()) }
 }
 
 /// Does everything that can still fail.

@@ -114,7 +114,7 @@ impl Core {
         loop {
             match self.change(shard, |shard, change| write(shard, key, change)) {
                 Ok(done) => return Ok(done),
-                Err(Refusal::Room(need)) => self.make_room(need, Some(key))?,
+                Err(Refusal::Room(need)) => self.make_room(need, |other| other == key.bytes)?,
                 Err(Refusal::Error(error)) => return Err(error),
             }
         }
@@ -131,14 +131,14 @@ impl Core {
         result
     }
 
-    /// Makes room: frees what has expired, then evicts, sparing the entry of `spared`.
+    /// Makes room: frees what has expired, then evicts, but no key that is spared.
     ///
     /// # Errors
     /// `Full` if there is nothing left that may go.
-    pub(crate) fn make_room(&self, need: Need, spared: Option<Key<'_>>) -> Result<()> {
+    pub(crate) fn make_room(&self, need: Need, spares: impl Fn(&[u8]) -> bool) -> Result<()> {
         self.free_expired(|| self.context.budget.has_room(need));
         while !self.context.budget.has_room(need) {
-            if !self.evict_one(spared) {
+            if !self.evict_one(&spares) {
                 return Err(Status::Full.into());
             }
         }
@@ -146,17 +146,14 @@ impl Core {
     }
 
     /// Evicts one entry of any shard.
-    fn evict_one(&self, spared: Option<Key<'_>>) -> bool {
+    fn evict_one(&self, spares: impl Fn(&[u8]) -> bool) -> bool {
         if !self.policy.may_evict() {
             return false;
         }
         let count = self.shards.len();
         let start = fastrand::usize(..count);
-        (start..start + count).any(|shard| {
-            let shard = shard % count;
-            let spared = spared.filter(|key| self.shard_of(*key) == shard);
-            self.change(shard, |shard, change| shard.evict(spared, change))
-        })
+        (start..start + count)
+            .any(|shard| self.change(shard % count, |shard, change| shard.evict(&spares, change)))
     }
 
     /// Frees what has expired, in short holds of one lock at a time, until nothing is left to free
@@ -250,7 +247,7 @@ impl Core {
         let excess = used.entries.saturating_sub(max_entries);
         let group = if used.bytes > max_bytes { excess.max(64) } else { excess };
         for _ in 0..group {
-            if !self.evict_one(None) {
+            if !self.evict_one(|_| false) {
                 break;
             }
         }

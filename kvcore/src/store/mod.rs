@@ -127,6 +127,10 @@ impl Store {
     /// `Closed`, `Forked`.
     pub fn len(&self) -> Result<u64> {
         self.core.state.check_read()?;
+        // The sum over the shards is from no one moment, and might show a limit exceeded.
+        if let Some(taken) = self.core.context.budget.taken() {
+            return Ok(taken.entries);
+        }
         let shards = 0..self.core.shard_count();
         Ok(shards.map(|shard| self.core.read_shard(shard).len() as u64).sum())
     }
@@ -191,6 +195,9 @@ impl Store {
         let now_ms = self.core.context.clock.now_ms();
         for shard in 0..self.core.shard_count() {
             self.core.read_shard(shard).add_to(&mut stats, now_ms);
+        }
+        if let Some(taken) = self.core.context.budget.taken() {
+            (stats.entries, stats.memory_bytes) = (taken.entries, taken.bytes);
         }
         stats.revision = self.core.context.revision();
         Ok(stats)

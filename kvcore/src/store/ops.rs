@@ -5,7 +5,7 @@
 use super::Store;
 use crate::error::Result;
 use crate::set_options::{DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome};
-use crate::value::Value;
+use crate::value::{Value, Within};
 
 impl Store {
     /// Sets a key, with the store's `default_ttl`, and returns the version of the new value.
@@ -48,10 +48,26 @@ impl Store {
         self.core.read(key.as_ref(), |shard, key, context| shard.get(key, context))
     }
 
-    /// Shows the value of a key to `read` and returns what that makes of it.
+    /// Shows the value of a key to `read` and returns what that makes of it, if the value has at
+    /// most `longest` bytes. A longer one is not read, and does not count as a read.
     ///
     /// `read` runs under the lock of the key's shard: it should copy what it needs and return. It
     /// must not call the store, or it may wait for itself for ever.
+    ///
+    /// # Errors
+    /// Those of every call.
+    #[inline]
+    pub fn get_within<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        longest: usize,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<Within<R>>> {
+        self.core
+            .read(key.as_ref(), |shard, key, context| shard.get_within(key, longest, context, read))
+    }
+
+    /// As [`get_within`](Store::get_within), for a value of any length.
     ///
     /// # Errors
     /// Those of every call.
@@ -61,22 +77,28 @@ impl Store {
         key: impl AsRef<[u8]>,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>> {
-        self.core.read(key.as_ref(), |shard, key, context| shard.get_with(key, context, read))
+        let found = self.get_within(key, usize::MAX, read)?;
+        Ok(found.and_then(|within| match within {
+            Within::Read(result) => Some(result),
+            Within::Longer(_) => None,
+        }))
     }
 
     /// Copies the value of a key into `buffer` and returns its length, or `None` if the key is
-    /// absent or expired. If the length is more than the buffer has, nothing was written.
+    /// absent or expired. If the length is more than the buffer has, nothing was written, and it
+    /// does not count as a read.
     ///
     /// # Errors
     /// Those of every call.
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, buffer: &mut [u8]) -> Result<Option<usize>> {
-        self.get_with(key, |value| {
-            if let Some(place) = buffer.get_mut(..value.len()) {
-                place.copy_from_slice(value);
-            }
+        let found = self.get_within(key, buffer.len(), |value| {
+            buffer[..value.len()].copy_from_slice(value);
             value.len()
-        })
+        })?;
+        Ok(found.map(|within| match within {
+            Within::Read(len) | Within::Longer(len) => len,
+        }))
     }
 
     /// Removes a key and returns the value it had, in one step.
@@ -118,7 +140,10 @@ impl Store {
     /// # Errors
     /// `Type` if the value is no integer or the sum overflows; else as [`set`](Store::set).
     pub fn incr(&self, key: impl AsRef<[u8]>, delta: i64, expiry: Expiry) -> Result<i64> {
-        self.core.write(key.as_ref(), |shard, key, change| shard.incr(key, delta, expiry, change))
+        let longest = self.core.max_value_bytes();
+        self.core.write(key.as_ref(), |shard, key, change| {
+            shard.incr(key, delta, expiry, longest, change)
+        })
     }
 
     /// Appends to a value, which keeps its deadline, and returns the new length. An absent key is

@@ -60,7 +60,10 @@ fn apply(state: &mut State, call: &Call, max_entries: usize) -> Reply {
         }
         Call::Incr(key, delta) => {
             let old = state.get(key).map_or("0", String::as_str);
-            let Ok(number) = old.parse::<i64>() else { return Reply::Type };
+            // As in Redis, a number is only what printing it would give: "01" is none.
+            let Some(number) = old.parse::<i64>().ok().filter(|n| n.to_string() == old) else {
+                return Reply::Type;
+            };
             let sum = number + delta;
             state.insert(*key, sum.to_string());
             Reply::Number(sum)
