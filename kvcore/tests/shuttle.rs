@@ -14,9 +14,9 @@ use shuttle::thread;
 
 fn open(options: &[(&str, &str)]) -> (Arc<Store>, ManualClock) {
     let (clock, hand) = Clock::manual(1_700_000_000_000);
-    let options = options.iter().fold(Options::new(), |options, (name, value)| {
-        options.with(name, value).unwrap()
-    });
+    let options = options
+        .iter()
+        .fold(Options::new(), |options, (name, value)| options.with(name, value).unwrap());
     (Arc::new(Store::with_clock(options, clock).unwrap()), hand)
 }
 
@@ -105,7 +105,8 @@ fn reads_never_go_back() {
     check(|| {
         let (store, _) = open(&[("shards", "1")]);
         let read = |store: &Store| {
-            let seen: Vec<_> = (0..3).map(|_| store.get("k").unwrap().map(|v| v.version())).collect();
+            let seen: Vec<_> =
+                (0..3).map(|_| store.get("k").unwrap().map(|v| v.version())).collect();
             assert!(seen.windows(2).all(|pair| pair[0] <= pair[1]), "{seen:?}");
         };
         parts![
@@ -139,8 +140,7 @@ fn a_limit_is_reached_exactly() {
 #[test]
 fn eviction_keeps_the_limit_and_refuses_nothing() {
     check(|| {
-        let (store, _) =
-            open(&[("shards", "2"), ("max_entries", "2"), ("eviction", "random")]);
+        let (store, _) = open(&[("shards", "2"), ("max_entries", "2"), ("eviction", "random")]);
         let set = |store: &Store, key: &str| {
             store.set(key, "v").unwrap();
             assert!(store.len().unwrap() <= 2);
@@ -254,7 +254,8 @@ fn overlapping_batches_do_not_deadlock() {
             store: write(&store, ["a", "b", "c"], "1"),
             store: write(&store, ["c", "b", "a"], "2"),
         ];
-        let values: Vec<_> = ["a", "b", "c"].map(|key| store.get(key).unwrap().unwrap().to_vec()).into();
+        let values: Vec<_> =
+            ["a", "b", "c"].map(|key| store.get(key).unwrap().unwrap().to_vec()).into();
         assert!(values.windows(2).all(|pair| pair[0] == pair[1]), "two batches are mixed");
         store.validate();
     });
@@ -346,7 +347,8 @@ fn a_planted_race_is_found() {
         let (store, _) = open(&[("shards", "1")]);
         store.set("n", "0").unwrap();
         let racy = |store: &Store| {
-            let old: i64 = std::str::from_utf8(&store.get("n").unwrap().unwrap()).unwrap().parse().unwrap();
+            let old: i64 =
+                std::str::from_utf8(&store.get("n").unwrap().unwrap()).unwrap().parse().unwrap();
             store.set("n", (old + 1).to_string()).unwrap();
         };
         parts![store: racy(&store), store: racy(&store)];

@@ -117,8 +117,12 @@ fn nothing_is_seen_late_and_nothing_is_gone_early() {
             scope.spawn(move || poll(probe, thread, start, found));
         }
     });
-    println!("{} alive, {} gone, {} close", found.alive.load(Ordering::Relaxed),
-        found.gone.load(Ordering::Relaxed), found.close.load(Ordering::Relaxed));
+    println!(
+        "{} alive, {} gone, {} close",
+        found.alive.load(Ordering::Relaxed),
+        found.gone.load(Ordering::Relaxed),
+        found.close.load(Ordering::Relaxed)
+    );
     store.del(Probe::KEY).unwrap();
     // How soon is measured by the example `ttl_reclaim`; that it happens at all is a matter of tests.
     eventually("the memory comes back by itself", || {
@@ -161,7 +165,8 @@ fn each_millisecond_frees_what_is_due_and_no_more() {
 fn far_deadlines_are_exact_too() {
     let (clock, hand) = Clock::manual(1_700_000_000_000);
     let store = Store::with_clock(Options::new(), clock).unwrap();
-    let distances: Vec<u64> = (0..41).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit, (1 << bit) + 1]).collect();
+    let distances: Vec<u64> =
+        (0..41).flat_map(|bit| [(1u64 << bit) - 1, 1 << bit, (1 << bit) + 1]).collect();
     let start = hand.now_ms();
     for (index, distance) in distances.iter().enumerate() {
         let options = SetOptions::default().expire_at_ms(start + *distance as i64);

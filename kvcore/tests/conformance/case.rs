@@ -44,12 +44,7 @@ pub fn parse(file: &str, text: &[u8]) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-fn parse_line(
-    file: &str,
-    line: &[u8],
-    number: usize,
-    cases: &mut Vec<Case>,
-) -> Result<(), String> {
+fn parse_line(file: &str, line: &[u8], number: usize, cases: &mut Vec<Case>) -> Result<(), String> {
     let words = words(line)?;
     match &words[..] {
         [Word::Plain(first), Word::Plain(name)] if first == "case" => {

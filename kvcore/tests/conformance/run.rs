@@ -14,13 +14,13 @@ use crate::case::{Case, Line, Word};
 
 /// Where the time of a case comes from.
 pub enum Timing {
-    System(Clock),
+    System,
     Manual(Clock, ManualClock),
 }
 
 impl Timing {
     pub fn system() -> Timing {
-        Timing::System(Clock::system())
+        Timing::System
     }
 
     pub fn manual() -> Timing {
@@ -30,7 +30,7 @@ impl Timing {
 
     fn now_ms(&self) -> i64 {
         match self {
-            Timing::System(_) => {
+            Timing::System => {
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
                 now.unwrap().as_millis() as i64
             }
@@ -40,7 +40,7 @@ impl Timing {
 
     fn wait(&self, ms: u64) {
         match self {
-            Timing::System(_) => std::thread::sleep(Duration::from_millis(ms)),
+            Timing::System => std::thread::sleep(Duration::from_millis(ms)),
             Timing::Manual(_, hand) => hand.advance_ms(ms),
         }
     }
@@ -80,7 +80,8 @@ impl Answer {
     }
 
     fn value(value: Option<Value>) -> Answer {
-        value.map_or(Answer::of(Status::NotFound), |value| Answer::of(Status::Ok).with_bytes(&value))
+        value
+            .map_or(Answer::of(Status::NotFound), |value| Answer::of(Status::Ok).with_bytes(&value))
     }
 }
 
@@ -101,9 +102,9 @@ struct Runner {
 pub fn run(case: &Case, timing: Timing) -> Result<(), String> {
     let mut runner = Runner { timing, store: None, variables: HashMap::new() };
     for line in &case.lines {
-        runner
-            .line(line)
-            .map_err(|error| format!("{}:{}: {error} (case {})", case.file, line.number, case.name))?;
+        runner.line(line).map_err(|error| {
+            format!("{}:{}: {error} (case {})", case.file, line.number, case.name)
+        })?;
     }
     runner.close().map_err(|error| format!("{}: {error} (case {})", case.file, case.name))
 }
@@ -179,7 +180,7 @@ impl Runner {
         }
         let opened = match (&self.timing, location) {
             (_, Some(location)) => Store::open(&location, options),
-            (Timing::System(_), None) => Store::memory(options),
+            (Timing::System, None) => Store::memory(options),
             (Timing::Manual(clock, _), None) => Store::with_clock(options, clock.clone()),
         };
         answered(opened.map(|store| {
@@ -195,12 +196,12 @@ impl Runner {
         let store = self.store.as_ref().ok_or("no store is open")?;
         let ok = |_| Answer::of(Status::Ok);
         let count = |count: u64| Answer::of(Status::Ok).number("count", count as i64);
-        arguments.only_named(match operation {
-            "set" => &["ttl", "at", "if", "if_version"],
-            "incr" | "set_many" | "fill" => &["ttl"],
-            "configure" => &[arguments.named.first().map_or("", |(name, _)| *name)],
-            _ => &[],
-        })?;
+        match operation {
+            "set" => arguments.only_named(&["ttl", "at", "if", "if_version"])?,
+            "incr" | "set_many" | "fill" => arguments.only_named(&["ttl"])?,
+            "configure" => {}
+            _ => arguments.only_named(&[])?,
+        }
         let key = || arguments.bytes(0);
         match operation {
             "set" => self.set(store, arguments),
@@ -228,9 +229,11 @@ impl Runner {
             }
             "ttl" => answered(store.ttl(key()?).map(remaining)),
             "incr" => self.incr(store, arguments),
-            "append" => answered(store.append(key()?, arguments.bytes(1)?).map(|len| {
-                Answer::of(Status::Ok).number("len", len as i64)
-            })),
+            "append" => answered(
+                store
+                    .append(key()?, arguments.bytes(1)?)
+                    .map(|len| Answer::of(Status::Ok).number("len", len as i64)),
+            ),
             "keys" => answered(keys(store)),
             "len" => answered(store.len().map(count)),
             "purge_expired" => answered(store.purge_expired().map(count)),
@@ -515,6 +518,7 @@ fn shown(word: &Word) -> String {
 fn shown_bytes(bytes: &[u8]) -> String {
     const MOST: usize = 40;
     let head = bytes[..bytes.len().min(MOST)].escape_ascii();
-    let more = if bytes.len() > MOST { format!("… ({} bytes)", bytes.len()) } else { String::new() };
+    let more =
+        if bytes.len() > MOST { format!("… ({} bytes)", bytes.len()) } else { String::new() };
     format!("\"{head}{more}\"")
 }

@@ -185,15 +185,11 @@ fn a_lost_update_is_found() {
         event(Call::Incr(1, 1), Reply::Number(1), 1, 2),
     ];
     assert!(!is_linearizable(&both_got_one, usize::MAX));
-    let stale_read = [
-        event(Call::Set(1, 5), Reply::Done, 0, 1),
-        event(Call::Get(1), Reply::Value(None), 2, 3),
-    ];
+    let stale_read =
+        [event(Call::Set(1, 5), Reply::Done, 0, 1), event(Call::Get(1), Reply::Value(None), 2, 3)];
     assert!(!is_linearizable(&stale_read, usize::MAX));
-    let overlapping = [
-        event(Call::Set(1, 5), Reply::Done, 0, 3),
-        event(Call::Get(1), Reply::Value(None), 1, 2),
-    ];
+    let overlapping =
+        [event(Call::Set(1, 5), Reply::Done, 0, 3), event(Call::Get(1), Reply::Value(None), 1, 2)];
     assert!(is_linearizable(&overlapping, usize::MAX));
 }
 

@@ -58,7 +58,7 @@ proptest! {
     }
 
     #[test]
-    fn with_max_memory(max_memory in 8_000u64..60_000, ops in sequences()) {
+    fn with_max_memory(max_memory in 8_000u64..200_000, ops in sequences()) {
         run(Setup { shards: 2, max_memory, ..PLAIN }, &ops);
     }
 
@@ -69,7 +69,7 @@ proptest! {
 
     #[test]
     fn with_random_eviction_by_memory(
-        max_memory in 16_000u64..60_000,
+        max_memory in 60_000u64..200_000,
         entry_stats: bool,
         ops in sequences(),
     ) {
@@ -80,7 +80,12 @@ proptest! {
 /// The comparison is shown to be able to fail: a sequence on which the model is made to lie.
 #[test]
 fn a_lying_model_is_found() {
-    let ops = [Op::SetWith(7, b"5".to_vec(), Ttl::AfterMs(50), When::Plain(kvcore::Condition::Any))];
+    let ops = [Op::SetWith(
+        7,
+        ops::Bytes(b"5".to_vec()),
+        Ttl::AfterMs(50),
+        When::Plain(kvcore::Condition::Any),
+    )];
     type Lie = fn(&mut Pair);
     let lies: [(&str, Lie); 5] = [
         ("a value", |pair| pair.model.entries.get_mut(&ops::key(7)).unwrap().value.push(b'!')),

@@ -136,8 +136,11 @@ impl Model {
         if items.iter().any(too_large) {
             return Some(Status::TooLarge);
         }
-        let new: BTreeSet<&Vec<u8>> =
-            items.iter().map(|(key, _)| key).filter(|key| !self.entries.contains_key(*key)).collect();
+        let new: BTreeSet<&Vec<u8>> = items
+            .iter()
+            .map(|(key, _)| key)
+            .filter(|key| !self.entries.contains_key(*key))
+            .collect();
         let alone = self.max_entries != 0 && {
             let all: BTreeSet<&Vec<u8>> = items.iter().map(|(key, _)| key).collect();
             all.len() > self.max_entries as usize

@@ -6,6 +6,25 @@
 use kvcore::{Condition, TTL_NONE};
 use proptest::prelude::*;
 
+/// A value, which a failure shows in few words.
+#[derive(Clone)]
+pub struct Bytes(pub Vec<u8>);
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let head = &self[..self.len().min(24)];
+        write!(f, "\"{}\" ({} bytes)", head.escape_ascii(), self.len())
+    }
+}
+
 /// When an entry expires, relative to the time at which the operation runs.
 #[derive(Debug, Clone, Copy)]
 pub enum Ttl {
@@ -31,9 +50,9 @@ pub enum When {
 
 #[derive(Debug, Clone)]
 pub enum Op {
-    Set(u8, Vec<u8>),
-    SetWith(u8, Vec<u8>, Ttl, When),
-    SetMany(Vec<(u8, Vec<u8>)>, Ttl),
+    Set(u8, Bytes),
+    SetWith(u8, Bytes, Ttl, When),
+    SetMany(Vec<(u8, Bytes)>, Ttl),
     Get(u8),
     GetMany(Vec<u8>),
     GetInto(u8, usize),
@@ -43,7 +62,7 @@ pub enum Op {
     Del(u8),
     DelIf(u8, bool),
     Incr(u8, i64, Ttl),
-    Append(u8, Vec<u8>),
+    Append(u8, Bytes),
     Expire(u8, i64),
     ExpireAtOffset(u8, i64),
     ExpireAt(u8, i64),
@@ -63,7 +82,7 @@ pub const KEYS: u8 = 14;
 
 /// The limits that the stores of the model are opened with.
 pub const MAX_KEY_BYTES: usize = 300;
-pub const MAX_VALUE_BYTES: usize = 9000;
+pub const MAX_VALUE_BYTES: usize = 40_000;
 
 pub fn key(number: u8) -> Vec<u8> {
     match number {
@@ -81,17 +100,18 @@ fn any_key() -> impl Strategy<Value = u8> {
     prop_oneof![20 => 6..KEYS, 8 => 0..5u8, 1 => Just(5u8)]
 }
 
-fn value() -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![
+fn value() -> impl Strategy<Value = Bytes> {
+    let bytes = prop_oneof![
         6 => prop::collection::vec(any::<u8>(), 0..40),
         6 => (-200i64..200).prop_map(|number| number.to_string().into_bytes()),
         1 => Just(i64::MAX.to_string().into_bytes()),
         1 => Just(b"-0".to_vec()),
-        2 => (0usize..3000).prop_map(|len| vec![b'm'; len]),
-        // Values of several thousand bytes are stored in another way.
-        3 => (3900usize..=MAX_VALUE_BYTES).prop_map(|len| vec![b'l'; len]),
+        2 => (0usize..9000).prop_map(|len| vec![b'm'; len]),
+        // Values from 16 KiB on are stored in another way.
+        3 => (16_000usize..=MAX_VALUE_BYTES).prop_map(|len| vec![b'l'; len]),
         1 => (0usize..3).prop_map(|over| vec![b'x'; MAX_VALUE_BYTES + over]),
-    ]
+    ];
+    bytes.prop_map(Bytes)
 }
 
 fn ttl() -> impl Strategy<Value = Ttl> {

@@ -6,7 +6,7 @@ use kvcore::{
 };
 
 use crate::model::{Entry, Model, Verdict};
-use crate::ops::{KEYS, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Ttl, When, key};
+use crate::ops::{Bytes, KEYS, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Ttl, When, key};
 
 const START_MS: u64 = 1_700_000_000_000;
 
@@ -134,7 +134,13 @@ impl Pair {
         let got = match outcome {
             Ok(SetOutcome::Stored { version }) => {
                 match verdicts[0] {
-                    Verdict::Removes => self.removed(key),
+                    Verdict::Removes => {
+                        // Whether that is an expiry is left open.
+                        let was_there = u64::from(self.model.entries.contains_key(key));
+                        self.model.expired += was_there;
+                        self.model.expired_unsure += was_there;
+                        self.removed(key);
+                    }
                     Verdict::Stores(deadline) => {
                         self.stored(key, value.to_vec(), deadline, Some(version));
                     }
@@ -147,14 +153,18 @@ impl Pair {
             Ok(SetOutcome::Conflict) => Verdict::Unmet(Status::Conflict),
             Err(error) => Verdict::Refused(error.status()),
         };
-        if let (Verdict::Refused(status), Verdict::Stores(deadline)) = (got, verdicts[0])
+        if let (Verdict::Refused(status), Verdict::Refused(Status::Full)) = (got, verdicts[0]) {
+            assert!(status == Status::Full || self.memory_refusal(status));
+        } else if let (Verdict::Refused(status), Verdict::Stores(deadline)) = (got, verdicts[0])
             && self.memory_refusal(status)
         {
             let old = self.model.entries.get(key);
-            let shrinks = old.is_some_and(|old| {
-                old.value.len() >= value.len() && old.deadline.is_some() >= deadline.is_some()
-            });
-            assert!(!shrinks, "{status:?} for a value that takes no more room than the old one");
+            // A deadline may need room on the wheel.
+            let shrinks = old.is_some_and(|old| old.value.len() >= value.len());
+            assert!(
+                !shrinks || deadline.is_some(),
+                "{status:?} for a value that takes no more room than the old one"
+            );
         } else {
             assert!(verdicts.contains(&got), "{got:?}, where the model says {verdicts:?}");
         }
@@ -191,9 +201,9 @@ impl Pair {
         self.see(key);
     }
 
-    fn set_many(&mut self, items: &[(u8, Vec<u8>)], ttl: Ttl) {
+    fn set_many(&mut self, items: &[(u8, Bytes)], ttl: Ttl) {
         let items: Vec<(Vec<u8>, Vec<u8>)> =
-            items.iter().map(|(k, value)| (key(*k), value.clone())).collect();
+            items.iter().map(|(k, value)| (key(*k), value.to_vec())).collect();
         let got = self.store.set_many(&items, self.expiry(ttl)).map_err(|error| error.status());
         let want = self.model.set_many(&items).map_or(Ok(()), Err);
         if got.is_err_and(|status| want.is_ok() && self.memory_refusal(status)) {
@@ -202,7 +212,8 @@ impl Pair {
         assert_eq!(got, want);
         if got.is_ok() {
             for (key, value) in &items {
-                let Verdict::Stores(deadline) = self.model.deadline(ttl, self.model.entries.get(key))
+                let Verdict::Stores(deadline) =
+                    self.model.deadline(ttl, self.model.entries.get(key))
                 else {
                     unreachable!("set_many names no absolute deadline");
                 };
@@ -237,7 +248,7 @@ impl Pair {
                 assert_eq!(number, sum);
                 self.stored(key, sum.to_string().into_bytes(), deadline, None);
             }
-            (Err(status), Ok(_)) if self.memory_refusal(status) => {}
+            (Err(status), Ok(_) | Err(Status::Full)) if self.memory_refusal(status) => {}
             (got, want) => assert_eq!(got, want.map(|(sum, _)| sum)),
         }
         self.see(key);
@@ -250,7 +261,7 @@ impl Pair {
                 assert_eq!(len, value.len());
                 self.stored(key, value, deadline, None);
             }
-            (Err(status), Ok(_)) if self.memory_refusal(status) => {}
+            (Err(status), Ok(_) | Err(Status::Full)) if self.memory_refusal(status) => {}
             (got, want) => assert_eq!(got, want.map(|(value, _)| value.len())),
         }
         self.see(key);
@@ -275,6 +286,8 @@ impl Pair {
         match (known, deadline) {
             (None, _) => self.see(key),
             (Some(_), None) => self.removed(key),
+            // Nothing changes, so there is no new version either.
+            (Some(Entry { deadline: None, .. }), Some(None)) => self.see(key),
             (Some(entry), Some(deadline)) => self.stored(key, entry.value, deadline, None),
         }
     }
@@ -452,9 +465,10 @@ impl Pair {
             })
         });
         let created_at = |entry: &Entry| self.setup.entry_stats.then_some(entry.created_at);
-        let known = self.model.entries.get(key).map(|entry| {
-            (entry.value.clone(), entry.version, entry.deadline, created_at(entry))
-        });
+        let known =
+            self.model.entries.get(key).map(|entry| {
+                (entry.value.clone(), entry.version, entry.deadline, created_at(entry))
+            });
         self.compare(key, got, known);
         let copied = self.store.get_with(key, |bytes| bytes.to_vec());
         self.compare(key, copied, self.model.entries.get(key).map(|entry| entry.value.clone()));
