@@ -79,11 +79,12 @@ else()
 endif()
 
 # An inherited CARGO_BUILD_TARGET would move cargo's output away from where it is expected.
+set(kv_cargo_build "${CMAKE_COMMAND}" -E env --unset=CARGO_BUILD_TARGET
+  "${KV_CARGO}" build --locked --package kvffi --lib ${kv_cargo_triple} ${KV_CARGO_FLAGS})
+
 add_custom_target(kv_cargo ALL
-  COMMAND "${CMAKE_COMMAND}" -E env --unset=CARGO_BUILD_TARGET
-    "${KV_CARGO}" build --locked --package kvffi --lib
-    "$<IF:${kv_debug_when},--profile=dev,--profile=release>"
-    --target-dir "${kv_target_dir}" ${kv_cargo_triple} ${kv_cargo_features} ${KV_CARGO_FLAGS}
+  COMMAND ${kv_cargo_build} "$<IF:${kv_debug_when},--profile=dev,--profile=release>"
+    --target-dir "${kv_target_dir}" ${kv_cargo_features}
   COMMAND "${CMAKE_COMMAND}" -E make_directory "${kv_stage}"
   COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${kv_cargo_out}/${kv_shared_built}" "${kv_stage}/${kv_shared_name}"
   COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${kv_cargo_out}/${kv_static_name}" "${kv_stage}/${kv_static_name}"

@@ -1,11 +1,11 @@
 # How a test is declared, and what the variants of a build tree (KV_SANITIZE, KV_VALGRIND) do to all tests
 # below the root. A variant that was asked for and cannot run is an error; nothing is skipped.
 #
-#   kv_add_test(<name> SOURCES <file>... [STATIC | NO_KV] [STANDARD <n>] [LIBRARIES <lib>...]
+#   kv_add_test(<name> SOURCES <file>... [STATIC | PLANTED | NO_KV] [STANDARD <n>] [LIBRARIES <lib>...]
 #               [DEFINITIONS <A=1>...] [OPTIONS <flag>...] [ARGS <argument>...] [LABELS <label>...] [TIMEOUT <seconds>])
 #
-# makes a program that links kv::kv (kv::static, or none), with warnings as errors and without extensions of
-# the compiler, and a ctest of that name which passes when the program exits with 0.
+# makes a program that links kv::kv (kv::static, kv::planted, or none), with warnings as errors and without
+# extensions of the compiler, and a ctest of that name which passes when the program exits with 0.
 
 set(KV_CONFORMANCE_DIR "${PROJECT_SOURCE_DIR}/tests/conformance")
 
@@ -33,10 +33,27 @@ if(KV_VALGRIND)
   add_compile_definitions(KV_TEST_VALGRIND=1)
 endif()
 
+# kv::planted is a libkv in which a test can make any function panic. Only tests ever link it. It comes from a target
+# folder of its own, because its libkv.a has the same name.
+set(kv_planted_dir "${kv_target_dir}/planted-panics")
+set(kv_planted_file "${kv_planted_dir}/${KV_RUST_TARGET}/debug/${kv_static_name}")
+add_custom_target(kv_cargo_planted
+  COMMAND ${kv_cargo_build} --profile=dev --target-dir "${kv_planted_dir}"
+    --no-default-features --features planted-panics
+  BYPRODUCTS "${kv_planted_file}"
+  WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
+  COMMENT "libkv with planted panics: cargo build"
+  USES_TERMINAL VERBATIM)
+add_library(kv::planted STATIC IMPORTED GLOBAL)
+set_target_properties(kv::planted PROPERTIES IMPORTED_LOCATION "${kv_planted_file}")
+target_include_directories(kv::planted INTERFACE "${PROJECT_SOURCE_DIR}/include")
+target_link_libraries(kv::planted INTERFACE ${kv_system_libs})
+add_dependencies(kv::planted kv_cargo_planted)
+
 set(kv_warnings -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
 
 function(kv_add_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 test "STATIC;NO_KV" "STANDARD;TIMEOUT"
+  cmake_parse_arguments(PARSE_ARGV 1 test "STATIC;PLANTED;NO_KV" "STANDARD;TIMEOUT"
     "SOURCES;LIBRARIES;DEFINITIONS;OPTIONS;ARGS;LABELS")
   if(test_UNPARSED_ARGUMENTS OR test_KEYWORDS_MISSING_VALUES)
     message(FATAL_ERROR "kv_add_test(${name}): not understood: ${test_UNPARSED_ARGUMENTS} ${test_KEYWORDS_MISSING_VALUES}")
@@ -47,6 +64,8 @@ function(kv_add_test name)
   add_executable(${program} ${test_SOURCES})
   if(test_STATIC)
     target_link_libraries(${program} PRIVATE kv::static)
+  elseif(test_PLANTED)
+    target_link_libraries(${program} PRIVATE kv::planted)
   elseif(NOT test_NO_KV)
     target_link_libraries(${program} PRIVATE kv::kv)
   else()
