@@ -195,7 +195,7 @@ def test_if_absent_has_one_winner(store: libkv.Store) -> None:
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", program],
+        [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", "-c", program],
         capture_output=True,
         text=True,
         timeout=60,
