@@ -49,22 +49,28 @@ import "C"
 import (
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 )
 
-// smallValue is the size up to which a value is read in one call into C, through a buffer that is used again.
-const smallValue = 4096
+// A value is read in one call into C, through a buffer, if it fits. The one on the stack is free but for being cleared,
+// so it is small; a store in which it was too small once reads through pooled ones from then on.
+const (
+	stackBuffer  = 256
+	pooledBuffer = 4096
+)
 
-// buffers holds such buffers. One on the stack would be cleared on every call, which costs more at this size.
-var buffers = sync.Pool{New: func() any { return new([smallValue]byte) }}
+var buffers = sync.Pool{New: func() any { return new([pooledBuffer]byte) }}
 
-func takeBuffer() *[smallValue]byte {
-	return buffers.Get().(*[smallValue]byte)
+func takeBuffer() *[pooledBuffer]byte {
+	return buffers.Get().(*[pooledBuffer]byte)
 }
 
 // handle holds a C store until nothing refers to the handle any more.
 type handle struct {
 	store *C.kvgo_store_t
+	// pooled says that the store has values which do not fit the buffer on the stack.
+	pooled atomic.Bool
 }
 
 func stringStart(s string) *C.char {
@@ -83,35 +89,46 @@ func cloneC(data *C.char, length C.size_t) []byte {
 	return clone
 }
 
-// settle turns what a call answered into a value of its own, and gives the buffer back. The bytes are in the
-// buffer, or the call handed them over, and they are freed.
-func settle(read C.kvgo_read_t, buffer *[smallValue]byte) ([]byte, Status) {
-	var value []byte
+// settle turns what a call answered into a value of its own. The bytes are in the buffer, or the call handed them over,
+// and they are freed.
+func settle(read C.kvgo_read_t, buffer []byte) ([]byte, Status) {
 	switch {
 	case read.status != C.KV_OK:
+		return nil, Status(read.status)
 	case read.value != nil:
-		value = cloneC(read.data, read.len)
+		value := cloneC(read.data, read.len)
 		C.kv_value_free(read.value)
-	default:
-		value = make([]byte, int(read.len))
-		copy(value, buffer[:])
+		return value, StatusOK
 	}
-	buffers.Put(buffer)
-	return value, Status(read.status)
+	value := make([]byte, int(read.len))
+	copy(value, buffer)
+	return value, StatusOK
 }
 
 func (h *handle) get(key string) ([]byte, Status) {
-	buffer := takeBuffer()
-	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
+	if h.pooled.Load() {
+		return h.getPooled(key)
+	}
+	var buffer [stackBuffer]byte
+	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), stackBuffer)
+	if read.value != nil {
+		h.pooled.Store(true)
+	}
 	runtime.KeepAlive(h)
-	return settle(read, buffer)
+	return settle(read, buffer[:])
+}
+
+func (h *handle) getPooled(key string) ([]byte, Status) {
+	buffer := takeBuffer()
+	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), pooledBuffer)
+	runtime.KeepAlive(h)
+	value, status := settle(read, buffer[:])
+	buffers.Put(buffer)
+	return value, status
 }
 
 func (h *handle) getString(key string) (string, Status) {
-	buffer := takeBuffer()
-	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
-	runtime.KeepAlive(h)
-	value, status := settle(read, buffer)
+	value, status := h.get(key)
 	return unsafe.String(unsafe.SliceData(value), len(value)), status
 }
 
@@ -132,14 +149,16 @@ func (h *handle) appendGet(dst []byte, key string) ([]byte, Status) {
 
 func (h *handle) take(key string) ([]byte, Status) {
 	buffer := takeBuffer()
-	read := C.kvgo_take(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
+	read := C.kvgo_take(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), pooledBuffer)
 	runtime.KeepAlive(h)
-	return settle(read, buffer)
+	value, status := settle(read, buffer[:])
+	buffers.Put(buffer)
+	return value, status
 }
 
 func (h *handle) entry(key string) (value []byte, info nativeInfo, status Status) {
 	buffer := takeBuffer()
-	entry := C.kvgo_entry(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), smallValue)
+	entry := C.kvgo_entry(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), pooledBuffer)
 	runtime.KeepAlive(h)
 	info = nativeInfo{
 		version:     uint64(entry.info.version),
@@ -147,7 +166,8 @@ func (h *handle) entry(key string) (value []byte, info nativeInfo, status Status
 		expireAtMs:  int64(entry.info.expire_at_ms),
 		hits:        uint64(entry.info.hits),
 	}
-	value, status = settle(entry.read, buffer)
+	value, status = settle(entry.read, buffer[:])
+	buffers.Put(buffer)
 	return value, info, status
 }
 
