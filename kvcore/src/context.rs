@@ -7,7 +7,6 @@ use crate::background::Alarm;
 use crate::budget::{Budget, UNLIMITED};
 use crate::clock::{Clock, Now};
 use crate::entry::NEVER;
-use crate::error::{Error, Result, Status};
 use crate::hash::KeyHasher;
 use crate::options::Options;
 use crate::set_options::Expiry;
@@ -84,29 +83,17 @@ impl Context {
     }
 
     /// The deadline that a write asks for. `current` is the deadline of the entry it replaces.
-    ///
-    /// # Errors
-    /// `Invalid` for a negative time.
-    pub(crate) fn deadline(
-        &self,
-        expiry: Expiry,
-        current: Option<i64>,
-        now: &Now<'_>,
-    ) -> Result<Deadline> {
+    pub(crate) fn deadline(&self, expiry: Expiry, current: Option<i64>, now: &Now<'_>) -> Deadline {
         match (expiry, current) {
-            (Expiry::Never | Expiry::AtMs(i64::MAX), _) => Ok(Deadline::At(NEVER)),
-            (Expiry::Keep, Some(deadline)) => Ok(Deadline::At(deadline)),
-            (Expiry::AtMs(at), _) if at < 0 => Err(Error::new(
-                Status::Invalid,
-                "a deadline is a Unix time in milliseconds and cannot be negative",
-            )),
-            (Expiry::AtMs(at), _) if at <= now.ms() => Ok(Deadline::Past),
-            (Expiry::AtMs(at), _) => Ok(Deadline::At(at)),
-            (Expiry::AfterMs(ttl), _) if ttl > 0 => Ok(Deadline::At(self.after(ttl, now))),
+            (Expiry::Never | Expiry::AtMs(i64::MAX), _) => Deadline::At(NEVER),
+            (Expiry::Keep, Some(deadline)) => Deadline::At(deadline),
+            (Expiry::AtMs(at), _) if at <= now.ms() => Deadline::Past,
+            (Expiry::AtMs(at), _) => Deadline::At(at),
+            (Expiry::AfterMs(ttl), _) if ttl > 0 => Deadline::At(self.after(ttl, now)),
             (Expiry::AfterMs(_) | Expiry::Default | Expiry::Keep, _) => {
                 match self.default_ttl_ms.load(Ordering::Relaxed) {
-                    0 => Ok(Deadline::At(NEVER)),
-                    ttl => Ok(Deadline::At(self.after(ttl, now))),
+                    0 => Deadline::At(NEVER),
+                    ttl => Deadline::At(self.after(ttl, now)),
                 }
             }
         }
@@ -138,7 +125,7 @@ mod tests {
             set.set(name, value).unwrap();
         }
         let context = Context::new(&set, Clock::manual(1000).0);
-        context.deadline(expiry, current, &Now::new(&context.clock)).unwrap()
+        context.deadline(expiry, current, &Now::new(&context.clock))
     }
 
     #[test]

@@ -50,6 +50,17 @@ impl Expiry {
             )),
         }
     }
+
+    /// Refuses a time before 1970.
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Expiry::AtMs(..0) => Err(Error::new(
+                Status::Invalid,
+                "a deadline is a Unix time in milliseconds and cannot be negative",
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What must hold for a write to happen.

@@ -56,7 +56,7 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> Result<u64, Refusal> {
         let current = found.map(|id| self.slab.get(id).deadline());
-        let version = match change.context.deadline(expiry, current, &change.now)? {
+        let version = match change.context.deadline(expiry, current, &change.now) {
             Deadline::At(deadline) => {
                 let content = self.content(key, found, [value, b""], deadline);
                 match found {
@@ -250,11 +250,11 @@ impl Shard {
         expiry: Expiry,
         needs: &mut PutNeeds,
         change: &mut Change<'_>,
-    ) -> Result<Deadline, Refusal> {
+    ) -> Deadline {
         let found = self.find_or_free(key, change);
         let current = found.map(|id| self.slab.get(id).deadline());
-        let planned = change.context.deadline(expiry, current, &change.now)?;
-        let Deadline::At(deadline) = planned else { return Ok(planned) };
+        let planned = change.context.deadline(expiry, current, &change.now);
+        let Deadline::At(deadline) = planned else { return planned };
         let content = self.content(key, found, [value, b""], deadline);
         needs.puts += 1;
         needs.put_bytes += content.bytes();
@@ -265,18 +265,18 @@ impl Shard {
         match found {
             Some(id) => {
                 let links = if deadline == NEVER { 0 } else { self.slab.link_growth(id) };
-                let more = content.bytes().saturating_sub(self.slab.get(id).bytes());
-                needs.bytes += more + links;
+                needs.bytes += content.bytes() + links;
+                needs.freed += self.slab.get(id).bytes() as u64;
             }
             None => {
                 needs.inserts += 1;
                 needs.bytes += content.bytes();
             }
         }
-        Ok(planned)
+        planned
     }
 
-    /// Room for everything that was planned on this shard.
+    /// Room for everything that was planned on this shard, without what that frees.
     pub(crate) fn planned_room(&mut self, needs: &PutNeeds) -> Need {
         let index =
             self.table.growth_for(needs.inserts) + self.slab.growth_for(needs.inserts, needs.timed);
@@ -341,5 +341,7 @@ pub(crate) struct PutNeeds {
     inserts: usize,
     bytes: usize,
     wheel: usize,
+    /// What the entries hold that are replaced.
+    pub(crate) freed: u64,
     timed: bool,
 }

@@ -38,6 +38,7 @@ impl Store {
     ) -> Result<()> {
         let core = &*self.core;
         core.state.check_write()?;
+        expiry.check()?;
         let mut last = HashMap::with_capacity(items.len());
         let mut puts = Vec::with_capacity(items.len());
         for (key, value) in items {
@@ -88,8 +89,8 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
         .chunk_by_mut(|a, b| a.shard == b.shard)
         .map(|group| (core.write_shard(group[0].shard), group))
         .collect();
-    let result = plan(&mut groups, expiry, &mut change).and_then(|needs| {
-        let room = reserve(core, &mut groups, &needs)?;
+    let needs = plan(&mut groups, expiry, &mut change);
+    let result = reserve(core, &mut groups, &needs).and_then(|room| {
         change.settles_whole();
         let before = used_by(&groups);
         let result = build(&mut groups, &needs).and_then(|()| apply(&mut groups, &mut change));
@@ -113,16 +114,16 @@ fn plan(
     groups: &mut [Group<'_, '_, '_>],
     expiry: Expiry,
     change: &mut Change<'_>,
-) -> Result<Vec<PutNeeds>, Refusal> {
+) -> Vec<PutNeeds> {
     let mut all = Vec::with_capacity(groups.len());
     for (shard, group) in groups {
         let mut needs = PutNeeds::default();
         for put in group.iter_mut() {
-            put.planned = shard.plan_put(put.key, put.value, expiry, &mut needs, change)?;
+            put.planned = shard.plan_put(put.key, put.value, expiry, &mut needs, change);
         }
         all.push(needs);
     }
-    Ok(all)
+    all
 }
 
 /// Reserves the room of all puts together.
@@ -133,7 +134,10 @@ fn reserve(
 ) -> Result<Need, Refusal> {
     let budget = &core.context.budget;
     let room = groups.iter_mut().zip(needs).map(|((shard, _), needs)| shard.planned_room(needs));
-    let room = Need::sum(room);
+    let mut room = Need::sum(room);
+    // All is counted in one step, so what is replaced makes room for what replaces it.
+    let freed: u64 = needs.iter().map(|needs| needs.freed).sum();
+    room.bytes = room.bytes.saturating_sub(freed);
     if budget.reserve(room) {
         return Ok(room);
     }

@@ -34,6 +34,7 @@ impl Store {
     ) -> Result<SetOutcome> {
         let value = value.as_ref();
         self.core.check_value(value)?;
+        options.expiry.check()?;
         self.core.write(key.as_ref(), |shard, key, change| shard.set(key, value, options, change))
     }
 
@@ -140,6 +141,7 @@ impl Store {
     /// # Errors
     /// `Type` if the value is no integer or the sum overflows; else as [`set`](Store::set).
     pub fn incr(&self, key: impl AsRef<[u8]>, delta: i64, expiry: Expiry) -> Result<i64> {
+        expiry.check()?;
         let longest = self.core.max_value_bytes();
         self.core.write(key.as_ref(), |shard, key, change| {
             shard.incr(key, delta, expiry, longest, change)
