@@ -85,26 +85,27 @@ fn contain<R>(name: &'static str, body: impl FnOnce() -> R) -> Result<R, String>
     caught.map_err(|payload| describe(name, payload))
 }
 
+/// What the panic said, with the name of the call and the remedy.
 #[cold]
 fn describe(name: &str, payload: Box<dyn Any + Send>) -> String {
-    let said = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => text,
-        (None, Some(text)) => text.as_str(),
-        (None, None) => "no message",
+    let said = match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => match payload.downcast::<&str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(payload) => {
+                // A payload of another type could panic again when dropped.
+                std::mem::forget(payload);
+                "no message".to_owned()
+            }
+        },
     };
-    let message = format!("{name} panicked: {said}; please report this, then reopen the store");
-    // A payload of a foreign type could panic again when dropped.
-    std::mem::forget(payload);
-    message
+    format!("{name} panicked: {said}; please report this, then reopen the store")
 }
 
 /// Poisons the store. If even that panics, the call still answers.
 #[cold]
 fn poison(store: &Store, message: String) -> Failure {
-    let poisoned = catch_unwind(AssertUnwindSafe(|| store.poison(&message)));
-    if let Err(payload) = poisoned {
-        std::mem::forget(payload);
-    }
+    let _ = contain("poisoning", || store.poison(&message));
     Failure::Panic(message)
 }
 

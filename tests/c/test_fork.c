@@ -12,11 +12,17 @@
 static kv_store_t *store;
 static volatile sig_atomic_t stop;
 
+/* Holds the store's locks, and the allocator's, most of the time. */
 static void *keep_busy(void *unused) {
+  static char bytes[100000];
   char key[16];
   for (unsigned n = 0; !stop; n++) {
     size_t len = (size_t)snprintf(key, sizeof key, "busy%u", n % 1000);
-    CHECK_STATUS(kv_set(store, key, len, key, len, 0), KV_OK);
+    kv_value_t *value = NULL;
+    CHECK_STATUS(kv_set(store, key, len, bytes, n * 7919 % sizeof bytes, 0), KV_OK);
+    if (kv_get(store, key, len, &value) == KV_OK) {
+      kv_value_free(value);
+    }
   }
   return unused;
 }
