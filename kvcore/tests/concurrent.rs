@@ -3,6 +3,7 @@
 //! Plain threads and real time, so these are also the tests to run under ThreadSanitizer. What they
 //! check holds whatever the order in which the threads run.
 
+#![allow(clippy::unwrap_used)]
 #![cfg(not(kv_shuttle))]
 #![allow(clippy::disallowed_methods)]
 

@@ -3,6 +3,7 @@
 //! Runs only with `RUSTFLAGS="--cfg kv_shuttle" cargo test -p kvcore --test shuttle --release`: the
 //! store's locks and atomics are shuttle's then. Each scene states what holds in every order.
 
+#![allow(clippy::unwrap_used)]
 #![cfg(kv_shuttle)]
 
 use std::sync::Arc;
@@ -267,7 +268,7 @@ fn expiry_beside_a_counter() {
         let (store, hand) = open(&[("shards", "1")]);
         let short = SetOptions { expiry: Expiry::AfterMs(5), ..SetOptions::default() };
         store.set_with("n", "10", &short).unwrap();
-        let counted = parts![
+        let counted: Vec<i64> = parts![
             store: store.incr("n", 1, Expiry::Default).unwrap(),
             store: { hand.advance_ms(5); store.purge_expired().unwrap(); 0 },
             store: { store.get("n").unwrap(); store.exists("n").unwrap(); 0 },

@@ -4,6 +4,7 @@
 //! tells the time of the store's own clock; it is read before and after each look at an entry, so
 //! whatever the look finds can be judged without tolerance.
 
+#![allow(clippy::unwrap_used)]
 #![cfg(not(kv_shuttle))]
 #![allow(clippy::disallowed_methods)]
 

@@ -3,6 +3,7 @@
 //! Every case runs twice: with the system's clock, and with a manual one that `wait` moves. The
 //! driver is itself shown to be able to fail, by cases with planted mistakes.
 
+#![allow(clippy::unwrap_used)]
 #![cfg(not(kv_shuttle))]
 #![allow(clippy::disallowed_methods)]
 

@@ -4,6 +4,7 @@
 //! decides at every lock and atomic which goes on, so that rare interleavings come often:
 //! `RUSTFLAGS="--cfg kv_shuttle" cargo test -p kvcore --test linearizable --test shuttle --release`.
 
+#![allow(clippy::unwrap_used)]
 #![allow(clippy::disallowed_methods)]
 
 mod history;

@@ -3,6 +3,7 @@
 //! After each operation the two must agree on what a caller can see, to the millisecond, and the
 //! store checks its own invariants. Afterwards every deadline passes under observation.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(not(kv_shuttle))]
 
 mod model;
