@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -118,7 +117,8 @@ func TestAZeroStoreThatIsClosedStaysClosed(t *testing.T) {
 	var store Store
 	must(t, store.Close())
 	must(t, store.Close())
-	wants(t, store.SetString("k", "v"), ErrClosed)
+	isClosed(t, &store)
+	wants(t, store.Fault(), ErrClosed)
 }
 
 func TestEveryCallAfterCloseSaysSo(t *testing.T) {
@@ -127,6 +127,12 @@ func TestEveryCallAfterCloseSaysSo(t *testing.T) {
 	must(t, store.SetString("k", "v"))
 	must(t, store.Close())
 	must(t, store.Close())
+	isClosed(t, store)
+	must(t, store.Fault())
+}
+
+func isClosed(t *testing.T, store *Store) {
+	t.Helper()
 	for name, call := range callsOf(store) {
 		if err := call(); !errors.Is(err, ErrClosed) {
 			t.Errorf("%s: expected %v, got %v", name, ErrClosed, err)
@@ -135,7 +141,6 @@ func TestEveryCallAfterCloseSaysSo(t *testing.T) {
 	if store.Exists("k") || store.Len() != 0 || store.Size() != 0 || store.Stats() != (Stats{}) {
 		t.Error("a closed store has nothing")
 	}
-	must(t, store.Fault())
 }
 
 // callsOf is every call that can fail.
@@ -174,26 +179,26 @@ func callsOf(store *Store) map[string]func() error {
 
 // Closing while every call runs must neither crash nor give anything but the outcomes a call may have.
 func TestCloseBesideRunningCalls(t *testing.T) {
-	for range 20 {
+	for range 5 {
 		store, err := New()
 		must(t, err)
-		var closed atomic.Bool
-		var all sync.WaitGroup
-		for name, call := range callsOf(store) {
+		calls := callsOf(store)
+		var running, all sync.WaitGroup
+		for name, call := range calls {
+			running.Add(1)
 			all.Add(1)
 			go func() {
 				defer all.Done()
-				for !closed.Load() {
-					if err := call(); errors.Is(err, ErrClosed) {
-						return
-					} else if err != nil && !isOutcome(err) {
-						t.Errorf("%s: %v", name, err)
-						return
-					}
+				err := call()
+				for running.Done(); err == nil || isOutcome(err); {
+					err = call()
+				}
+				if !errors.Is(err, ErrClosed) {
+					t.Errorf("%s: %v", name, err)
 				}
 			}()
 		}
-		runtime.Gosched()
+		running.Wait()
 		for range 2 {
 			all.Add(1)
 			go func() {
@@ -201,7 +206,6 @@ func TestCloseBesideRunningCalls(t *testing.T) {
 				if err := store.Close(); err != nil {
 					t.Error(err)
 				}
-				closed.Store(true)
 			}()
 		}
 		all.Wait()
@@ -220,24 +224,37 @@ func isOutcome(err error) bool {
 
 // A store that is dropped is freed by the garbage collector, closed or not, and its threads end.
 func TestDroppedStoresAreFreed(t *testing.T) {
-	before := handlesOpen.Load()
-	for i := range 20 {
-		store, err := New()
+	const count = 20
+	before := handlesAfterCollection(func(int64) bool { return true })
+	stores := make([]*Store, count)
+	for i := range stores {
+		var err error
+		stores[i], err = New()
 		must(t, err)
-		must(t, store.SetString("k", strings.Repeat("v", 1000)))
+		must(t, stores[i].SetString("k", strings.Repeat("v", 1000)))
 		if i%2 == 0 {
-			must(t, store.Close())
+			must(t, stores[i].Close())
 		}
 	}
-	if handlesOpen.Load() < before+1 {
-		t.Fatal("the stores were opened and not counted")
+	if open := handlesAfterCollection(func(int64) bool { return true }); open < count {
+		t.Fatalf("%d stores are in use, and %d are not freed", count, open)
 	}
-	for deadline := time.Now().Add(time.Minute); handlesOpen.Load() > before; {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d dropped stores were not freed in a minute", handlesOpen.Load()-before)
-		}
+	runtime.KeepAlive(stores)
+	stores = nil
+	if open := handlesAfterCollection(func(open int64) bool { return open <= before }); open > before {
+		t.Fatalf("%d dropped stores were not freed in a minute", open-before)
+	}
+}
+
+// handlesAfterCollection collects garbage until the number of stores that are not freed is as wished, for a minute at
+// most, and gives that number.
+func handlesAfterCollection(enough func(open int64) bool) int64 {
+	for deadline := time.Now().Add(time.Minute); ; {
 		runtime.GC()
-		time.Sleep(time.Millisecond)
+		time.Sleep(5 * time.Millisecond)
+		if open := handlesOpen.Load(); enough(open) || time.Now().After(deadline) {
+			return open
+		}
 	}
 }
 
