@@ -91,11 +91,12 @@ func (s *Store) Configure(name, value string) error {
 	return h.configure(setting{name, value})
 }
 
-// Fault says what stopped the store's writes or filled its disk: an *Error, or nil if nothing did.
+// Fault says what stopped the store's writes or filled its disk: an *Error, or nil if nothing did. It answers after
+// Close too.
 func (s *Store) Fault() error {
-	h, err := s.handle()
-	if err != nil {
-		return err
+	h := s.open.Load()
+	if h == nil {
+		return nil // a zero Store that no call has opened yet
 	}
 	return h.lastFault()
 }
