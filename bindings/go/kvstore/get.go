@@ -89,7 +89,7 @@ func (s *Store) GetEntry(key string) (*Entry, error) {
 }
 
 // GetMany gives the values of several keys in their order, nil where a key is absent; an empty value is not nil.
-// It is much faster than a Get for each. Each value is read at its own moment: writes that go on meanwhile may be
+// It makes one call into C for up to 64 keys. Each value is read at its own moment: writes that go on meanwhile may be
 // seen in one and not yet in another.
 //
 // Small values share an allocation, of 64 KiB at most. One that is kept for long keeps its neighbours in memory
