@@ -27,8 +27,8 @@ func newStore(t testing.TB, options ...Option) *Store {
 
 // must fails the test if a call that has to work did not.
 func must(t testing.TB, err error) {
-	t.Helper()
 	if err != nil {
+		t.Helper()
 		t.Fatal(err)
 	}
 }
