@@ -84,16 +84,21 @@ impl Artifacts {
             return Ok(wheel);
         }
         say("building the Python wheel");
-        let directory = self.workspace.fresh_dir("wheels/new")?;
+        let wheel = self.build_wheel("wheels/new", &["--release"])?;
+        Ok(self.wheel.get_or_init(|| wheel))
+    }
+
+    /// Builds a Python wheel in its own directory under `target/`, and returns its path.
+    pub fn build_wheel(&self, directory: &str, options: &[&str]) -> Result<PathBuf> {
+        let directory = self.workspace.fresh_dir(directory)?;
         let sh = &self.sh;
         let _there = sh.push_dir(self.workspace.file("bindings/python")?);
         let target = self.workspace.target();
-        cmd!(sh, "maturin build --release --locked --target-dir {target} --out {directory}")
+        cmd!(sh, "maturin build --locked --target-dir {target} --out {directory} {options...}")
             .run()?;
         let wheels = sh.read_dir(&directory)?;
         ensure!(wheels.len() == 1, "maturin left {} files, not one wheel", wheels.len());
-        let wheel = wheels.into_iter().next().context("maturin left no wheel")?;
-        Ok(self.wheel.get_or_init(|| wheel))
+        wheels.into_iter().next().context("maturin left no wheel")
     }
 
     /// A fresh virtual environment that holds the wheel and the packages named; returns its

@@ -129,7 +129,11 @@ fn python(artifacts: &Artifacts) -> Result<()> {
     let sh = &artifacts.sh;
     // From the root, so that the wheel is imported and not the source folder.
     cmd!(sh, "{python} -m pytest -q bindings/python/tests").run()?;
-    Ok(cmd!(sh, "{python} -m mypy.stubtest libkv").run()?)
+    cmd!(sh, "{python} -m mypy.stubtest libkv").run()?;
+    // A build of its own: in the wheel that ships nobody can plant a panic.
+    let planted = artifacts.build_wheel("wheels/planted", &["--features", "planted-panics"])?;
+    cmd!(sh, "{python} -m pip install --quiet --force-reinstall {planted}").run()?;
+    Ok(cmd!(sh, "{python} -m pytest -q bindings/python/tests/planted").run()?)
 }
 
 fn go(artifacts: &Artifacts) -> Result<()> {

@@ -90,7 +90,12 @@ pub(crate) fn guarded<T>(
     store: &Backend,
     body: impl FnOnce(&Backend) -> PyResult<T>,
 ) -> PyResult<T> {
-    match catch_unwind(AssertUnwindSafe(|| body(store))) {
+    let contained = || {
+        #[cfg(feature = "planted-panics")]
+        crate::plant::panic_if_planted();
+        body(store)
+    };
+    match catch_unwind(AssertUnwindSafe(contained)) {
         Ok(result) => result,
         Err(payload) => {
             let message = describe(payload.as_ref());

@@ -15,6 +15,8 @@ mod iterate;
 mod many;
 mod mapping;
 mod options;
+#[cfg(feature = "planted-panics")]
+mod plant;
 mod stats;
 mod store;
 
@@ -44,6 +46,9 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("NEVER", crate::expiry::never(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("STATUSES", crate::errors::statuses())
+        module.add("STATUSES", crate::errors::statuses())?;
+        #[cfg(feature = "planted-panics")]
+        module.add_function(pyo3::wrap_pyfunction!(crate::plant::plant_panic, module)?)?;
+        Ok(())
     }
 }
