@@ -33,8 +33,7 @@ struct Language {
     run: &'static str,
 }
 
-const CMAKE_BUILD: &str =
-    "cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=Release && cmake --build build";
+const CMAKE_BUILD: &str = "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build";
 
 const LANGUAGES: &[Language] = &[
     Language { name: "c", main_file: "main.c", build: CMAKE_BUILD, run: "./build/quickstart" },
@@ -227,6 +226,7 @@ impl Home {
 
     fn env<'a>(&self, artifacts: &'a Artifacts) -> Result<Vec<PushEnv<'a>>> {
         let mut guards = artifacts.env_for(&self.prefix);
+        guards.push(generator(&artifacts.sh));
         guards.push(path_with(&artifacts.sh, &self.venv_bin)?);
         Ok(guards)
     }
@@ -250,8 +250,14 @@ fn home_env<'a>(
     }
     guards.push(sh.push_env("CARGO_TARGET_DIR", artifacts.workspace.target()));
     guards.push(sh.push_env("HOME", home));
+    guards.push(generator(sh));
     guards.push(path_with(sh, venv_bin)?);
     Ok(guards)
+}
+
+/// The README names no generator, and CMake's usual one needs a `make` that may not be there.
+fn generator(sh: &Shell) -> PushEnv<'_> {
+    sh.push_env("CMAKE_GENERATOR", "Ninja")
 }
 
 fn path_with<'a>(sh: &'a Shell, bin: &Path) -> Result<PushEnv<'a>> {
