@@ -20,6 +20,8 @@ use crate::sync::{Condvar, Mutex, Thread, spawn};
 pub(crate) struct Alarm {
     /// Whoever schedules something earlier than this must say so. Lowered under the lock below.
     wake_at: AtomicI64,
+    /// No entry is due before this. Changed under the lock below.
+    quiet_until: AtomicI64,
     request: Mutex<Request>,
     bell: Condvar,
 }
@@ -34,6 +36,7 @@ impl Alarm {
     pub(crate) fn new() -> Self {
         Alarm {
             wake_at: AtomicI64::new(NEVER),
+            quiet_until: AtomicI64::new(NEVER),
             request: Mutex::new(Request { earliest: NEVER, stop: false }),
             bell: Condvar::new(),
         }
@@ -50,9 +53,15 @@ impl Alarm {
         }
     }
 
+    /// No entry of the store is due before this time, but for one that is being written just now.
+    pub(crate) fn quiet_until(&self) -> i64 {
+        self.quiet_until.load(Ordering::Acquire)
+    }
+
     #[cold]
     fn wake_for(&self, deadline: i64) {
         let mut request = self.request.lock();
+        self.quiet_until.fetch_min(deadline, Ordering::AcqRel);
         if deadline < request.earliest {
             request.earliest = deadline;
             if deadline < self.wake_at.load(Ordering::Acquire) {
@@ -82,6 +91,8 @@ impl Alarm {
         let mut request = self.request.lock();
         request.earliest = NEVER;
         self.wake_at.store(NEVER, Ordering::Release);
+        // Until the shards have been looked at, anything may be due.
+        self.quiet_until.store(i64::MIN, Ordering::Release);
     }
 
     /// Sleeps until half the interval behind the earliest deadline, so that entries are freed in
@@ -91,6 +102,7 @@ impl Alarm {
         while !request.stop {
             let earliest = due.min(request.earliest);
             self.wake_at.store(earliest, Ordering::Release);
+            self.quiet_until.store(earliest, Ordering::Release);
             if earliest == NEVER {
                 self.bell.wait(&mut request);
                 continue;
@@ -131,6 +143,11 @@ impl Cleaner {
             Ok(thread) => Ok(Cleaner(Mutex::new(Some(thread)))),
             Err(error) => Err(Error::from_os("the store's thread could not be started", &error)),
         }
+    }
+
+    /// Lets go of a thread that did not come along through a `fork`.
+    pub(crate) fn abandon(&mut self) {
+        std::mem::forget(self.0.get_mut().take());
     }
 
     /// Stops the thread and waits until it has ended. May be called from several threads.

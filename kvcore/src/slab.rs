@@ -210,36 +210,39 @@ impl Slab {
     }
 
     /// Bytes that the next insert would add beside the entry itself.
-    pub(crate) fn growth(&mut self, timed: bool) -> usize {
-        let index = self.vacant_chunk();
-        let links = if timed { LINKS_BYTES } else { 0 };
-        let access = if self.keeps_access { ACCESS_BYTES } else { 0 };
-        match self.chunks.get(index) {
-            Some(chunk) if chunk.entries.is_none() => ENTRIES_BYTES + access + links,
-            Some(chunk) if chunk.links.is_none() => links,
-            Some(_) => 0,
-            None => {
-                let words =
-                    if index.is_multiple_of(WORD) { vector_growth(&self.vacant) } else { 0 };
-                ENTRIES_BYTES + access + links + vector_growth(&self.chunks) + words
-            }
-        }
+    pub(crate) fn growth(&self, timed: bool) -> usize {
+        self.growth_for(1, timed)
     }
 
-    /// At most so many bytes would the next `more` inserts add beside the entries themselves.
-    pub(crate) fn growth_for(&mut self, more: usize, timed: bool) -> usize {
+    /// Bytes that the next `more` inserts would add beside the entries themselves.
+    pub(crate) fn growth_for(&self, more: usize, timed: bool) -> usize {
         let links = if timed { LINKS_BYTES } else { 0 };
         let access = if self.keeps_access { ACCESS_BYTES } else { 0 };
-        let chunks = more.div_ceil(CHUNK) + usize::from(more > 0);
-        let mut vectors = 0;
-        if self.chunks.len() + chunks > self.chunks.capacity() {
-            let total = (self.chunks.len() + chunks).max(2) * 2;
-            let words = (total / WORD + 1).max(2) * 2;
-            vectors = allocation(total * size_of::<Chunk>()) + allocation(words * size_of::<u64>());
+        let (mut left, mut bytes) = (more, 0);
+        if left == 0 {
+            return 0;
         }
-        // Places that are free in chunks in use may still lack links.
-        let partly = if timed { more.min(self.chunks.len()) * LINKS_BYTES } else { 0 };
-        chunks * (ENTRIES_BYTES + access + links) + vectors + partly
+        for chunk in self.vacant_chunks() {
+            bytes += match chunk.entries {
+                None => ENTRIES_BYTES + access + links,
+                Some(_) if chunk.links.is_none() => links,
+                Some(_) => 0,
+            };
+            left = left.saturating_sub(CHUNK - chunk.occupied.count_ones() as usize);
+            if left == 0 {
+                return bytes;
+            }
+        }
+        let chunks = self.chunks.len() + left.div_ceil(CHUNK);
+        bytes += left.div_ceil(CHUNK) * (ENTRIES_BYTES + access + links);
+        bytes + growth_to(&self.chunks, chunks) + growth_to(&self.vacant, chunks.div_ceil(WORD))
+    }
+
+    fn vacant_chunks(&self) -> impl Iterator<Item = &Chunk> {
+        let words = self.vacant.iter().enumerate().skip(self.first_vacant);
+        words.flat_map(move |(word, vacant)| {
+            ones(*vacant).map(move |bit| &self.chunks[word * WORD + bit])
+        })
     }
 
     /// Whether the next insert has an id left.
@@ -279,12 +282,8 @@ impl Slab {
 
     /// The ids in use in one chunk.
     pub(crate) fn ids(&self, chunk: usize) -> impl Iterator<Item = EntryId> + use<> {
-        let mut left = self.chunks.get(chunk).map_or(0, |chunk| chunk.occupied);
-        std::iter::from_fn(move || {
-            let place = (left != 0).then(|| left.trailing_zeros() as usize)?;
-            left &= left - 1;
-            Some(EntryId::new((chunk * CHUNK + place) as u32))
-        })
+        let occupied = self.chunks.get(chunk).map_or(0, |chunk| chunk.occupied);
+        ones(occupied).map(move |place| EntryId::new((chunk * CHUNK + place) as u32))
     }
 
     /// The id at `number` counted through all places, if it is in use.
@@ -322,14 +321,22 @@ impl Timers for Slab {
 /// Chunks to a word of the bitmap.
 const WORD: usize = 64;
 
-/// The capacity after the next growth.
-fn grown<T>(vector: &Vec<T>) -> usize {
-    (vector.capacity() * 2).max(4)
+/// The numbers of the bits that are set, from the lowest.
+fn ones(word: u64) -> impl Iterator<Item = usize> {
+    let mut left = word;
+    std::iter::from_fn(move || {
+        let lowest = (left != 0).then(|| left.trailing_zeros() as usize)?;
+        left &= left - 1;
+        Some(lowest)
+    })
 }
+
+/// The smallest capacity of a vector.
+const SMALLEST: usize = 4;
 
 fn grow<T>(vector: &mut Vec<T>) {
     if vector.len() == vector.capacity() {
-        vector.reserve_exact(grown(vector) - vector.len());
+        vector.reserve_exact(vector.len().max(SMALLEST / 2) * 2 - vector.len());
     }
 }
 
@@ -337,11 +344,13 @@ fn vector_bytes<T>(vector: &Vec<T>) -> usize {
     allocation(vector.capacity() * size_of::<T>())
 }
 
-fn vector_growth<T>(vector: &Vec<T>) -> usize {
-    if vector.len() < vector.capacity() {
-        return 0;
+/// Bytes that growing to this length, one by one, would add.
+fn growth_to<T>(vector: &Vec<T>, len: usize) -> usize {
+    let mut capacity = vector.capacity();
+    while capacity < len {
+        capacity = (capacity * 2).max(SMALLEST);
     }
-    allocation(grown(vector) * size_of::<T>()) - vector_bytes(vector)
+    allocation(capacity * size_of::<T>()) - vector_bytes(vector)
 }
 
 #[cfg(all(test, not(kv_shuttle)))]

@@ -126,7 +126,7 @@ impl Shard {
 
     /// Bytes charged for everything in this shard.
     fn bytes(&self) -> usize {
-        self.table.bytes() + self.slab.bytes() + self.wheel.bytes() + self.entry_bytes
+        self.structure_bytes() + self.entry_bytes
     }
 
     /// What this shard takes of the limits.
@@ -171,16 +171,51 @@ impl Shard {
         Need { entries: 1, bytes: (content.bytes() + index + wheel) as u64 }
     }
 
-    /// Refuses what could not be stored even if everything else went.
-    fn check_ever_fits(&self, content: &Content<'_>, context: &Context) -> Result<(), Refusal> {
+    /// Bytes held beside the entries.
+    fn structure_bytes(&self) -> usize {
+        self.table.bytes() + self.slab.bytes() + self.wheel.bytes()
+    }
+
+    /// Refuses an entry for which there would be no room even if everything else went, so that
+    /// nothing goes in vain. `structure` is what this shard then holds beside the entry.
+    fn check_ever_fits(
+        &self,
+        entry: usize,
+        deadline: Option<i64>,
+        structure: usize,
+        context: &Context,
+    ) -> Result<(), Refusal> {
         let wheel = Wheel::new(context.clock.now_ms());
-        let wheel = content.deadline.map_or(0, |deadline| wheel.growth(deadline));
-        let slab = Slab::new(self.keeps_access).growth(content.deadline.is_some());
-        let alone = content.bytes() + Table::new().growth() + slab + wheel;
-        if context.budget.could_ever_fit(Need::bytes(alone)) {
-            return Ok(());
+        let wheel = deadline.map_or(0, |deadline| wheel.growth(deadline));
+        let slab = Slab::new(self.keeps_access).growth(deadline.is_some());
+        let smallest = Table::new().growth() + slab + wheel;
+        if !context.budget.could_ever_fit(Need::bytes(entry + smallest)) {
+            return Err(Status::TooLarge.into());
         }
-        Err(Status::TooLarge.into())
+        if !context.budget.could_ever_fit(Need::bytes(entry + structure)) {
+            return Err(Status::Full.into());
+        }
+        Ok(())
+    }
+
+    /// Reserves room to change an entry that stays in its place, so that it takes `bytes` with this
+    /// deadline.
+    fn reserve_change(
+        &self,
+        id: EntryId,
+        bytes: usize,
+        deadline: Option<i64>,
+        context: &Context,
+    ) -> Result<Need, Refusal> {
+        let more = bytes.saturating_sub(self.slab.get(id).bytes());
+        let timer = self.timer_growth(id, deadline.unwrap_or(NEVER));
+        let need = Need::bytes(more + timer);
+        if context.budget.reserve(need) {
+            return Ok(need);
+        }
+        // What goes may leave more structure behind than one entry alone would need.
+        self.check_ever_fits(bytes, deadline, self.structure_bytes() + timer, context)?;
+        Err(Refusal::Room(need))
     }
 
     /// Adds an entry for a key that is not there.
@@ -195,7 +230,7 @@ impl Shard {
             return Err(Status::NoMemory.into());
         }
         if !change.context.budget.reserve(need) {
-            self.check_ever_fits(&content, change.context)?;
+            self.check_ever_fits(content.bytes(), content.deadline, 0, change.context)?;
             return Err(Refusal::Room(need));
         }
         let before = self.bytes();
@@ -225,13 +260,6 @@ impl Shard {
         version
     }
 
-    /// Room that giving an entry new content needs.
-    fn replace_need(&self, id: EntryId, content: &Content<'_>) -> Need {
-        let more = content.bytes().saturating_sub(self.slab.get(id).bytes());
-        let timer = self.timer_growth(id, content.deadline.unwrap_or(NEVER));
-        Need::bytes(more + timer)
-    }
-
     /// Bytes that giving an entry this deadline adds beside the entry.
     fn timer_growth(&self, id: EntryId, deadline: i64) -> usize {
         if deadline == NEVER {
@@ -247,11 +275,7 @@ impl Shard {
         content: Content<'_>,
         change: &mut Change<'_>,
     ) -> Result<u64, Refusal> {
-        let need = self.replace_need(id, &content);
-        if !change.context.budget.reserve(need) {
-            self.check_ever_fits(&content, change.context)?;
-            return Err(Refusal::Room(need));
-        }
+        let need = self.reserve_change(id, content.bytes(), content.deadline, change.context)?;
         self.edit(id, need, change, |entry| {
             if entry.overwrite(&content) {
                 return Ok(None);

@@ -10,9 +10,8 @@ use crate::error::Status;
 use crate::hash::Key;
 use crate::number;
 use crate::set_options::{Condition, DeleteOutcome, Expiry, SetOptions, SetOutcome};
-use crate::slab::{EntryId, Slab};
+use crate::slab::EntryId;
 use crate::stats::Event;
-use crate::table::Table;
 use crate::value::Value;
 
 impl Shard {
@@ -189,11 +188,7 @@ impl Shard {
         let spare = if len >= LARGE_VALUE_BYTES { len / 4 } else { 0 };
         let content = self.content(key, Some(id), [old.value(), data], old.deadline());
         let content = Content { spare, ..content };
-        let need = self.replace_need(id, &content);
-        if !change.context.budget.reserve(need) {
-            self.check_ever_fits(&content, change.context)?;
-            return Err(Refusal::Room(need));
-        }
+        let need = self.reserve_change(id, content.bytes(), content.deadline, change.context)?;
         let new = Entry::new(&content).inspect_err(|_| change.context.budget.release(need))?;
         self.edit(id, need, change, |entry| Ok(Some(std::mem::replace(entry, new))))
     }
@@ -229,11 +224,8 @@ impl Shard {
             self.remove(id, Event::Delete, change);
             return Ok(true);
         }
-        let growth = entry.timed_growth() + self.timer_growth(id, deadline);
-        let need = Need::bytes(growth);
-        if !change.context.budget.reserve(need) {
-            return Err(Refusal::Room(need));
-        }
+        let bytes = entry.bytes() + entry.timed_growth();
+        let need = self.reserve_change(id, bytes, Some(deadline), change.context)?;
         self.edit(id, need, change, |entry| {
             entry.make_timed()?;
             entry.set_deadline(deadline);
@@ -266,6 +258,7 @@ impl Shard {
             Some(id) => {
                 let links = if deadline == NEVER { 0 } else { self.slab.link_growth(id) };
                 needs.bytes += content.bytes() + links;
+                needs.links += links;
                 needs.freed += self.slab.get(id).bytes() as u64;
             }
             None => {
@@ -306,11 +299,12 @@ impl Shard {
         Ok(())
     }
 
-    /// Room for everything that was planned on this shard, if nothing else were in it.
-    pub(crate) fn room_alone(&self, needs: &PutNeeds) -> Need {
-        let slab = Slab::new(self.keeps_access).growth_for(needs.puts, needs.timed);
-        let index = Table::new().growth_for(needs.puts) + slab;
-        Need { entries: needs.puts as u64, bytes: (needs.put_bytes + needs.wheel + index) as u64 }
+    /// Room for everything that was planned on this shard, if there were no entries beside. What
+    /// goes to make room may leave the structure behind, so that counts as it is.
+    pub(crate) fn room_alone(&mut self, needs: &PutNeeds) -> Need {
+        let planned = self.planned_room(needs).bytes as usize - needs.bytes;
+        let bytes = needs.put_bytes + needs.links + planned + self.structure_bytes();
+        Need { entries: needs.puts as u64, bytes: bytes as u64 }
     }
 
     /// Builds the entry of a planned put.
@@ -340,6 +334,7 @@ pub(crate) struct PutNeeds {
     /// Those of keys that are not there, and what the shard grows by, without index and wheel.
     inserts: usize,
     bytes: usize,
+    links: usize,
     wheel: usize,
     /// What the entries hold that are replaced.
     pub(crate) freed: u64,

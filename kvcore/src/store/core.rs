@@ -160,12 +160,17 @@ impl Core {
     /// or `enough` says so. Returns how many entries it freed.
     pub(crate) fn free_expired(&self, enough: impl Fn() -> bool) -> u64 {
         let mut freed = 0;
+        let now_ms = self.context.clock.now_ms();
+        if now_ms < self.context.alarm.quiet_until() {
+            return freed;
+        }
         for shard in 0..self.shards.len() {
             loop {
                 if enough() {
                     return freed;
                 }
-                if self.shards[shard].read().next_due_ms().is_none() {
+                let due = self.shards[shard].read().next_due_ms();
+                if due.is_none_or(|due| due > now_ms) {
                     break;
                 }
                 let cleaned =

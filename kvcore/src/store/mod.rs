@@ -45,6 +45,7 @@ impl Drop for Handle {
         if self.core.state.is_forked() {
             // A lock may have been held, or an entry half written, at the moment of the fork.
             std::mem::forget(Arc::clone(&self.core));
+            self.cleaner.abandon();
         } else {
             self.core.state.close();
             self.cleaner.stop(&self.core.context.alarm);
