@@ -150,6 +150,12 @@ elseif(STEP STREQUAL multi_config)
   check_program("${build}/Debug/consumer_c")
   check_program("${build}/Release/consumer_c")
 
+elseif(STEP STREQUAL clang)
+  list(APPEND common "-DCMAKE_C_COMPILER=${CLANG}" "-DCMAKE_CXX_COMPILER=${CLANGXX}")
+  configure_and_build("${SOURCE}" ${library} -DKV_TESTS=ON)
+  get_filename_component(bin "${CMAKE_COMMAND}" DIRECTORY)
+  run("${bin}/ctest" --test-dir "${build}" --output-on-failure --no-tests=error -LE package)
+
 elseif(STEP STREQUAL refusals)
   # What must fail does, and says why.
   foreach(case IN ITEMS "CONSUMER_VERSION=99.0|compatible with requested version"
