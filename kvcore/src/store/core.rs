@@ -136,13 +136,34 @@ impl Core {
     /// # Errors
     /// `Full` if there is nothing left that may go.
     pub(crate) fn make_room(&self, need: Need, spares: impl Fn(&[u8]) -> bool) -> Result<()> {
-        self.free_expired(|| self.context.budget.has_room(need));
-        while !self.context.budget.has_room(need) {
-            if !self.evict_one(&spares) {
-                return Err(Status::Full.into());
+        let has_room = || self.context.budget.has_room(need);
+        while !has_room() {
+            // Others may take what is freed here, so every round begins with what has expired.
+            if self.free_expired(has_room) == 0 && !has_room() && !self.evict_one(&spares) {
+                return self.find_room(need, spares);
             }
         }
         Ok(())
+    }
+
+    /// As [`make_room`](Core::make_room), once nothing was found in any shard: entries come and go
+    /// meanwhile, so only a look at all shards at one moment can tell that nothing may go.
+    fn find_room(&self, need: Need, spares: impl Fn(&[u8]) -> bool) -> Result<()> {
+        let mut change = Change::new(&self.context);
+        let guard = self.state.guard();
+        let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
+        let mut found = self.context.budget.has_room(need);
+        for shard in &mut shards {
+            let cleaned = shard.free_expired(CLEANING_STEPS, &mut change);
+            found |= cleaned.more || cleaned.freed > 0;
+        }
+        for shard in &mut shards {
+            found = found || self.policy.may_evict() && shard.evict(&spares, &mut change);
+        }
+        drop(shards);
+        guard.done();
+        change.finish();
+        if found { Ok(()) } else { Err(Status::Full.into()) }
     }
 
     /// Evicts one entry of any shard.
