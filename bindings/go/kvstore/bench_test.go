@@ -1,13 +1,16 @@
 package kvstore
 
-// What the calls cost: `go test -run '^$' -bench . ./kvstore`. The benchmarks whose names begin with C are what the
-// others are compared with: the C function called from C, and a call into C that does nothing.
+// What the calls cost: `go test -run '^$' -bench . ./kvstore`. Those whose names end in BesideC compare them with the C
+// function called from C and a call into C of nothing.
 
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"github.com/libkv/libkv/bindings/go/internal/baseline"
 )
@@ -17,8 +20,8 @@ const (
 	benchKeyLen = 16
 )
 
-func benchNames() []string {
-	names := make([]string, benchKeys)
+func benchNames(count int) []string {
+	names := make([]string, count)
 	for i := range names {
 		names[i] = fmt.Sprintf("key:%0*d", benchKeyLen-len("key:"), i)
 	}
@@ -26,21 +29,21 @@ func benchNames() []string {
 }
 
 // benchOrder visits the keys in an order that no cache can guess.
-func benchOrder() []int {
-	return rand.New(rand.NewPCG(1, 2)).Perm(benchKeys)
+func benchOrder(count int) []int {
+	return rand.New(rand.NewPCG(1, 2)).Perm(count)
 }
 
 // benchStore gives a filled store, its keys in the order in which they are to be visited, and their value. The bytes of
-// the keys lie one after the other, as they do for the C calls.
-func benchStore(b *testing.B, options ...Option) (*Store, []string, []byte) {
+// the keys lie one after the other, so that no key costs a cache miss of its own.
+func benchStore(b *testing.B, count int, options ...Option) (*Store, []string, []byte) {
 	b.Helper()
 	store := newStore(b, options...)
-	names, value := benchNames(), pattern(100)
+	names, value := benchNames(count), pattern(100)
 	for _, name := range names {
 		must(b, store.Set(name, value))
 	}
 	var ordered strings.Builder
-	for _, index := range benchOrder() {
+	for _, index := range benchOrder(count) {
 		ordered.WriteString(names[index])
 	}
 	for i := range names {
@@ -49,29 +52,132 @@ func benchStore(b *testing.B, options ...Option) (*Store, []string, []byte) {
 	return store, names, value
 }
 
-func benchBaseline(b *testing.B) *baseline.Store {
-	b.Helper()
-	store, err := baseline.New(benchNames(), pattern(100), benchOrder())
-	must(b, err)
-	b.Cleanup(store.Close)
-	return store
+// inC is the C store behind a store.
+func inC(store *Store) unsafe.Pointer {
+	return unsafe.Pointer(store.open.Load().store)
 }
 
-func BenchmarkCGetInto(b *testing.B) {
-	store := benchBaseline(b)
-	b.ResetTimer()
-	if found := store.Get(b.N); found != b.N {
-		b.Errorf("%d of %d were found", found, b.N)
+// BenchmarkGetBesideC takes turns between the C function called from C, a call into C of nothing, and the calls of this
+// package, so that all meet the same caches and the same other load. It reports the median time of each, and what a Get
+// and an AppendGet cost as multiples of the C function and one call into C together.
+func BenchmarkGetBesideC(b *testing.B) {
+	for _, count := range besideKeys {
+		b.Run(fmt.Sprint(count, " keys"), func(b *testing.B) { getBesideC(b, count) })
 	}
 }
 
-func BenchmarkCSet(b *testing.B) {
-	store := benchBaseline(b)
-	value := pattern(100)
+func getBesideC(b *testing.B, count int) {
+	store, names, _ := benchStore(b, count)
+	var inCalls, nothing, get, appendGet turns
+	var buffer []byte
 	b.ResetTimer()
-	if stored := store.Set(value, b.N); stored != b.N {
-		b.Errorf("%d of %d were stored", stored, b.N)
+	for turn := 0; b.Loop(); turn++ {
+		keys := part(names, turn, 0)
+		inCalls.take(func() {
+			joined := unsafe.String(unsafe.StringData(keys[0]), turnCalls*benchKeyLen)
+			if found := baseline.Get(inC(store), joined, benchKeyLen); found != turnCalls {
+				b.Fatalf("%d keys were found", found)
+			}
+		})
+		nothing.take(func() {
+			for _, key := range keys {
+				baseline.Nothing(key)
+			}
+		})
+		keys = part(names, turn, 1.0/3)
+		get.take(func() {
+			for _, key := range keys {
+				if _, err := store.Get(key); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		keys = part(names, turn, 2.0/3)
+		appendGet.take(func() {
+			for _, key := range keys {
+				var err error
+				if buffer, err = store.AppendGet(buffer[:0], key); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
+	floor := inCalls.median() + nothing.median()
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(inCalls.median(), "C-ns")
+	b.ReportMetric(nothing.median(), "cgo-ns")
+	b.ReportMetric(get.median(), "Get-ns")
+	b.ReportMetric(appendGet.median(), "AppendGet-ns")
+	b.ReportMetric(get.median()/floor, "Get-ratio")
+	b.ReportMetric(appendGet.median()/floor, "AppendGet-ratio")
+}
+
+// BenchmarkSetBesideC is the same for a set.
+func BenchmarkSetBesideC(b *testing.B) {
+	for _, count := range besideKeys {
+		b.Run(fmt.Sprint(count, " keys"), func(b *testing.B) { setBesideC(b, count) })
+	}
+}
+
+func setBesideC(b *testing.B, count int) {
+	store, names, value := benchStore(b, count)
+	var inCalls, nothing, set turns
+	b.ResetTimer()
+	for turn := 0; b.Loop(); turn++ {
+		keys := part(names, turn, 0)
+		inCalls.take(func() {
+			joined := unsafe.String(unsafe.StringData(keys[0]), turnCalls*benchKeyLen)
+			if stored := baseline.Set(inC(store), joined, benchKeyLen, string(value)); stored != turnCalls {
+				b.Fatalf("%d keys were stored", stored)
+			}
+		})
+		nothing.take(func() {
+			for _, key := range keys {
+				baseline.Nothing(key)
+			}
+		})
+		keys = part(names, turn, 1.0/2)
+		set.take(func() {
+			for _, key := range keys {
+				if err := store.Set(key, value); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(inCalls.median(), "C-ns")
+	b.ReportMetric(nothing.median(), "cgo-ns")
+	b.ReportMetric(set.median(), "Set-ns")
+	b.ReportMetric(set.median()/(inCalls.median()+nothing.median()), "Set-ratio")
+}
+
+// turnCalls is how many calls one turn makes; it divides the numbers of keys.
+const turnCalls = 1000
+
+// besideKeys are the numbers of keys to compare with: all in the caches, and not.
+var besideKeys = []int{1_000, 100_000}
+
+// part gives the keys of a turn, so far on in their order that no call finds what the one before left in the caches.
+func part(names []string, turn int, ahead float64) []string {
+	parts := len(names) / turnCalls
+	from := (turn + int(ahead*float64(parts))) % parts * turnCalls
+	return names[from : from+turnCalls]
+}
+
+// turns holds how long each turn took.
+type turns []time.Duration
+
+func (t *turns) take(turn func()) {
+	start := time.Now()
+	turn()
+	*t = append(*t, time.Since(start))
+}
+
+// median is that of one call, in nanoseconds.
+func (t *turns) median() float64 {
+	slices.Sort(*t)
+	return float64((*t)[len(*t)/2].Nanoseconds()) / turnCalls
 }
 
 func BenchmarkCgoCallOfNothing(b *testing.B) {
@@ -81,7 +187,7 @@ func BenchmarkCgoCallOfNothing(b *testing.B) {
 }
 
 func BenchmarkGet(b *testing.B) {
-	store, names, _ := benchStore(b)
+	store, names, _ := benchStore(b, benchKeys)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if _, err := store.Get(names[i%benchKeys]); err != nil {
@@ -91,7 +197,7 @@ func BenchmarkGet(b *testing.B) {
 }
 
 func BenchmarkGetString(b *testing.B) {
-	store, names, _ := benchStore(b)
+	store, names, _ := benchStore(b, benchKeys)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if _, err := store.GetString(names[i%benchKeys]); err != nil {
@@ -101,7 +207,7 @@ func BenchmarkGetString(b *testing.B) {
 }
 
 func BenchmarkAppendGet(b *testing.B) {
-	store, names, _ := benchStore(b)
+	store, names, _ := benchStore(b, benchKeys)
 	var buffer []byte
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -115,7 +221,7 @@ func BenchmarkAppendGet(b *testing.B) {
 // BenchmarkGetMany reads 32 keys a call; its time is of one key.
 func BenchmarkGetMany(b *testing.B) {
 	const many = 32
-	store, names, _ := benchStore(b)
+	store, names, _ := benchStore(b, benchKeys)
 	keys := make([]string, many)
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -130,7 +236,7 @@ func BenchmarkGetMany(b *testing.B) {
 }
 
 func BenchmarkGetMiss(b *testing.B) {
-	store, _, _ := benchStore(b)
+	store, _, _ := benchStore(b, benchKeys)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := store.Get("gone"); err != ErrNotFound {
@@ -151,7 +257,7 @@ func BenchmarkGetOf16KiB(b *testing.B) {
 }
 
 func BenchmarkSet(b *testing.B) {
-	store, names, value := benchStore(b)
+	store, names, value := benchStore(b, benchKeys)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if err := store.Set(names[i%benchKeys], value); err != nil {
@@ -161,7 +267,7 @@ func BenchmarkSet(b *testing.B) {
 }
 
 func BenchmarkSetWithTTL(b *testing.B) {
-	store, names, value := benchStore(b)
+	store, names, value := benchStore(b, benchKeys)
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
 		if err := store.SetWithTTL(names[i%benchKeys], value, longestTTL); err != nil {
@@ -180,7 +286,7 @@ func BenchmarkIncr(b *testing.B) {
 }
 
 func BenchmarkParallelGet32Shards(b *testing.B) {
-	store, names, _ := benchStore(b, WithShardCount(32))
+	store, names, _ := benchStore(b, benchKeys, WithShardCount(32))
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(run *testing.PB) {
@@ -193,7 +299,7 @@ func BenchmarkParallelGet32Shards(b *testing.B) {
 }
 
 func BenchmarkParallelSet32Shards(b *testing.B) {
-	store, names, value := benchStore(b, WithShardCount(32))
+	store, names, value := benchStore(b, benchKeys, WithShardCount(32))
 	b.ReportAllocs()
 	b.ResetTimer()
 	b.RunParallel(func(run *testing.PB) {
