@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -25,7 +26,12 @@ def test_a_panic_is_contained(call: Any) -> None:
         call(store)
     assert isinstance(caught.value, Exception), "not a BaseException, as an escaping panic is"
     assert isinstance(caught.value, RuntimeError)
-    for write in (lambda: store.set("c", "3"), lambda: store.delete("a"), lambda: store.clear()):
+    writes: list[Callable[[], object]] = [
+        lambda: store.set("c", "3"),
+        lambda: store.delete("a"),
+        lambda: store.clear(),
+    ]
+    for write in writes:
         with pytest.raises((libkv.PoisonedError, libkv.PanicError)):
             write()
     assert store["a"] == b"1", "reads still work"
