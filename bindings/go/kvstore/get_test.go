@@ -9,7 +9,10 @@ import (
 )
 
 // lengths are those at which reading a value takes another way.
-var lengths = []int{0, 1, 7, stackBuffer - 1, stackBuffer, stackBuffer + 1, arenaValue - 1, arenaValue, arenaValue + 1, pooledBuffer - 1, pooledBuffer, pooledBuffer + 1, 3 << 20}
+var lengths = []int{
+	0, 1, 7, stackBuffer - 1, stackBuffer, stackBuffer + 1, arenaValue - 1, arenaValue, arenaValue + 1,
+	pooledBuffer - 1, pooledBuffer, pooledBuffer + 1, 3 << 20,
+}
 
 func pattern(length int) []byte {
 	value := make([]byte, length)

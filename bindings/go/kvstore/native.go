@@ -105,22 +105,28 @@ func settle(read C.kvgo_read_t, buffer []byte) ([]byte, Status) {
 	return value, StatusOK
 }
 
+func answerStart(read *C.kvgo_read_t) *C.char {
+	return (*C.char)(unsafe.Pointer(read))
+}
+
 func (h *handle) get(key string) ([]byte, Status) {
 	if h.pooled.Load() {
 		return h.getPooled(key)
 	}
 	var buffer [stackBuffer]byte
-	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), stackBuffer)
+	var read C.kvgo_read_t
+	C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), stackBuffer, answerStart(&read))
+	runtime.KeepAlive(h)
 	if read.value != nil {
 		h.pooled.Store(true)
 	}
-	runtime.KeepAlive(h)
 	return settle(read, buffer[:])
 }
 
 func (h *handle) getPooled(key string) ([]byte, Status) {
 	buffer := takeBuffer()
-	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), pooledBuffer)
+	var read C.kvgo_read_t
+	C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(buffer[:]), pooledBuffer, answerStart(&read))
 	runtime.KeepAlive(h)
 	value, status := settle(read, buffer[:])
 	buffers.Put(buffer)
@@ -134,7 +140,8 @@ func (h *handle) getString(key string) (string, Status) {
 
 func (h *handle) appendGet(dst []byte, key string) ([]byte, Status) {
 	room := dst[len(dst):cap(dst)]
-	read := C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(room), C.size_t(len(room)))
+	var read C.kvgo_read_t
+	C.kvgo_get(h.store, stringStart(key), C.size_t(len(key)), bytesStart(room), C.size_t(len(room)), answerStart(&read))
 	runtime.KeepAlive(h)
 	if read.status != C.KV_OK {
 		return dst, Status(read.status)
@@ -220,13 +227,15 @@ func (h *handle) getMany(keys []string, values [][]byte, room *arena) Status {
 }
 
 func (h *handle) set(key string, value []byte, ttlMs int64) Status {
-	status := C.kvgo_set(h.store, stringStart(key), C.size_t(len(key)), bytesStart(value), C.size_t(len(value)), C.int64_t(ttlMs))
+	status := C.kvgo_set(h.store, stringStart(key), C.size_t(len(key)), bytesStart(value), C.size_t(len(value)),
+		C.int64_t(ttlMs))
 	runtime.KeepAlive(h)
 	return Status(status)
 }
 
 func (h *handle) setString(key, value string, ttlMs int64) Status {
-	status := C.kvgo_set(h.store, stringStart(key), C.size_t(len(key)), stringStart(value), C.size_t(len(value)), C.int64_t(ttlMs))
+	status := C.kvgo_set(h.store, stringStart(key), C.size_t(len(key)), stringStart(value), C.size_t(len(value)),
+		C.int64_t(ttlMs))
 	runtime.KeepAlive(h)
 	return Status(status)
 }
