@@ -4,6 +4,8 @@
 //! belong to immutable Python objects that the caller holds, so they stay valid, and unchanged,
 //! also while the GIL is released. The only unsafe code of the crate is here.
 
+#![allow(unsafe_code)]
+
 use kvcore::{Store, Value};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;

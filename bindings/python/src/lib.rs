@@ -8,6 +8,8 @@
 //! released for calls whose work grows with the data: `get_many`, `set_many`, `clear`,
 //! `purge_expired`, `configure`, `close`. No Python code ever runs under a lock of the engine.
 
+#![deny(unsafe_code)]
+
 mod convert;
 mod errors;
 mod expiry;
