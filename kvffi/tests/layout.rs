@@ -1,0 +1,124 @@
+//! The structs of the header have in C the layout they have in Rust, and no implicit padding.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod common;
+
+use std::fmt::Write as _;
+use std::mem::{offset_of, size_of};
+use std::process::Command;
+
+use common::{read, root, run, scratch};
+use kv::{kv_set_options_t, kv_set_result_t, kv_slice_t, kv_stats_t, kv_value_info_t};
+
+struct Layout {
+    name: &'static str,
+    size: usize,
+    fields: Vec<Field>,
+}
+
+struct Field {
+    name: &'static str,
+    offset: usize,
+    size: usize,
+}
+
+fn field_size<T, F>(_: fn(&T) -> &F) -> usize {
+    size_of::<F>()
+}
+
+macro_rules! layout {
+    ($name:ident: $($field:ident)*) => {
+        Layout {
+            name: stringify!($name),
+            size: size_of::<$name>(),
+            fields: vec![$(Field {
+                name: stringify!($field),
+                offset: offset_of!($name, $field),
+                size: field_size(|it: &$name| &it.$field),
+            }),*],
+        }
+    };
+}
+
+fn layouts() -> Vec<Layout> {
+    vec![
+        layout!(kv_slice_t: data len),
+        layout!(kv_set_options_t: struct_size ttl_ms expire_at_ms version condition reserved),
+        layout!(kv_set_result_t: struct_size version),
+        layout!(kv_value_info_t: struct_size version created_at_ms expire_at_ms hits),
+        layout!(kv_stats_t: struct_size entries expiring_entries expired_pending key_bytes
+            value_bytes memory_bytes resident_bytes pinned_bytes gets hits misses sets deletes
+            expired evicted callbacks_dropped wal_bytes wal_syncs snapshots revision),
+    ]
+}
+
+/// A C program that prints what the compiler thinks.
+fn program(layouts: &[Layout]) -> String {
+    let mut text = "#include <stdio.h>\n#include \"kv.h\"\nint main(void) {\n".to_owned();
+    for Layout { name, fields, .. } in layouts {
+        let _ = writeln!(text, "  printf(\"{name} %zu\\n\", sizeof({name}));");
+        for Field { name: field, .. } in fields {
+            let place = format!("offsetof({name}, {field})");
+            let size = format!("sizeof((({name} *)0)->{field})");
+            let _ = writeln!(text, "  printf(\"{name}.{field} %zu %zu\\n\", {place}, {size});");
+        }
+    }
+    text + "  return 0;\n}\n"
+}
+
+/// The same, as Rust thinks.
+fn expected(layouts: &[Layout]) -> String {
+    let mut text = String::new();
+    for Layout { name, size, fields } in layouts {
+        let _ = writeln!(text, "{name} {size}");
+        for Field { name: field, offset, size } in fields {
+            let _ = writeln!(text, "{name}.{field} {offset} {size}");
+        }
+    }
+    text
+}
+
+#[test]
+fn c_and_rust_agree() {
+    let folder = scratch("layout");
+    let layouts = layouts();
+    std::fs::write(folder.join("layout.c"), program(&layouts)).unwrap();
+    run(Command::new("gcc")
+        .args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-I"])
+        .arg(root().join("include"))
+        .arg("-o")
+        .arg(folder.join("layout"))
+        .arg(folder.join("layout.c")));
+    assert_eq!(run(&mut Command::new(folder.join("layout"))), expected(&layouts));
+}
+
+/// No padding, which also shows that the lists above leave no field out.
+#[test]
+fn fields_follow_each_other_without_gaps() {
+    for Layout { name, size, fields } in layouts() {
+        let mut end = 0;
+        for field in fields {
+            assert_eq!(field.offset, end, "{name}.{}", field.name);
+            end = field.offset + field.size;
+        }
+        assert_eq!(size, end, "{name} is padded at its end, or a field is not listed");
+    }
+}
+
+#[test]
+fn every_struct_of_the_header_is_listed() {
+    let header = read("include/kv.h");
+    let structs = header.lines().filter(|line| line.starts_with("typedef struct kv_"));
+    let laid_out: Vec<&str> = structs
+        .filter_map(|line| line.strip_prefix("typedef struct ")?.strip_suffix(" {"))
+        .collect();
+    let layouts = layouts();
+    assert_eq!(laid_out.len(), layouts.len());
+    for layout in layouts {
+        assert!(laid_out.contains(&layout.name), "{}", layout.name);
+        let first = layout.fields[0].name;
+        let grows = layout.name != "kv_slice_t";
+        assert_eq!(first == "struct_size", grows, "{} begins with {first}", layout.name);
+    }
+}
