@@ -1,6 +1,6 @@
 """Time of a libkv call as a multiple of a dict's, in the same run and the same loop.
 
-    python bench.py [--entries 1000000] [--value-bytes 100] [--repeat 20] [--check]
+    python bench.py [--entries 1000000] [--value-bytes 100] [--repeat 200] [--check]
 
 A dict get of a large dict costs about 100 ns on the reference machine, nearly all of it cache
 misses; the goals are 4 times a dict get for get and 6 times for set. With --check the program
@@ -14,18 +14,19 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 import libkv
 
 GOALS = {"store.get(k)": 4.0, "store[k]": 4.0, "store.set(k, v)": 6.0, "store[k] = v": 6.0}
 
 
-def dict_item(data: dict[bytes, bytes], keys: Sequence[bytes], value: bytes) -> None:
+def dict_item(data: dict[bytes, bytes], keys: Sequence[bytes]) -> None:
     for key in keys:
         data[key]
 
 
-def dict_get(data: dict[bytes, bytes], keys: Sequence[bytes], value: bytes) -> None:
+def dict_get(data: dict[bytes, bytes], keys: Sequence[bytes]) -> None:
     get = data.get
     for key in keys:
         get(key)
@@ -36,17 +37,17 @@ def dict_set(data: dict[bytes, bytes], keys: Sequence[bytes], value: bytes) -> N
         data[key] = value
 
 
-def store_get(store: libkv.Store, keys: Sequence[bytes], value: bytes) -> None:
+def store_get(store: libkv.Store, keys: Sequence[bytes]) -> None:
     for key in keys:
         store.get(key)
 
 
-def store_item(store: libkv.Store, keys: Sequence[bytes], value: bytes) -> None:
+def store_item(store: libkv.Store, keys: Sequence[bytes]) -> None:
     for key in keys:
         store[key]
 
 
-def store_in(store: libkv.Store, keys: Sequence[bytes], value: bytes) -> None:
+def store_in(store: libkv.Store, keys: Sequence[bytes]) -> None:
     for key in keys:
         key in store  # noqa: B015
 
@@ -66,28 +67,36 @@ def store_assign(store: libkv.Store, keys: Sequence[bytes], value: bytes) -> Non
         store[key] = value
 
 
-def store_get_many(store: libkv.Store, keys: Sequence[bytes], value: bytes) -> None:
+def store_get_many(store: libkv.Store, keys: Sequence[bytes]) -> None:
     for start in range(0, len(keys), 100):
         store.get_many(keys[start : start + 100])
 
 
-def best_ns(rows: Sequence[tuple[str, Callable[[], None]]], repeat: int) -> dict[str, int]:
-    """The fastest of several runs of each row: what is left when nothing disturbs.
+Work = Callable[[Sequence[bytes]], None]
 
-    The rows take turns, so that a slow moment of the machine does not fall on one of them alone.
+
+def best_ns(
+    rows: Sequence[tuple[str, Work]], keys: list[bytes], calls: int, repeat: int
+) -> dict[str, float]:
+    """The fastest of several runs of each row, in nanoseconds a call.
+
+    The rows take turns, so that a slow moment of the machine does not fall on one of them alone,
+    and each run takes the next keys, so that none finds in the caches what another left there.
     """
-    best = {name: sys.maxsize for name, _ in rows}
+    starts = cycle(range(0, len(keys) - calls + 1, calls))
+    best = {name: float("inf") for name, _ in rows}
     for _ in range(repeat):
         for name, work in rows:
-            start = time.perf_counter_ns()
-            work()
-            best[name] = min(best[name], time.perf_counter_ns() - start)
+            start = next(starts)
+            chosen = keys[start : start + calls]
+            begun = time.perf_counter_ns()
+            work(chosen)
+            best[name] = min(best[name], (time.perf_counter_ns() - begun) / calls)
     return best
 
 
 def measure(entries: int, value_bytes: int, calls: int, repeat: int) -> dict[str, float]:
     """Nanoseconds a call for each row of the table."""
-    shuffle = random.Random(1)
     value = bytes(value_bytes)
     store = libkv.open()
     data: dict[bytes, bytes] = {}
@@ -96,20 +105,22 @@ def measure(entries: int, value_bytes: int, calls: int, repeat: int) -> dict[str
         # A value object of its own for each key, as a program would have it.
         data[key] = bytes(bytearray(value))
         store[key] = value
-    keys = shuffle.choices(list(data), k=calls)
-    rows: list[tuple[str, Callable[[], None]]] = [
-        ("dict[k]", lambda: dict_item(data, keys, value)),
-        ("dict.get(k)", lambda: dict_get(data, keys, value)),
-        ("dict[k] = v", lambda: dict_set(data, keys, value)),
-        ("store[k]", lambda: store_item(store, keys, value)),
-        ("store.get(k)", lambda: store_get(store, keys, value)),
-        ("k in store", lambda: store_in(store, keys, value)),
-        ("store[k] = v", lambda: store_assign(store, keys, value)),
-        ("store.set(k, v)", lambda: store_set(store, keys, value)),
-        ("store.set(k, v, ttl=600)", lambda: store_set_ttl(store, keys, value)),
-        ("store.get_many(100 keys), a key", lambda: store_get_many(store, keys, value)),
+    keys = list(data)
+    random.Random(1).shuffle(keys)
+    keys *= -(-calls // entries)
+    rows: list[tuple[str, Work]] = [
+        ("dict[k]", lambda keys: dict_item(data, keys)),
+        ("dict.get(k)", lambda keys: dict_get(data, keys)),
+        ("dict[k] = v", lambda keys: dict_set(data, keys, value)),
+        ("store[k]", lambda keys: store_item(store, keys)),
+        ("store.get(k)", lambda keys: store_get(store, keys)),
+        ("k in store", lambda keys: store_in(store, keys)),
+        ("store[k] = v", lambda keys: store_assign(store, keys, value)),
+        ("store.set(k, v)", lambda keys: store_set(store, keys, value)),
+        ("store.set(k, v, ttl=600)", lambda keys: store_set_ttl(store, keys, value)),
+        ("store.get_many(100 keys), a key", lambda keys: store_get_many(store, keys)),
     ]
-    results = {name: best / calls for name, best in best_ns(rows, repeat).items()}
+    results = best_ns(rows, keys, calls, repeat)
     store.close()
     return results
 
@@ -118,8 +129,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--value-bytes", type=int, default=100)
-    parser.add_argument("--calls", type=int, default=100_000)
-    parser.add_argument("--repeat", type=int, default=20)
+    parser.add_argument("--calls", type=int, default=5_000)
+    parser.add_argument("--repeat", type=int, default=200)
     parser.add_argument("--check", action="store_true", help="fail when a goal is missed")
     arguments = parser.parse_args()
     results = measure(arguments.entries, arguments.value_bytes, arguments.calls, arguments.repeat)

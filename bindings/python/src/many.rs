@@ -24,19 +24,36 @@ pub(crate) fn get_many<'py>(
     if keys.is_instance_of::<PyString>() || keys.is_instance_of::<PyBytes>() {
         return Err(PyTypeError::new_err("get_many takes an iterable of keys, not one key"));
     }
-    // A tuple of our own: the caller's list may change once the GIL is released.
-    let keys = py.get_type::<PyTuple>().call1((keys,))?.cast_into::<PyTuple>()?;
-    let objects: Vec<Borrowed<'_, 'py, PyAny>> = keys.iter_borrowed().collect();
-    let slices = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
+    let keys = tuple_of(keys)?;
     let values = guarded(py, store, |store| {
-        if slices.len() < RELEASE_FROM {
-            let one = |slice: &&[u8]| read(py, store, slice).or_raise(py)?.transpose();
-            return slices.iter().map(one).collect::<PyResult<Vec<_>>>();
+        if keys.len() < RELEASE_FROM {
+            let one = |object: Borrowed<'_, 'py, PyAny>| {
+                read(py, store, key(&object)?).or_raise(py)?.transpose()
+            };
+            return keys.iter_borrowed().map(one).collect::<PyResult<Vec<_>>>();
         }
+        let objects: Vec<Borrowed<'_, 'py, PyAny>> = keys.iter_borrowed().collect();
+        let slices = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
         let found = py.detach(|| store.get_many(&slices)).or_raise(py)?;
         found.iter().map(|one| one.as_ref().map(|one| value(py, one)).transpose()).collect()
     })?;
     PyList::new(py, values)
+}
+
+/// The elements as a tuple of our own: a list of the caller's may change once the GIL is released.
+fn tuple_of<'py>(elements: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    if let Ok(list) = elements.cast_exact::<PyList>() {
+        return Ok(list.to_tuple());
+    }
+    if let Ok(tuple) = elements.cast_exact::<PyTuple>() {
+        return Ok(tuple.clone());
+    }
+    elements
+        .py()
+        .get_type::<PyTuple>()
+        .call1((elements,))?
+        .cast_into::<PyTuple>()
+        .map_err(Into::into)
 }
 
 /// Stores all pairs, or none.
@@ -88,7 +105,7 @@ fn each_of<'py>(
     mut visit: impl FnMut(Bound<'py, PyAny>, Bound<'py, PyAny>) -> PyResult<()>,
 ) -> PyResult<()> {
     for (at, pair) in pairs.try_iter()?.enumerate() {
-        let pair = pairs.py().get_type::<PyTuple>().call1((pair?,))?.cast_into::<PyTuple>()?;
+        let pair = tuple_of(&pair?)?;
         if pair.len() != 2 {
             let message =
                 format!("item {at} has length {}: a key and a value are needed", pair.len());
