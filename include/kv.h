@@ -232,7 +232,8 @@ typedef struct kv_store_t kv_store_t;
  * library reads no environment variable.
  *
  * Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
- * KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_NO_MEMORY, KV_ERR_PANIC.
+ * KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_NO_MEMORY, KV_ERR_IO (the system has no thread to
+ * give), KV_ERR_PANIC.
  */
 kv_status_t kv_open(const char *path, const kv_options_t *options, kv_store_t **out_store,
                     kv_error_t **err);
@@ -528,8 +529,8 @@ kv_status_t kv_incr(kv_store_t *store, const void *key, size_t key_len, int64_t 
                     int64_t ttl_ms, int64_t *out_number);
 
 /**
- * Puts bytes behind a value, or stores them if the key is absent. A deadline is kept. `out_len` may
- * be NULL.
+ * Puts bytes behind a value, which keeps its deadline. If the key is absent they are stored, with
+ * the store's `default_ttl`. `out_len` may be NULL.
  *
  * Answers KV_OK and the new length in `*out_len`; KV_ERR_INVALID, KV_ERR_TOO_LARGE, KV_ERR_FULL,
  * KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.

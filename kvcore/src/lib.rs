@@ -28,6 +28,9 @@
 //! after that. One thread (`background`) frees what expired.
 //!
 //! Time, files, locks and threads are reached through the seams `clock`, `io` and `sync` alone.
+//! Unsafe code is in `clock`, `fork` and `sync::thread`, for calls of the system, and nowhere else.
+
+#![deny(unsafe_code)]
 
 mod background;
 mod budget;

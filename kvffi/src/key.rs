@@ -307,8 +307,8 @@ pub unsafe extern "C" fn kv_incr(
     })
 }
 
-/// Puts bytes behind a value, or stores them if the key is absent. A deadline is kept. `out_len` may
-/// be NULL.
+/// Puts bytes behind a value, which keeps its deadline. If the key is absent they are stored, with
+/// the store's `default_ttl`. `out_len` may be NULL.
 ///
 /// Answers KV_OK and the new length in `*out_len`; KV_ERR_INVALID, KV_ERR_TOO_LARGE, KV_ERR_FULL,
 /// KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.

@@ -25,7 +25,8 @@ pub struct kv_store_t {
 /// library reads no environment variable.
 ///
 /// Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
-/// KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_NO_MEMORY, KV_ERR_PANIC.
+/// KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_NO_MEMORY, KV_ERR_IO (the system has no thread to
+/// give), KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_open(
     path: *const c_char,
