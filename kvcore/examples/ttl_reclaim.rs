@@ -128,12 +128,15 @@ fn watch_backlog(store: &Store, plan: &Plan) -> kvcore::Result<i64> {
 }
 
 fn wait_until_empty(store: &Store, plan: &Plan, empty: &kvcore::Stats) -> kvcore::Result<()> {
+    // The probe's own place and its share of the wheel may be laid out anew.
+    const SLACK_BYTES: u64 = 4096;
     let begin = Instant::now();
     loop {
         let stats = store.stats()?;
         let late = now_ms(store)? - plan.last();
-        if stats.entries == 1 && stats.memory_bytes <= empty.memory_bytes {
+        if stats.entries == 1 && stats.memory_bytes <= empty.memory_bytes + SLACK_BYTES {
             println!("all memory was back at the latest {late} ms after the last deadline");
+            println!("memory_bytes {} with the probe alone", stats.memory_bytes);
             return Ok(());
         }
         if begin.elapsed() > Duration::from_secs(60) {
