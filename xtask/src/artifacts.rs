@@ -33,6 +33,8 @@ impl Artifacts {
         sh.change_dir(workspace.root());
         // `cargo run` points this at the debug build, where programs would find the wrong library.
         sh.set_var("LD_LIBRARY_PATH", "");
+        // One of the pinned tools; `make` need not be there.
+        sh.set_var("CMAKE_GENERATOR", "Ninja");
         tools::ensure_build_tools(&sh, &workspace)?;
         Ok(Artifacts { sh, workspace, prefix: OnceCell::new(), wheel: OnceCell::new() })
     }
@@ -58,7 +60,7 @@ impl Artifacts {
         let root = self.workspace.root();
         let cargo_target = self.workspace.target();
         let sh = &self.sh;
-        cmd!(sh, "cmake -S {root} -B {tree} -G Ninja -DKV_CARGO_TARGET_DIR={cargo_target}")
+        cmd!(sh, "cmake -S {root} -B {tree} -DKV_CARGO_TARGET_DIR={cargo_target}")
             .args(["-DCMAKE_INSTALL_LIBDIR=lib"])
             .args(options)
             .run()?;
@@ -71,7 +73,7 @@ impl Artifacts {
         let prefix = self.prefix()?;
         let tree = self.workspace.cmake_tree(tree_name);
         let sh = &self.sh;
-        cmd!(sh, "cmake -S {source} -B {tree} -G Ninja -DCMAKE_PREFIX_PATH={prefix}")
+        cmd!(sh, "cmake -S {source} -B {tree} -DCMAKE_PREFIX_PATH={prefix}")
             .arg("-DCMAKE_BUILD_TYPE=Release")
             .run()?;
         cmd!(sh, "cmake --build {tree}").run()?;

@@ -202,7 +202,8 @@ mod tests {
 
     #[test]
     fn constants_become_a_table() {
-        let bindings = "/**\n * good\n */\n#define KV_OK 0\n\n/**\n * bad\n */\n#define KV_ERR_BAD -1";
+        let bindings =
+            "/**\n * good\n */\n#define KV_OK 0\n\n/**\n * bad\n */\n#define KV_ERR_BAD -1";
         assert_eq!(
             tidy(bindings),
             "#define KV_OK              0     /**< good */\n\
