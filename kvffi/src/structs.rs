@@ -111,3 +111,82 @@ unsafe fn struct_size<T: Growable>(given: *const T) -> Result<usize, Failure> {
     }
     Ok(size)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A struct that grew once: `later` came with the second version.
+    #[repr(C)]
+    #[derive(Clone, Copy, Default, PartialEq, Debug)]
+    struct Grown {
+        struct_size: usize,
+        first: u64,
+        later: u64,
+    }
+
+    // SAFETY: repr(C), two fields of 8 bytes behind a usize of 8.
+    unsafe impl Growable for Grown {
+        const FIRST_SIZE: usize = size_of::<usize>() + 8;
+    }
+
+    /// What a caller of a third version passes.
+    #[repr(C)]
+    struct Newer {
+        known: Grown,
+        unknown: u64,
+    }
+
+    fn grown(struct_size: usize, first: u64, later: u64) -> Grown {
+        Grown { struct_size, first, later }
+    }
+
+    fn read(given: &Grown) -> Result<Grown, Status> {
+        // SAFETY: no test says more bytes than there are.
+        unsafe { input(given, Grown::default()) }.map_err(|failure| failure.status())
+    }
+
+    #[test]
+    fn an_old_input_has_defaults_for_what_it_does_not_have() {
+        let old = grown(Grown::FIRST_SIZE, 1, 99);
+        assert_eq!(read(&old), Ok(grown(Grown::FIRST_SIZE, 1, 0)));
+        assert_eq!(read(&grown(size_of::<Grown>(), 1, 2)), Ok(grown(size_of::<Grown>(), 1, 2)));
+        assert_eq!(read(&grown(Grown::FIRST_SIZE - 1, 1, 2)), Err(Status::Invalid));
+    }
+
+    #[test]
+    fn a_newer_input_must_not_use_what_is_new() {
+        let mut newer = Newer { known: grown(size_of::<Newer>(), 1, 2), unknown: 0 };
+        // SAFETY: `Newer` has as many bytes as it says.
+        let read =
+            |newer: &Newer| unsafe { input((&raw const *newer).cast::<Grown>(), Grown::default()) };
+        assert!(read(&newer).is_ok_and(|grown| grown.later == 2));
+        newer.unknown = 1 << 63;
+        assert!(read(&newer).is_err_and(|failure| failure.status() == Status::Unsupported));
+    }
+
+    #[test]
+    fn an_old_output_gets_no_more_than_it_has() {
+        let mut old = grown(Grown::FIRST_SIZE, 1, 99);
+        // SAFETY: the struct is larger than it says.
+        let output = unsafe { Output::required(&raw mut old) };
+        assert!(output.is_ok_and(|output| {
+            output.put(grown(0, 5, 6));
+            true
+        }));
+        assert_eq!(old, grown(Grown::FIRST_SIZE, 5, 99));
+    }
+
+    #[test]
+    fn a_newer_output_is_filled_with_zeros() {
+        let mut newer = Newer { known: grown(size_of::<Newer>(), 1, 2), unknown: 99 };
+        let place: *mut Newer = &raw mut newer;
+        // SAFETY: `Newer` has as many bytes as it says.
+        let output = unsafe { Output::required(place.cast::<Grown>()) };
+        assert!(output.is_ok_and(|output| {
+            output.put(grown(0, 5, 6));
+            true
+        }));
+        assert_eq!((newer.known, newer.unknown), (grown(size_of::<Newer>(), 5, 6), 0));
+    }
+}
