@@ -17,7 +17,11 @@ pub(crate) const fn allocation(bytes: usize) -> usize {
         0 => 0,
         1..=8 => 8,
         9..=64 => bytes.next_multiple_of(16),
-        65..=131_072 => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
+        65..=131_072 => {
+            // A power of two, so that rounding needs no division: this is part of every write.
+            let step = bytes.next_power_of_two() / 8;
+            (bytes + step - 1) & !(step - 1)
+        }
         _ => bytes.next_multiple_of(PAGE),
     }
 }
@@ -66,7 +70,10 @@ impl Budget {
         }
     }
 
-    fn is_counting(&self) -> bool {
+    /// Whether there is a limit, and so whether anything is counted. Stays as it is while the lock of
+    /// any shard is held.
+    #[inline]
+    pub(crate) fn is_counting(&self) -> bool {
         self.counting.load(Ordering::Relaxed)
     }
 

@@ -138,6 +138,7 @@ impl Entry {
         true
     }
 
+    #[inline]
     fn run(&self) -> &[u8] {
         match self {
             Entry::Inline(run) => run,
@@ -153,24 +154,29 @@ impl Entry {
     }
 
     /// Whether there is room for a deadline.
+    #[inline]
     pub(crate) fn is_timed(&self) -> bool {
         self.run()[0] & TIMED != 0
     }
 
+    #[inline]
     fn key_at(&self) -> usize {
         if self.is_timed() { DEADLINE_AT + DEADLINE_BYTES } else { DEADLINE_AT }
     }
 
+    #[inline]
     fn key_len(&self) -> usize {
         let run = self.run();
         usize::from(u16::from_le_bytes([run[KEY_LEN_AT], run[KEY_LEN_AT + 1]]))
     }
 
+    #[inline]
     pub(crate) fn key(&self) -> &[u8] {
         let start = self.key_at();
         &self.run()[start..start + self.key_len()]
     }
 
+    #[inline]
     pub(crate) fn value(&self) -> &[u8] {
         match self {
             Entry::Inline(run) => &run[self.key_at() + self.key_len()..],
@@ -191,6 +197,7 @@ impl Entry {
     }
 
     /// When the entry expires; [`NEVER`] if it does not.
+    #[inline]
     pub(crate) fn deadline(&self) -> i64 {
         if self.is_timed() { self.number_at(DEADLINE_AT) as i64 } else { NEVER }
     }
@@ -206,6 +213,7 @@ impl Entry {
             .copy_from_slice(&deadline.to_le_bytes());
     }
 
+    #[inline]
     fn number_at(&self, at: usize) -> u64 {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.run()[at..at + 8]);

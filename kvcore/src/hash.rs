@@ -13,6 +13,7 @@ impl KeyHasher {
         KeyHasher(ahash::RandomState::new())
     }
 
+    #[inline]
     pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
         let mut hasher = self.0.build_hasher();
         hasher.write(bytes);
@@ -29,11 +30,13 @@ pub(crate) struct Key<'a> {
 
 impl Key<'_> {
     /// Which of `mask + 1` shards has this key. Uses the bits that the index does not.
+    #[inline]
     pub(crate) fn shard(&self, mask: usize) -> usize {
         (self.hash >> 32) as usize & mask
     }
 
     /// The bits that the index of a shard goes by.
+    #[inline]
     pub(crate) fn index_hash(&self) -> u32 {
         self.hash as u32
     }

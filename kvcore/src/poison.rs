@@ -32,6 +32,7 @@ impl State {
     }
 
     /// Whether the handle was inherited through a `fork`.
+    #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         fork::generation() != self.fork_generation
     }

@@ -10,7 +10,7 @@ use std::{ptr, slice};
 
 use kvcore::Status;
 
-use crate::error::Failure;
+use crate::error::{Failure, Refusal, Refused};
 use crate::many::kv_slice_t;
 
 /// The largest length an object can have; a longer one is a mistake, or a value far over any limit.
@@ -21,17 +21,21 @@ const LEN_MAX: usize = isize::MAX as usize;
 /// # Safety
 /// `data` is NULL or points to `len` bytes that stay unchanged for `'a`.
 #[inline]
-pub(crate) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u8], Failure> {
+pub(crate) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u8], Refusal> {
     if len == 0 {
         return Ok(&[]);
     }
     if data.is_null() {
-        return Err(Failure::invalid(
+        return Err(&Refused(
+            Status::Invalid,
             "NULL with a length: pass a pointer to the bytes, or length 0",
         ));
     }
     if len > LEN_MAX {
-        return Err(Status::TooLarge.into());
+        return Err(&Refused(
+            Status::TooLarge,
+            "a length that no object can have: pass its length",
+        ));
     }
     // SAFETY: not NULL, the length is one an object can have, and the caller vouches for the rest.
     Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
@@ -94,9 +98,10 @@ impl<T> Out<T> {
     /// # Safety
     /// `place` is NULL or may be written until the call returns.
     #[inline]
-    pub(crate) unsafe fn required(place: *mut T) -> Result<Out<T>, Failure> {
+    pub(crate) unsafe fn required(place: *mut T) -> Result<Out<T>, Refusal> {
         if place.is_null() {
-            return Err(Failure::invalid(
+            return Err(&Refused(
+                Status::Invalid,
                 "an output pointer is NULL: pass the address of a variable",
             ));
         }
@@ -167,9 +172,12 @@ impl Buffer {
     /// # Safety
     /// `data` is NULL, or `capacity` bytes there may be written until the call returns.
     #[inline]
-    pub(crate) unsafe fn new(data: *mut c_void, capacity: usize) -> Result<Buffer, Failure> {
+    pub(crate) unsafe fn new(data: *mut c_void, capacity: usize) -> Result<Buffer, Refusal> {
         if data.is_null() && capacity > 0 {
-            return Err(Failure::invalid("a NULL buffer with a capacity: pass capacity 0"));
+            return Err(&Refused(
+                Status::Invalid,
+                "a NULL buffer with a capacity: pass capacity 0",
+            ));
         }
         Ok(Buffer { data: data.cast(), capacity })
     }
@@ -209,10 +217,10 @@ mod tests {
         // SAFETY: NULL, or a pointer to as many bytes as said, or a length that is refused.
         unsafe {
             assert!(bytes(ptr::null(), 0).is_ok_and(<[u8]>::is_empty));
-            assert!(bytes(ptr::null(), 1).is_err_and(|e| e.status() == Status::Invalid));
+            assert!(bytes(ptr::null(), 1).is_err_and(|e| e.0 == Status::Invalid));
             assert!(bytes(c"ab".as_ptr().cast(), 2).is_ok_and(|b| b == b"ab"));
             let far = bytes(c"ab".as_ptr().cast(), usize::MAX);
-            assert!(far.is_err_and(|e| e.status() == Status::TooLarge));
+            assert!(far.is_err_and(|e| e.0 == Status::TooLarge));
         }
     }
 

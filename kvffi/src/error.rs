@@ -57,6 +57,21 @@ impl Failure {
     }
 }
 
+/// Why an argument was refused. A word long, because the arguments of a hot call travel together with
+/// the reason they might be refused for.
+pub(crate) type Refusal = &'static Refused;
+
+/// A status, and a message that names the argument and the remedy.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) Status, pub(crate) &'static str);
+
+impl From<Refusal> for Failure {
+    #[cold]
+    fn from(refusal: Refusal) -> Failure {
+        Failure::Argument(refusal.0, Cow::Borrowed(refusal.1))
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
         Failure::Core(error)

@@ -25,9 +25,15 @@ pub(crate) fn call(
     store: Option<&kv_store_t>,
     body: impl FnOnce(&Store) -> Outcome,
 ) -> kv_status_t {
-    match on_store(name, store, body) {
+    let Some(store) = store else { return Status::Invalid.code() };
+    // Only the number leaves the guard: whatever does goes through memory.
+    let code = contain(name, || match body(&store.store) {
         Ok(status) => status.code(),
         Err(failure) => failure.status().code(),
+    });
+    match code {
+        Ok(code) => code,
+        Err(message) => poison(&store.store, message).status().code(),
     }
 }
 

@@ -95,6 +95,12 @@ impl<'a> Change<'a> {
         self.settles_whole = true;
     }
 
+    /// Whether each part of the change settles with the budget. Without a limit there is nothing to
+    /// settle, but debug builds check the sums all the same.
+    fn settles(&self) -> bool {
+        !self.settles_whole && (cfg!(debug_assertions) || self.context.budget.is_counting())
+    }
+
     /// Ends the change, once no lock is held: tells the cleaner of new deadlines and drops what was
     /// removed.
     pub(crate) fn finish(self) {
@@ -233,7 +239,7 @@ impl Shard {
             self.check_ever_fits(content.bytes(), content.deadline, 0, change.context)?;
             return Err(Refusal::Room(need));
         }
-        let before = self.bytes();
+        let before = self.bytes_before(change);
         let built = self.table.reserve(1).and_then(|()| Entry::new(&content));
         let version = match built {
             Ok(entry) => Ok(self.insert_entry(key, entry, change)),
@@ -293,7 +299,7 @@ impl Shard {
         change: &mut Change<'_>,
         edit: impl FnOnce(&mut Entry) -> Result<Option<Entry>, Error>,
     ) -> Result<u64, Refusal> {
-        let before = self.bytes();
+        let before = self.bytes_before(change);
         self.unschedule(id);
         let entry = self.slab.get_mut(id);
         self.value_bytes -= entry.value().len() as u64;
@@ -330,9 +336,14 @@ impl Shard {
         }
     }
 
+    /// What this shard is charged before a change, for [`settle`](Shard::settle).
+    fn bytes_before(&self, change: &Change<'_>) -> usize {
+        if change.settles() { self.bytes() } else { 0 }
+    }
+
     /// Gives back what was reserved and not used, and what has become free.
     fn settle(&self, before: usize, reserved: Need, change: &Change<'_>) {
-        if change.settles_whole {
+        if !change.settles() {
             return;
         }
         let (held, after) = (before + reserved.bytes as usize, self.bytes());
@@ -341,6 +352,7 @@ impl Shard {
     }
 }
 
+#[inline]
 fn is_live(entry: &Entry, now: &Now<'_>) -> bool {
     let deadline = entry.deadline();
     deadline == NEVER || deadline > now.ms()

@@ -19,7 +19,7 @@ pub(crate) struct Cleaned {
 impl Shard {
     /// Takes an entry out, whatever the reason, and counts that.
     pub(super) fn remove(&mut self, id: EntryId, why: Event, change: &mut Change<'_>) {
-        let before = self.bytes();
+        let before = self.bytes_before(change);
         self.unschedule(id);
         self.remove_unscheduled(id, why, before, change);
     }
@@ -48,7 +48,7 @@ impl Shard {
     pub(crate) fn free_expired(&mut self, steps: usize, change: &mut Change<'_>) -> Cleaned {
         let (mut left, mut freed) = (steps, 0);
         loop {
-            let before = self.bytes();
+            let before = self.bytes_before(change);
             match self.wheel.next_due(change.now.ms(), &mut left, &mut self.slab) {
                 Due::Entry(id) => self.remove_unscheduled(id, Event::Expired, before, change),
                 Due::Unknown => return Cleaned { freed, more: true },
