@@ -6,6 +6,7 @@
 //! engine and its dependencies are compiled once.
 
 use std::cell::OnceCell;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -117,7 +118,14 @@ impl Artifacts {
     /// As long as the guards live, compilers and programs find libkv in `prefix`, through CMake,
     /// pkg-config and the dynamic loader.
     pub fn env_for(&self, prefix: &Path) -> Vec<PushEnv<'_>> {
+        // Go's build cache sees neither the installed header nor what pkg-config answers, but it
+        // does see this flag.
+        let mut build = DefaultHasher::new();
+        prefix.hash(&mut build);
+        std::fs::read(prefix.join("include/kv.h")).unwrap_or_default().hash(&mut build);
+        let build = format!("-DLIBKV_BUILD=0x{:x}", build.finish());
         vec![
+            self.sh.push_env("CGO_CPPFLAGS", build),
             self.sh.push_env("CMAKE_PREFIX_PATH", prefix),
             self.sh.push_env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig")),
             self.sh.push_env("LD_LIBRARY_PATH", prefix.join("lib")),
