@@ -74,8 +74,7 @@ func getBesideC(b *testing.B, count int) {
 	for turn := 0; b.Loop(); turn++ {
 		keys := part(names, turn, 0)
 		inCalls.take(func() {
-			joined := unsafe.String(unsafe.StringData(keys[0]), turnCalls*benchKeyLen)
-			if found := baseline.Get(inC(store), joined, benchKeyLen); found != turnCalls {
+			if found := baseline.Get(inC(store), joined(keys), benchKeyLen); found != turnCalls {
 				b.Fatalf("%d keys were found", found)
 			}
 		})
@@ -126,8 +125,7 @@ func setBesideC(b *testing.B, count int) {
 	for turn := 0; b.Loop(); turn++ {
 		keys := part(names, turn, 0)
 		inCalls.take(func() {
-			joined := unsafe.String(unsafe.StringData(keys[0]), turnCalls*benchKeyLen)
-			if stored := baseline.Set(inC(store), joined, benchKeyLen, string(value)); stored != turnCalls {
+			if stored := baseline.Set(inC(store), joined(keys), benchKeyLen, string(value)); stored != turnCalls {
 				b.Fatalf("%d keys were stored", stored)
 			}
 		})
@@ -178,6 +176,35 @@ func (t *turns) take(turn func()) {
 func (t *turns) median() float64 {
 	slices.Sort(*t)
 	return float64((*t)[len(*t)/2].Nanoseconds()) / turnCalls
+}
+
+// joined gives the bytes of some keys of benchStore, which lie one after the other, for the C calls.
+func joined(names []string) string {
+	return unsafe.String(unsafe.StringData(names[0]), len(names)*benchKeyLen)
+}
+
+// BenchmarkCGetInto is the C function under Get, called in a loop in C.
+func BenchmarkCGetInto(b *testing.B) {
+	store, names, _ := benchStore(b, benchKeys)
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= benchKeys {
+		calls := min(left, benchKeys)
+		if found := baseline.Get(inC(store), joined(names[:calls]), benchKeyLen); found != calls {
+			b.Fatalf("%d of %d keys were found", found, calls)
+		}
+	}
+}
+
+// BenchmarkCSet is the C function under Set, called in a loop in C.
+func BenchmarkCSet(b *testing.B) {
+	store, names, value := benchStore(b, benchKeys)
+	b.ResetTimer()
+	for left := b.N; left > 0; left -= benchKeys {
+		calls := min(left, benchKeys)
+		if stored := baseline.Set(inC(store), joined(names[:calls]), benchKeyLen, string(value)); stored != calls {
+			b.Fatalf("%d of %d keys were stored", stored, calls)
+		}
+	}
 }
 
 func BenchmarkCgoCallOfNothing(b *testing.B) {
