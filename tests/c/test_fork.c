@@ -14,7 +14,7 @@ static volatile sig_atomic_t stop;
 
 /* Holds the store's locks, and the allocator's, most of the time. */
 static void *keep_busy(void *unused) {
-  static char bytes[100000 / KV_TEST_SLOW];
+  static char bytes[100000];
   char key[16];
   for (unsigned n = 0; !stop; n++) {
     size_t len = (size_t)snprintf(key, sizeof key, "busy%u", n % 1000);
@@ -96,18 +96,22 @@ static void fork_once(void) {
   kv_value_free(value);
 }
 
+/* What AddressSanitizer and valgrind put in the place of the allocator has locks that a child inherits
+ * as they are; under them no other thread may be busy while it forks. */
+enum { BUSY = KV_TEST_SLOW == 1 ? 2 : 0 };
+
 int main(void) {
   pthread_t busy[2];
   store = open_store("shards", "2", NULL);
   CHECK_STATUS(set_text(store, "k", "value"), KV_OK);
-  for (int n = 0; n < 2; n++) {
+  for (int n = 0; n < BUSY; n++) {
     CHECK(pthread_create(&busy[n], NULL, keep_busy, NULL) == 0);
   }
   for (int n = 0; n < 100 / KV_TEST_SLOW; n++) {
     fork_once();
   }
   stop = 1;
-  for (int n = 0; n < 2; n++) {
+  for (int n = 0; n < BUSY; n++) {
     CHECK(pthread_join(busy[n], NULL) == 0);
   }
   CHECK_VALUE(store, "k", "value");
