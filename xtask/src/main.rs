@@ -18,6 +18,7 @@ mod report;
 mod tables;
 mod test;
 mod tools;
+mod tsan;
 mod workspace;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ usage: cargo xtask COMMAND
   header [--check]        write include/kv.h from the Rust sources; --check refuses a stale one
   tables [--check]        write the option and error tables of README.md; --check refuses stale ones
   quickstart [LANG...]    build and run the programs printed in README.md
+  tsan                    run the engine's concurrent tests under ThreadSanitizer (nightly Rust)
   bench [ARGUMENT...]     build everything and run the benchmarks
   install                 build libkv and install it into target/prefix
   help                    this text
@@ -61,6 +63,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "test" => test::run(rest),
         "header" => header::run(check_flag(rest)?),
         "tables" => tables::run(check_flag(rest)?),
+        "tsan" => no_more(rest).and_then(|()| tsan::run()),
         "quickstart" => quickstart::run(&Artifacts::new()?, rest),
         "bench" => bench::run(&Artifacts::new()?, rest),
         "install" => {
