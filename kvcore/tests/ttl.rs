@@ -101,16 +101,29 @@ fn poll(probe: &Probe<'_>, thread: u64, start: i64, found: &Found) {
     }
 }
 
+/// Stores all keys before the first deadline, with as much time as this machine needs, and returns
+/// that deadline.
+fn load(probe: &Probe<'_>) -> i64 {
+    let mut ahead_ms = 1000;
+    loop {
+        let start = probe.now_ms() + ahead_ms;
+        for index in 0..KEYS {
+            let options = SetOptions::default().expire_at_ms(start + index * SPREAD_MS / KEYS);
+            probe.store.set_with(key(index), [b'v'; 32], &options).unwrap();
+        }
+        if probe.now_ms() < start {
+            return start;
+        }
+        ahead_ms *= 2;
+    }
+}
+
 #[test]
 fn nothing_is_seen_late_and_nothing_is_gone_early() {
     let store = Store::memory(Options::new()).unwrap();
     let empty_bytes = store.stats().unwrap().memory_bytes;
     let probe = Probe::new(&store);
-    let start = probe.now_ms() + 1000;
-    for index in 0..KEYS {
-        let options = SetOptions::default().expire_at_ms(start + index * SPREAD_MS / KEYS);
-        store.set_with(key(index), [b'v'; 32], &options).unwrap();
-    }
+    let start = load(&probe);
     let found = Found::default();
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -130,7 +143,8 @@ fn nothing_is_seen_late_and_nothing_is_gone_early() {
         let stats = store.stats().unwrap();
         stats.entries == 0 && stats.memory_bytes <= empty_bytes
     });
-    assert_eq!(store.stats().unwrap().expired, KEYS as u64);
+    // More on a machine so slow that it had to load them again.
+    assert!(store.stats().unwrap().expired >= KEYS as u64);
     store.validate();
 }
 
