@@ -130,10 +130,13 @@ TEST(shutdown_beside_running_calls) {
 static char in_child(kv::Store& store) {
     if (store.get(std::nothrow, "key").status() != kv::Status::forked) return '1';
     if (store.set(std::nothrow, "key", "w").status() != kv::Status::forked) return '2';
+#if !defined(KV_TEST_ASAN) && !defined(KV_TEST_VALGRIND)
+    // Unlike malloc, the checkers' allocators may wait forever for a thread that the child does not have.
     kv::Result<kv::Store> fresh = kv::Store::memory(std::nothrow);
     if (!fresh.ok() || !fresh->set(std::nothrow, "key", "w").ok()) return '3';
     if (!fresh->close(std::nothrow).ok()) return '4';
     if (store.close(std::nothrow).status() != kv::Status::forked) return '5';
+#endif
     return 'k';
 }
 
