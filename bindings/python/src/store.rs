@@ -321,7 +321,8 @@ impl Store {
 
     /// Stop the store; later calls raise ClosedError. Releases the GIL.
     ///
-    /// Closing twice does nothing. What the store holds is freed with the last reference to it.
+    /// Closing twice does nothing. What the store holds is freed at the latest with the last reference
+    /// to it.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(py, &self.backend, |store| py.detach(|| store.shutdown()).or_raise(py))
     }
