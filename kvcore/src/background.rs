@@ -163,6 +163,9 @@ impl Cleaner {
 
 fn run(core: &Core) {
     let context = &core.context;
+    // A new store has nothing to free. A look at once would free early whatever has expired before
+    // a busy system came to start this thread.
+    context.alarm.sleep(NEVER, &context.clock, || context.cleanup_interval_ms());
     loop {
         context.alarm.listen();
         core.free_expired(|| context.alarm.is_stopped());

@@ -34,11 +34,19 @@ impl Iterator for Keys {
             if self.shard >= core.shard_count() {
                 return None;
             }
-            if let Err(error) = core.state.check_read() {
-                self.shard = core.shard_count();
-                return Some(Err(error));
-            }
-            match core.read_shard(self.shard).keys(self.chunk, &core.context) {
+            let listed = core.state.check_read().and_then(|()| {
+                let shard = core.read_shard(self.shard);
+                core.state.check_open()?;
+                Ok(shard.keys(self.chunk, &core.context))
+            });
+            let keys = match listed {
+                Ok(keys) => keys,
+                Err(error) => {
+                    self.shard = core.shard_count();
+                    return Some(Err(error));
+                }
+            };
+            match keys {
                 Some(keys) => {
                     self.chunk += 1;
                     self.ready = keys.into_iter();

@@ -66,9 +66,19 @@ impl State {
         }
     }
 
-    /// Refuses all calls from now on.
-    pub(crate) fn close(&self) {
-        self.state.store(CLOSED, Ordering::Release);
+    /// Lets a call pass that holds the lock of a shard. A store that was closed while the call
+    /// waited for the lock may be empty by now, and that must not be taken for an answer.
+    #[inline]
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.state.load(Ordering::Acquire) != CLOSED {
+            return Ok(());
+        }
+        Err(self.refusal())
+    }
+
+    /// Refuses all calls from now on. Says whether this call closed a store that was sound.
+    pub(crate) fn close(&self) -> bool {
+        self.state.swap(CLOSED, Ordering::AcqRel) == OPEN
     }
 
     /// Refuses all writes from now on. The first fault with a message is the one that is kept.

@@ -404,6 +404,8 @@ fn shutdown_beside_calls() {
     for _ in 0..20 {
         let store = store(&[("shards", "2")]);
         let closed = |status: Status| assert_eq!(status, Status::Closed);
+        store.set("there", "v").unwrap();
+        let absent = SetOptions::default().if_absent();
         on_threads(|n| {
             for round in 0..200u64 {
                 if n == 0 && round == 100 {
@@ -413,6 +415,19 @@ fn shutdown_beside_calls() {
                 let _ = store.set(key, "v").map_err(|error| closed(error.status()));
                 let _ = store.get(key).map_err(|error| closed(error.status()));
                 let _ = store.incr("n", 1, Expiry::Default).map_err(|error| closed(error.status()));
+                // What was there is there until the store is closed, though a shutdown empties it.
+                match store.get("there") {
+                    Ok(value) => assert!(value.is_some()),
+                    Err(error) => closed(error.status()),
+                }
+                match store.set_with("there", "w", &absent) {
+                    Ok(outcome) => assert_eq!(outcome, SetOutcome::Exists),
+                    Err(error) => closed(error.status()),
+                }
+                match store.stats() {
+                    Ok(stats) => assert!(stats.entries > 0),
+                    Err(error) => closed(error.status()),
+                }
             }
         });
         assert_eq!(store.get("k").unwrap_err().status(), Status::Closed);

@@ -89,8 +89,9 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
         .chunk_by_mut(|a, b| a.shard == b.shard)
         .map(|group| (core.write_shard(group[0].shard), group))
         .collect();
+    let open = core.state.check_open().map_err(Refusal::Error);
     let needs = plan(&mut groups, expiry, &mut change);
-    let result = reserve(core, &mut groups, &needs).and_then(|room| {
+    let result = open.and_then(|()| reserve(core, &mut groups, &needs)).and_then(|room| {
         change.settles_whole();
         let before = used_by(&groups);
         let result = build(&mut groups, &needs).and_then(|()| apply(&mut groups, &mut change));

@@ -88,6 +88,7 @@ impl Core {
         self.state.check_read()?;
         let key = self.key(key)?;
         let shard = self.shards[self.shard_of(key)].read();
+        self.state.check_open()?;
         Ok(read(&shard, key, &self.context))
     }
 
@@ -112,7 +113,11 @@ impl Core {
         let key = self.key(key)?;
         let shard = self.shard_of(key);
         loop {
-            match self.change(shard, |shard, change| write(shard, key, change)) {
+            let changed = self.change(shard, |shard, change| {
+                self.state.check_open().map_err(Refusal::Error)?;
+                write(shard, key, change)
+            });
+            match changed {
                 Ok(done) => return Ok(done),
                 Err(Refusal::Room(need)) => self.make_room(need, |other| other == key.bytes)?,
                 Err(Refusal::Error(error)) => return Err(error),

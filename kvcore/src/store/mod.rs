@@ -109,7 +109,8 @@ impl Store {
     }
 
     /// Closes the store for all handles: calls that come later answer `Closed`, the store's thread
-    /// ends. Calls that are under way end as they would have. May be called again.
+    /// ends, the contents are freed. Calls that are under way end as they would have, or answer
+    /// `Closed`. May be called again.
     ///
     /// # Errors
     /// `Forked`.
@@ -117,8 +118,12 @@ impl Store {
         if self.is_forked() {
             return Err(Status::Forked.into());
         }
-        self.core.state.close();
+        let was_sound = self.core.state.close();
         self.handle.cleaner.stop(&self.core.context.alarm);
+        // A panic may have left a poisoned store in pieces, which only the last handle clears away.
+        if was_sound {
+            self.core.clear();
+        }
         Ok(())
     }
 
@@ -129,11 +134,12 @@ impl Store {
     pub fn len(&self) -> Result<u64> {
         self.core.state.check_read()?;
         // The sum over the shards is from no one moment, and might show a limit exceeded.
-        if let Some(taken) = self.core.context.budget.taken() {
-            return Ok(taken.entries);
-        }
+        let taken = self.core.context.budget.taken();
         let shards = 0..self.core.shard_count();
-        Ok(shards.map(|shard| self.core.read_shard(shard).len() as u64).sum())
+        let counted = || shards.map(|shard| self.core.read_shard(shard).len() as u64).sum();
+        let count = taken.map_or_else(counted, |taken| taken.entries);
+        self.core.state.check_open()?;
+        Ok(count)
     }
 
     /// Whether [`len`](Store::len) is zero.
@@ -201,6 +207,7 @@ impl Store {
             (stats.entries, stats.memory_bytes) = (taken.entries, taken.bytes);
         }
         stats.revision = self.core.context.revision();
+        self.core.state.check_open()?;
         Ok(stats)
     }
 
@@ -252,5 +259,22 @@ impl Store {
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store").field("shards", &self.core.shard_count()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shutdown_frees_the_contents_though_a_handle_stays() {
+        let store = Store::memory(Options::new()).unwrap();
+        store.set("large", vec![7; 100_000]).unwrap();
+        let value = store.get("large").unwrap().unwrap();
+        store.shutdown().unwrap();
+        let shards = 0..store.core.shard_count();
+        assert_eq!(shards.map(|shard| store.core.read_shard(shard).len()).sum::<usize>(), 0);
+        assert_eq!(value.len(), 100_000);
+        store.validate();
     }
 }
