@@ -1,6 +1,6 @@
 """Time of a libkv call as a multiple of a dict's, in the same run and the same loop.
 
-    python bench.py [--entries 1000000] [--value-bytes 100] [--repeat 200] [--check]
+    python bench.py [--entries 1000000] [--value-bytes 100] [--repeat 1000] [--check]
                     [--json]
 
 A dict get of a large dict costs about 100 ns on the reference machine, nearly all of it cache
@@ -132,8 +132,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entries", type=int, default=1_000_000)
     parser.add_argument("--value-bytes", type=int, default=100)
-    parser.add_argument("--calls", type=int, default=5_000)
-    parser.add_argument("--repeat", type=int, default=200)
+    parser.add_argument("--calls", type=int, default=1_000)
+    parser.add_argument("--repeat", type=int, default=1_000)
     parser.add_argument("--check", action="store_true", help="fail when a goal is missed")
     parser.add_argument("--json", action="store_true", help="print nanoseconds a call as JSON")
     arguments = parser.parse_args()
