@@ -74,6 +74,7 @@ impl Content<'_> {
     }
 
     /// Bytes that an entry of this content is charged.
+    #[inline]
     pub(crate) fn bytes(&self) -> usize {
         let run = allocation(self.run_len());
         if !self.is_large() {
@@ -83,6 +84,7 @@ impl Content<'_> {
         run + allocation(size_of::<LargeEntry>()) + value
     }
 
+    #[inline]
     fn write_head(&self, run: &mut [u8]) {
         run[0] = if self.deadline.is_some() { TIMED } else { 0 };
         run[KEY_LEN_AT..VERSION_AT].copy_from_slice(&(self.key.len() as u16).to_le_bytes());
@@ -121,6 +123,7 @@ impl Entry {
     }
 
     /// Overwrites this entry in place if the new content of the same key has the same shape.
+    #[inline]
     pub(crate) fn overwrite(&mut self, content: &Content<'_>) -> bool {
         let Entry::Inline(run) = self else { return false };
         let timed = run[0] & TIMED != 0;
@@ -261,6 +264,7 @@ impl Entry {
     }
 
     /// Bytes that this entry is charged.
+    #[inline]
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Entry::Inline(run) => allocation(run.len()),

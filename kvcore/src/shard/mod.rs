@@ -206,6 +206,7 @@ impl Shard {
 
     /// Reserves room to change an entry that stays in its place, so that it takes `bytes` with this
     /// deadline.
+    #[inline]
     fn reserve_change(
         &self,
         id: EntryId,
@@ -275,6 +276,7 @@ impl Shard {
     }
 
     /// Gives an entry new content and the next version.
+    #[inline]
     fn replace(
         &mut self,
         id: EntryId,
@@ -292,6 +294,7 @@ impl Shard {
 
     /// Changes an entry in its place, gives it the next version, and keeps everything that is
     /// counted in step. What `edit` hands back is dropped once the lock is gone.
+    #[inline]
     fn edit(
         &mut self,
         id: EntryId,
@@ -320,6 +323,7 @@ impl Shard {
     }
 
     /// Puts an entry on the wheel if it has a deadline.
+    #[inline]
     fn schedule(&mut self, id: EntryId, change: &mut Change<'_>) {
         let deadline = self.slab.get(id).deadline();
         if deadline != NEVER {
@@ -330,6 +334,7 @@ impl Shard {
     }
 
     /// Takes an entry off the wheel if it has a deadline. Its deadline may be changed then.
+    #[inline]
     fn unschedule(&mut self, id: EntryId) {
         if self.slab.get(id).deadline() != NEVER {
             self.wheel.cancel(id, &mut self.slab);
@@ -337,11 +342,13 @@ impl Shard {
     }
 
     /// What this shard is charged before a change, for [`settle`](Shard::settle).
+    #[inline]
     fn bytes_before(&self, change: &Change<'_>) -> usize {
         if change.settles() { self.bytes() } else { 0 }
     }
 
     /// Gives back what was reserved and not used, and what has become free.
+    #[inline]
     fn settle(&self, before: usize, reserved: Need, change: &Change<'_>) {
         if !change.settles() {
             return;

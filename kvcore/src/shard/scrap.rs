@@ -9,12 +9,18 @@ use crate::entry::Entry;
 use crate::slab::Slab;
 use crate::value::PinMeter;
 
-/// What a change removed.
+/// What a change removed. Most changes remove one entry at most: that must not cost an allocation,
+/// and dropping the rest must not cost more than a look.
 #[derive(Default)]
 pub(crate) struct Scrap {
-    // Most changes remove one entry at most, and that must not cost an allocation.
     first: Option<Entry>,
-    more: Vec<Entry>,
+    more: Option<Box<More>>,
+}
+
+/// What few changes remove.
+#[derive(Default)]
+struct More {
+    entries: Vec<Entry>,
     slabs: Vec<(Slab, Arc<PinMeter>)>,
 }
 
@@ -27,17 +33,17 @@ impl Scrap {
         if self.first.is_none() {
             self.first = Some(entry);
         } else {
-            self.more.push(entry);
+            self.more.get_or_insert_default().entries.push(entry);
         }
     }
 
     /// Takes all entries of a shard.
     pub(super) fn slab(&mut self, slab: Slab, pins: &Arc<PinMeter>) {
-        self.slabs.push((slab, Arc::clone(pins)));
+        self.more.get_or_insert_default().slabs.push((slab, Arc::clone(pins)));
     }
 }
 
-impl Drop for Scrap {
+impl Drop for More {
     fn drop(&mut self) {
         for (slab, pins) in &self.slabs {
             for id in (0..slab.chunks()).flat_map(|chunk| slab.ids(chunk)) {

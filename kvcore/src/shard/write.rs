@@ -16,6 +16,7 @@ use crate::value::Value;
 
 impl Shard {
     /// The live entry of a key. Frees the entry if it has expired.
+    #[inline]
     fn find_or_free(&mut self, key: Key<'_>, change: &mut Change<'_>) -> Option<EntryId> {
         let id = self.find(key)?;
         if is_live(self.slab.get(id), &change.now) {
@@ -25,6 +26,7 @@ impl Shard {
         None
     }
 
+    #[inline]
     pub(crate) fn set(
         &mut self,
         key: Key<'_>,
@@ -46,6 +48,7 @@ impl Shard {
     }
 
     /// Writes the value of a key, over the entry that was found for it.
+    #[inline]
     fn store(
         &mut self,
         key: Key<'_>,
