@@ -328,9 +328,18 @@ fn shutdown_beside_calls() {
     check(|| {
         let (store, _) = open(&[("shards", "1")]);
         let is_closed = |status: Status| assert_eq!(status, Status::Closed);
+        store.set("there", "v").unwrap();
         parts![
             store: store.set("a", "v").map(drop).unwrap_or_else(|error| is_closed(error.status())),
-            store: store.get("a").map(drop).unwrap_or_else(|error| is_closed(error.status())),
+            // What was there is there until the store is closed, though a shutdown empties it.
+            store: match store.get("there") {
+                Ok(value) => assert!(value.is_some()),
+                Err(error) => is_closed(error.status()),
+            },
+            store: match store.set_with("there", "w", &SetOptions::default().if_absent()) {
+                Ok(outcome) => assert_eq!(outcome, SetOutcome::Exists),
+                Err(error) => is_closed(error.status()),
+            },
             store: store.shutdown().unwrap(),
         ];
         assert_eq!(store.get("a").unwrap_err().status(), Status::Closed);
