@@ -478,8 +478,8 @@ kv_status_t kv_get(kv_store_t *store, const void *key, size_t key_len, kv_value_
  * key.
  *
  * Answers KV_OK and the value's length in `*out_len`; KV_SHORT_BUFFER and the length needed in
- * `*out_len`, with nothing written to the buffer; KV_NOT_FOUND; KV_ERR_INVALID, KV_ERR_TOO_LARGE,
- * KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ * `*out_len`, with nothing written to the buffer and no read counted; KV_NOT_FOUND;
+ * KV_ERR_INVALID, KV_ERR_TOO_LARGE, KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_get_into(kv_store_t *store, const void *key, size_t key_len, void *buffer,
                         size_t capacity, size_t *out_len);

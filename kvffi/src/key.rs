@@ -179,8 +179,8 @@ pub unsafe extern "C" fn kv_get(
 /// key.
 ///
 /// Answers KV_OK and the value's length in `*out_len`; KV_SHORT_BUFFER and the length needed in
-/// `*out_len`, with nothing written to the buffer; KV_NOT_FOUND; KV_ERR_INVALID, KV_ERR_TOO_LARGE,
-/// KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+/// `*out_len`, with nothing written to the buffer and no read counted; KV_NOT_FOUND;
+/// KV_ERR_INVALID, KV_ERR_TOO_LARGE, KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_get_into(
     store: *mut kv_store_t,
