@@ -48,9 +48,9 @@
 // # Goroutines and closing
 //
 // Any number of goroutines may use a Store, also while one of them closes it: a call then finishes or fails with
-// ErrClosed. Close stops the store and its threads; what it held is freed at the latest by the garbage collector, once
-// the last call has returned and nothing refers to the Store. A Store that is dropped without Close is closed by the
-// garbage collector.
+// ErrClosed. Close stops the store and its threads and frees what it holds; the little that is left goes with the
+// garbage collector, once the last call has returned and nothing refers to the Store. A Store that is dropped without
+// Close is closed by the garbage collector.
 //
 // A single-key call is one call into C, which costs some 30 ns; GetMany makes one for up to 64 keys, and AppendGet
 // is a Get that allocates nothing.

@@ -66,9 +66,9 @@ func (s *Store) openFirst() (*handle, error) {
 	return h, nil
 }
 
-// Close ends the store. Calls that run meanwhile finish or fail with ErrClosed; calls that come later fail with
-// ErrClosed. Closing again does nothing. A store that nothing refers to any more is closed by the garbage
-// collector, but at a time of its choosing.
+// Close ends the store and frees what it holds. Calls that run meanwhile finish or fail with ErrClosed; calls that
+// come later fail with ErrClosed. Closing again does nothing. A store that nothing refers to any more is closed by the
+// garbage collector, but at a time of its choosing.
 func (s *Store) Close() error {
 	s.opening.Lock()
 	defer s.opening.Unlock()

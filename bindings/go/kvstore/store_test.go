@@ -214,6 +214,39 @@ func TestCloseBesideRunningCalls(t *testing.T) {
 	}
 }
 
+// Close frees what the store holds; a call beside it must not take that for an absent key.
+func TestCloseShowsNoAbsentKey(t *testing.T) {
+	for range 50 {
+		store, err := New()
+		must(t, err)
+		must(t, store.SetString("there", "v"))
+		var running, all sync.WaitGroup
+		for range 4 {
+			running.Add(1)
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				_, err := store.Get("there")
+				for running.Done(); err == nil; {
+					var stored bool
+					if _, err = store.Get("there"); err == nil {
+						stored, err = store.SetNX("there", nil)
+					}
+					if stored {
+						t.Error("the key was there")
+					}
+				}
+				if !errors.Is(err, ErrClosed) {
+					t.Error(err)
+				}
+			}()
+		}
+		running.Wait()
+		must(t, store.Close())
+		all.Wait()
+	}
+}
+
 func isOutcome(err error) bool {
 	for _, outcome := range []error{ErrNotFound, ErrExists, ErrConflict, ErrType} {
 		if errors.Is(err, outcome) {
