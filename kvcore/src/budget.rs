@@ -86,6 +86,7 @@ impl Budget {
     }
 
     /// Takes room, or takes nothing and answers `false`.
+    #[inline]
     pub(crate) fn reserve(&self, need: Need) -> bool {
         if !self.is_counting() {
             return true;
@@ -101,6 +102,7 @@ impl Budget {
     }
 
     /// Gives room back.
+    #[inline]
     pub(crate) fn release(&self, room: Need) {
         if self.is_counting() {
             self.entries.fetch_sub(room.entries, Ordering::AcqRel);

@@ -83,6 +83,7 @@ impl Context {
     }
 
     /// The deadline that a write asks for. `current` is the deadline of the entry it replaces.
+    #[inline]
     pub(crate) fn deadline(&self, expiry: Expiry, current: Option<i64>, now: &Now<'_>) -> Deadline {
         match (expiry, current) {
             (Expiry::Never | Expiry::AtMs(i64::MAX), _) => Deadline::At(NEVER),

@@ -60,14 +60,17 @@ impl Content<'_> {
         self.value[0].len() + self.value[1].len()
     }
 
+    #[inline]
     fn head_len(&self) -> usize {
         if self.deadline.is_some() { DEADLINE_AT + DEADLINE_BYTES } else { DEADLINE_AT }
     }
 
+    #[inline]
     fn is_large(&self) -> bool {
         self.value_len() >= LARGE_VALUE_BYTES
     }
 
+    #[inline]
     fn run_len(&self) -> usize {
         let value = if self.is_large() { 0 } else { self.value_len() };
         self.head_len() + self.key.len() + value
@@ -149,6 +152,7 @@ impl Entry {
         }
     }
 
+    #[inline]
     fn run_mut(&mut self) -> &mut [u8] {
         match self {
             Entry::Inline(run) => run,
@@ -205,6 +209,7 @@ impl Entry {
         if self.is_timed() { self.number_at(DEADLINE_AT) as i64 } else { NEVER }
     }
 
+    #[inline]
     pub(crate) fn set_version(&mut self, version: u64) {
         self.run_mut()[VERSION_AT..DEADLINE_AT].copy_from_slice(&version.to_le_bytes());
     }

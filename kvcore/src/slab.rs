@@ -106,6 +106,7 @@ impl Slab {
     }
 
     /// As [`get`](Slab::get), to change it.
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: EntryId) -> &mut Entry {
         let (chunk, place) = id.place();
         match &mut self.chunks[chunk].entries {

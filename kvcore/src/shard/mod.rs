@@ -80,6 +80,7 @@ pub(crate) struct Change<'a> {
 }
 
 impl<'a> Change<'a> {
+    #[inline]
     pub(crate) fn new(context: &'a Context) -> Self {
         Change {
             context,
@@ -97,12 +98,14 @@ impl<'a> Change<'a> {
 
     /// Whether each part of the change settles with the budget. Without a limit there is nothing to
     /// settle, but debug builds check the sums all the same.
+    #[inline]
     fn settles(&self) -> bool {
         !self.settles_whole && (cfg!(debug_assertions) || self.context.budget.is_counting())
     }
 
     /// Ends the change, once no lock is held: tells the cleaner of new deadlines and drops what was
     /// removed.
+    #[inline]
     pub(crate) fn finish(self) {
         if self.earliest != NEVER {
             self.context.alarm.note(self.earliest);
@@ -268,6 +271,7 @@ impl Shard {
     }
 
     /// Bytes that giving an entry this deadline adds beside the entry.
+    #[inline]
     fn timer_growth(&self, id: EntryId, deadline: i64) -> usize {
         if deadline == NEVER {
             return 0;

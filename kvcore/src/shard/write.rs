@@ -79,6 +79,7 @@ impl Shard {
 
     /// The content of an entry. One that had a deadline keeps the room for it, so that it can be
     /// overwritten in place.
+    #[inline]
     fn content<'a>(
         &self,
         key: Key<'a>,

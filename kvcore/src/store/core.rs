@@ -140,6 +140,8 @@ impl Core {
     ///
     /// # Errors
     /// `Full` if there is nothing left that may go.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn make_room(&self, need: Need, spares: impl Fn(&[u8]) -> bool) -> Result<()> {
         let has_room = || self.context.budget.has_room(need);
         while !has_room() {
