@@ -180,3 +180,77 @@ fn escape(raw: &[u8]) -> Result<(u8, usize), String> {
         _ => Err("the escapes are \\\\, \\\" and \\xHH".into()),
     }
 }
+
+/// The words before the arrow, apart.
+pub struct Arguments<'a> {
+    plain: Vec<&'a Word>,
+    pub named: Vec<(&'a str, &'a Word)>,
+}
+
+impl<'a> Arguments<'a> {
+    pub fn new(words: &'a [Word]) -> Self {
+        let mut arguments = Arguments { plain: Vec::new(), named: Vec::new() };
+        for word in words {
+            match word {
+                Word::Named(name, value) => arguments.named.push((name, value)),
+                _ => arguments.plain.push(word),
+            }
+        }
+        arguments
+    }
+
+    pub fn word(&self, index: usize) -> Result<&'a Word, String> {
+        self.plain.get(index).copied().ok_or(format!("argument {} is missing", index + 1))
+    }
+
+    pub fn bytes(&self, index: usize) -> Result<&'a [u8], String> {
+        match self.word(index)? {
+            Word::Bytes(bytes) => Ok(bytes),
+            word => Err(format!("{} are no bytes: write quotes", shown(word))),
+        }
+    }
+
+    pub fn all_bytes(&self) -> Result<Vec<&'a [u8]>, String> {
+        (0..self.plain.len()).map(|index| self.bytes(index)).collect()
+    }
+
+    pub fn named(&self, name: &str) -> Option<&'a Word> {
+        self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    pub fn only_named(&self, known: &[&str]) -> Result<(), String> {
+        match self.named.iter().find(|(name, _)| !known.contains(name)) {
+            Some((name, _)) => Err(format!("there is no argument '{name}' here")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The text of an option's value.
+pub fn option_text(word: &Word) -> Result<String, String> {
+    match word {
+        Word::Plain(text) => Ok(text.clone()),
+        Word::Bytes(bytes) => {
+            String::from_utf8(bytes.clone()).map_err(|_| "an option is UTF-8".to_string())
+        }
+        Word::Named(..) => Err("an option has one value".into()),
+    }
+}
+
+/// A word for a message.
+pub fn shown(word: &Word) -> String {
+    match word {
+        Word::Bytes(bytes) => shown_bytes(bytes),
+        Word::Named(name, value) => format!("{name}={}", shown(value)),
+        Word::Plain(text) => text.clone(),
+    }
+}
+
+/// Bytes for a message: escaped, and cut when they are long.
+pub fn shown_bytes(bytes: &[u8]) -> String {
+    const MOST: usize = 40;
+    let head = bytes[..bytes.len().min(MOST)].escape_ascii();
+    let more =
+        if bytes.len() > MOST { format!("… ({} bytes)", bytes.len()) } else { String::new() };
+    format!("\"{head}{more}\"")
+}

@@ -10,7 +10,7 @@ use kvcore::{
     SetOutcome, Status, Store, TTL_KEEP, TTL_NONE, Value,
 };
 
-use crate::case::{Case, Line, Word};
+use crate::case::{Arguments, Case, Line, Word, option_text, shown, shown_bytes};
 
 /// Where the time of a case comes from.
 pub enum Timing {
@@ -381,61 +381,6 @@ impl Runner {
     }
 }
 
-/// The words before the arrow, apart.
-struct Arguments<'a> {
-    plain: Vec<&'a Word>,
-    named: Vec<(&'a str, &'a Word)>,
-}
-
-impl<'a> Arguments<'a> {
-    fn new(words: &'a [Word]) -> Self {
-        let mut arguments = Arguments { plain: Vec::new(), named: Vec::new() };
-        for word in words {
-            match word {
-                Word::Named(name, value) => arguments.named.push((name, value)),
-                _ => arguments.plain.push(word),
-            }
-        }
-        arguments
-    }
-
-    fn word(&self, index: usize) -> Result<&'a Word, String> {
-        self.plain.get(index).copied().ok_or(format!("argument {} is missing", index + 1))
-    }
-
-    fn bytes(&self, index: usize) -> Result<&'a [u8], String> {
-        match self.word(index)? {
-            Word::Bytes(bytes) => Ok(bytes),
-            word => Err(format!("{} are no bytes: write quotes", shown(word))),
-        }
-    }
-
-    fn all_bytes(&self) -> Result<Vec<&'a [u8]>, String> {
-        (0..self.plain.len()).map(|index| self.bytes(index)).collect()
-    }
-
-    fn named(&self, name: &str) -> Option<&'a Word> {
-        self.named.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
-    }
-
-    fn only_named(&self, known: &[&str]) -> Result<(), String> {
-        match self.named.iter().find(|(name, _)| !known.contains(name)) {
-            Some((name, _)) => Err(format!("there is no argument '{name}' here")),
-            None => Ok(()),
-        }
-    }
-}
-
-fn option_text(word: &Word) -> Result<String, String> {
-    match word {
-        Word::Plain(text) => Ok(text.clone()),
-        Word::Bytes(bytes) => {
-            String::from_utf8(bytes.clone()).map_err(|_| "an option is UTF-8".to_string())
-        }
-        Word::Named(..) => Err("an option has one value".into()),
-    }
-}
-
 fn info(value: Option<Value>) -> Answer {
     let Some(value) = value else { return Answer::of(Status::NotFound) };
     Answer::of(Status::Ok)
@@ -504,21 +449,4 @@ fn stats_fields(stats: &kvcore::Stats) -> Answer {
     fields.as_object().unwrap().iter().fold(Answer::of(Status::Ok), |answer, (name, value)| {
         answer.number(name, value.as_u64().unwrap() as i64)
     })
-}
-
-fn shown(word: &Word) -> String {
-    match word {
-        Word::Bytes(bytes) => shown_bytes(bytes),
-        Word::Named(name, value) => format!("{name}={}", shown(value)),
-        Word::Plain(text) => text.clone(),
-    }
-}
-
-/// Bytes for a message: escaped, and cut when they are long.
-fn shown_bytes(bytes: &[u8]) -> String {
-    const MOST: usize = 40;
-    let head = bytes[..bytes.len().min(MOST)].escape_ascii();
-    let more =
-        if bytes.len() > MOST { format!("… ({} bytes)", bytes.len()) } else { String::new() };
-    format!("\"{head}{more}\"")
 }
