@@ -1,25 +1,35 @@
-//! Go: the benchmarks of `bindings/go/kvstore`, which also measure the C calls in a loop in C and a
-//! cgo call of nothing. The test program is compiled once and run several times, so that what is
-//! compared lies close together in time.
+//! Go: the benchmarks of `bindings/go/kvstore` that take turns between calls in Go, the C function
+//! called from C, and a cgo call of nothing. Their figures are read, not made again.
 
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::outside::stdout_of;
-use crate::samples::{Goal, Samples, median};
+use crate::samples::{Goal, Samples};
 use crate::scale::Scale;
 use crate::text::table;
 
 const TABLE: &str = "go";
-const CASE: &str = "100,000 keys in random order";
-const CGO: &str = "CgoCallOfNothing";
-/// Calls in Go, and the call in C that each is held against.
-const PAIRS: [(&str, &str); 4] =
-    [("Get", "CGetInto"), ("AppendGet", "CGetInto"), ("Set", "CSet"), ("SetWithTTL", "CSet")];
 /// What a Go get may take of the C call and one cgo call together.
 const GOAL: f64 = 1.6;
+/// The ratio that has the goal, and the same against C calls that do not overlap.
+const GOALS: [(&str, &str); 2] = [
+    ("Get-ratio", "the C call in a loop of such calls"),
+    ("Get-alone-ratio", "the C call by itself, not overlapped with the next one,"),
+];
+/// The figures in the table, by their names in Go.
+const COLUMNS: [(&str, &str); 8] = [
+    ("C-ns", "C in a loop, ns"),
+    ("C-alone-ns", "C by itself, ns"),
+    ("cgo-ns", "cgo call of nothing, ns"),
+    ("Get-ns", "`Get`, ns"),
+    ("AppendGet-ns", "`AppendGet`, ns"),
+    ("Set-ns", "`Set`, ns"),
+    ("ratio", "Go : (C in a loop + cgo)"),
+    ("alone-ratio", "Go : (C by itself + cgo)"),
+];
 
 /// Compiles the benchmarks and runs them.
 pub fn run(root: &Path, scale: &Scale, samples: &mut Samples) -> Result<()> {
@@ -29,59 +39,91 @@ pub fn run(root: &Path, scale: &Scale, samples: &mut Samples) -> Result<()> {
     let mut compile = Command::new("go");
     compile.args(["test", "-c", "-o"]).arg(&program).arg("./kvstore").current_dir(&folder);
     stdout_of(&mut compile)?;
-    let pattern = format!("^Benchmark({CGO}|CGetInto|CSet|Get|AppendGet|Set|SetWithTTL)$");
     for repeat in 0..scale.repeats {
         println!("go: run {}", repeat + 1);
         let mut measure = Command::new(&program);
-        measure.args(["-test.run", "^$", "-test.bench", &pattern, "-test.benchtime", "300ms"]);
+        measure.args(["-test.run", "^$", "-test.bench", "BesideC"]);
         // Their own folder, as `go test` would run them.
         let text = stdout_of(measure.current_dir(folder.join("kvstore")))?;
-        let rows: Vec<(&str, f64)> = text.lines().filter_map(read_line).collect();
-        ensure!(rows.len() == PAIRS.len() + 3, "the benchmarks in Go printed:\n{text}");
-        for (name, ns) in rows {
-            samples.add(TABLE, CASE, name, "ns", ns);
+        let lines: Vec<Line<'_>> = text.lines().filter_map(read_line).collect();
+        ensure!(!lines.is_empty(), "the benchmarks in Go printed no figures:\n{text}");
+        for line in lines {
+            for (value, figure) in line.figures {
+                let unit = if figure.ends_with("-ns") { "ns" } else { "x" };
+                samples.add(TABLE, &line.case, figure, unit, value);
+            }
         }
     }
-    std::fs::remove_file(&program).context("cannot remove the compiled benchmarks")?;
-    Ok(())
+    Ok(std::fs::remove_file(&program)?)
 }
 
-/// Name and nanoseconds of a line such as `BenchmarkGet-2   1000   310.5 ns/op   112 B/op`.
-fn read_line(line: &str) -> Option<(&str, f64)> {
+/// What one benchmark printed.
+struct Line<'t> {
+    case: String,
+    figures: Vec<(f64, &'t str)>,
+}
+
+/// Reads `BenchmarkGetBesideC/1000_keys-2  50  60.0 C-ns  1.4 Get-ratio`.
+fn read_line(line: &str) -> Option<Line<'_>> {
     let mut words = line.strip_prefix("Benchmark")?.split_whitespace();
-    let name = words.next()?;
-    let name = name.split_once('-').map_or(name, |(name, _processors)| name);
-    let _calls = words.next()?;
-    let ns = words.next()?.parse().ok()?;
-    (words.next()? == "ns/op").then_some((name, ns))
+    let (name, keys) = words.next()?.split_once("BesideC/")?;
+    let keys = keys.split_once('-').map_or(keys, |(keys, _processors)| keys);
+    let case = format!("{name}, {}", keys.replace('_', " "));
+    let _turns = words.next()?;
+    let mut figures = Vec::new();
+    while let (Some(value), Some(figure)) = (words.next(), words.next()) {
+        if figure != "ns/op" {
+            figures.push((value.parse().ok()?, figure));
+        }
+    }
+    Some(Line { case, figures })
 }
 
-/// How many times the C call and one cgo call together is the call in Go.
-fn over_c_and_cgo(samples: &Samples, go: &str, c: &str) -> f64 {
-    let series = |name| samples.series(TABLE, CASE, name);
-    let rounds = series(go).into_iter().zip(series(c)).zip(series(CGO));
-    median(rounds.map(|((go, c), cgo)| go / (c + cgo)).collect())
+/// The cases with gets.
+fn cases(samples: &Samples) -> Vec<&str> {
+    let mut cases = samples.cases(TABLE);
+    cases.retain(|case| case.starts_with("Get"));
+    cases
 }
 
 /// What Go has to show.
 pub fn goals(samples: &Samples) -> Vec<Goal> {
-    vec![Goal {
-        what: "Go `Get`, as a multiple of the C call and one cgo call together".to_owned(),
-        measured: over_c_and_cgo(samples, "Get", "CGetInto"),
-        limit: GOAL,
-        unit: "x",
-    }]
+    let goal = |case: &&str| {
+        GOALS.map(|(figure, c)| Goal {
+            what: format!("Go `Get`, as a multiple of {c} and one cgo call together ({case})"),
+            measured: samples.median(TABLE, case, figure),
+            limit: GOAL,
+            unit: "x",
+        })
+    };
+    cases(samples).iter().flat_map(goal).collect()
 }
 
 /// The table, in Markdown.
 pub fn report(samples: &Samples) -> String {
-    let ns = |name| format!("{:.0}", samples.median(TABLE, CASE, name));
-    let rows = PAIRS.map(|(go, c)| {
-        let ratio = format!("{:.2}x", over_c_and_cgo(samples, go, c));
-        [format!("`{go}`"), ns(go), ns(c), ns(CGO), ratio]
-    });
-    let header = ["call", "ns in Go", "ns in C", "ns of a cgo call of nothing", "Go : (C + cgo)"];
-    format!("## Go\n\n{CASE}.\n\n{}", table(&header, &rows))
+    let row = |case: &str| {
+        let call = case.split_once(',').map_or(case, |(call, _)| call);
+        let figure = |(name, _): &(&str, &str)| {
+            let ratio = name.ends_with("ratio");
+            let name = if ratio { format!("{call}-{name}") } else { (*name).to_owned() };
+            match samples.median(TABLE, case, &name) {
+                number if number.is_nan() => String::new(),
+                number if ratio => format!("{number:.2}x"),
+                number => format!("{number:.0}"),
+            }
+        };
+        let mut row = vec![case.to_owned()];
+        row.extend(COLUMNS.iter().map(figure));
+        row
+    };
+    let rows: Vec<Vec<String>> = samples.cases(TABLE).into_iter().map(row).collect();
+    let mut header = vec![""];
+    header.extend(COLUMNS.map(|(_, title)| title));
+    format!(
+        "## Go\n\nIn a loop in C the processor works on several calls at once, which calls through \
+         cgo do not let it do.\n\n{}",
+        table(&header, &rows)
+    )
 }
 
 #[cfg(test)]
@@ -90,10 +132,11 @@ mod tests {
 
     #[test]
     fn lines_of_go_benchmarks() {
-        let line = "BenchmarkGet-2   \t 1000\t       310.5 ns/op\t     112 B/op";
-        assert_eq!(read_line(line), Some(("Get", 310.5)));
-        assert_eq!(read_line("BenchmarkSet \t 10 \t 5 ns/op"), Some(("Set", 5.0)));
-        assert_eq!(read_line("goos: linux"), None);
-        assert_eq!(read_line("PASS"), None);
+        let text = "BenchmarkGetBesideC/1000_keys-2  50  0 ns/op  60.5 C-ns  1.4 Get-ratio";
+        let line = read_line(text).unwrap();
+        assert_eq!(line.case, "Get, 1000 keys");
+        assert_eq!(line.figures, [(60.5, "C-ns"), (1.4, "Get-ratio")]);
+        assert!(read_line("BenchmarkSet-2 10 5 ns/op").is_none());
+        assert!(read_line("PASS").is_none());
     }
 }

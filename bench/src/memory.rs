@@ -23,7 +23,7 @@ pub const FILL: &str = "--fill";
 /// Measures every contestant.
 pub fn run(scale: &Scale, samples: &mut Samples) -> Result<()> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
-    for _ in 0..scale.repeats.min(3) {
+    for _ in 0..scale.repeats {
         for (case, with_ttl) in CASES {
             for name in contestants::NAMES {
                 println!("memory: {name}, {case}");

@@ -52,6 +52,17 @@ impl Samples {
         })
     }
 
+    /// The cases of a table, in the order in which they were first measured.
+    pub fn cases(&self, table: &str) -> Vec<&str> {
+        let mut cases: Vec<&str> = Vec::new();
+        for sample in self.0.iter().filter(|sample| sample.table == table) {
+            if !cases.contains(&sample.case.as_str()) {
+                cases.push(&sample.case);
+            }
+        }
+        cases
+    }
+
     /// The median of a series.
     pub fn median(&self, table: &str, case: &str, subject: &str) -> f64 {
         median(self.series(table, case, subject))

@@ -17,7 +17,7 @@ pub struct Scale {
 impl Scale {
     /// What the committed results are made with.
     pub const FULL: Scale =
-        Scale { entries: 1_000_000, fills: 3, rounds: 5, calls: 200_000, repeats: 5 };
+        Scale { entries: 1_000_000, fills: 3, rounds: 5, calls: 100_000, repeats: 3 };
 
     /// Enough to see that everything runs; its figures say little.
     pub const QUICK: Scale =

@@ -20,7 +20,7 @@ const CLEANUP_INTERVAL_MS: f64 = 100.0;
 /// Runs the example several times.
 pub fn run(scale: &Scale, samples: &mut Samples) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    for repeat in 0..scale.repeats.min(3) {
+    for repeat in 0..scale.repeats {
         println!("ttl: run {}", repeat + 1);
         let mut example = Command::new(&cargo);
         example.args(["run", "--quiet", "--locked", "--release", "--package", "kvcore"]);
