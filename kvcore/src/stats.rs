@@ -153,7 +153,7 @@ impl Counters {
     }
 }
 
-/// Counts to about two million in one byte: exactly to 16, then by chance, in steps that double
+/// Counts to about a million in one byte: exactly to 16, then by chance, in steps that double
 /// every 16 (Morris, "Counting Large Numbers of Events in Small Registers", 1978).
 #[derive(Default)]
 pub(crate) struct HitCounter(AtomicU8);

@@ -44,8 +44,8 @@ pub struct kv_set_options_t {
     pub reserved: i32,
 }
 
-// SAFETY: repr(C), three fields of 8 bytes and two of 4 behind a usize of 8; tests/c proves the
-// layout.
+// SAFETY: repr(C), three fields of 8 bytes and two of 4 behind a usize of 8;
+// tests/layout.rs proves the layout.
 unsafe impl Growable for kv_set_options_t {
     const FIRST_SIZE: usize = size_of::<usize>() + 32;
 }
@@ -80,7 +80,7 @@ pub struct kv_set_result_t {
     pub version: u64,
 }
 
-// SAFETY: repr(C), one field of 8 bytes behind a usize of 8; tests/c proves the layout.
+// SAFETY: repr(C), one field of 8 bytes behind a usize of 8; tests/layout.rs proves it.
 unsafe impl Growable for kv_set_result_t {
     const FIRST_SIZE: usize = size_of::<usize>() + 8;
 }

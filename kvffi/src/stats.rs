@@ -59,7 +59,7 @@ pub struct kv_stats_t {
     pub revision: u64,
 }
 
-// SAFETY: repr(C), twenty fields of 8 bytes behind a usize of 8; tests/c proves the layout.
+// SAFETY: repr(C), twenty fields of 8 bytes behind a usize of 8; tests/layout.rs proves it.
 unsafe impl Growable for kv_stats_t {
     const FIRST_SIZE: usize = size_of::<usize>() + 160;
 }

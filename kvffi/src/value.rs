@@ -41,7 +41,7 @@ pub struct kv_value_info_t {
     pub hits: u64,
 }
 
-// SAFETY: repr(C), four fields of 8 bytes behind a usize of 8; tests/c proves the layout.
+// SAFETY: repr(C), four fields of 8 bytes behind a usize of 8; tests/layout.rs proves it.
 unsafe impl Growable for kv_value_info_t {
     const FIRST_SIZE: usize = size_of::<usize>() + 32;
 }
