@@ -2,8 +2,8 @@ package kvstore
 
 import "time"
 
-// TTLs that are not a time. Any other TTL is how long from now an entry lives; it is rounded up to a millisecond,
-// so that an entry never goes early, and a negative one is ErrInvalid.
+// TTLs that are not a time. Any other TTL is how long from now an entry lives; it is rounded up to a whole
+// millisecond, the tick of the store's clock, and a negative one is ErrInvalid.
 const (
 	// DefaultTTL is the TTL that WithDefaultTTL names; without that option an entry never expires.
 	DefaultTTL time.Duration = 0

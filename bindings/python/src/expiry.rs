@@ -2,8 +2,8 @@
 //!
 //! Owns: `NEVER`, TTLs (seconds, `timedelta`, text, `NEVER`) and deadlines (timestamps, aware
 //! `datetime`s), turned into the engine's milliseconds. Seconds are taken to the nearest
-//! microsecond, as `timedelta` takes them, and then rounded up to a millisecond: an entry lives at
-//! least as long as was asked, and `0.07` is 70 ms and not 71.
+//! microsecond, as `timedelta` takes them, and then rounded up to a whole millisecond, the engine's
+//! tick: what is positive stays positive, and `0.07` is 70 ms and not 71.
 
 use kvcore::{Expiry, TTL_NONE};
 use pyo3::exceptions::PyTypeError;

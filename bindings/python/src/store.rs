@@ -319,10 +319,9 @@ impl Store {
         crate::stats::record_of(&record(py, "Stats")?, &stats)
     }
 
-    /// Stop the store; later calls raise ClosedError. Releases the GIL.
+    /// Stop the store and free what it holds; later calls raise ClosedError. Releases the GIL.
     ///
-    /// Closing twice does nothing. What the store holds is freed at the latest with the last reference
-    /// to it.
+    /// Closing twice does nothing.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(py, &self.backend, |store| py.detach(|| store.shutdown()).or_raise(py))
     }
