@@ -1,5 +1,8 @@
 package kvstore
 
+// What a call that fails answers: the statuses of kv.h and an error for each. A failing call allocates nothing unless the
+// library has a message of its own for it.
+
 import (
 	"strconv"
 	"syscall"

@@ -1,5 +1,7 @@
 package kvstore
 
+// Reads. Whatever is given out is a copy in Go memory and the caller's: no slice ever points to memory of the library.
+
 import "time"
 
 // Get gives the value of a key, which is the caller's to keep and change. It fails with ErrNotFound for an absent

@@ -1,5 +1,8 @@
 package kvstore
 
+// Options of New and Open. They are only noted down here, as name and text; what they mean, their bounds and their errors
+// are the library's, so a new row in its table needs no line here.
+
 import (
 	"strconv"
 	"time"

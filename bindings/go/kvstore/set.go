@@ -1,5 +1,7 @@
 package kvstore
 
+// Writes. Keys and values are only borrowed for the call: the library has copied them when it returns.
+
 import "time"
 
 // Set stores a value under a key, whatever was there. The bytes are copied: the caller may change value afterwards.
@@ -78,7 +80,7 @@ const (
 type SetOptions struct {
 	// TTL is as for SetWithTTL.
 	TTL time.Duration
-	// ExpireAt, unless it is zero, is the deadline, rounded up to a millisecond, and TTL means nothing. A time that
+	// ExpireAt, unless it is zero, is the deadline, rounded down to a millisecond, and TTL means nothing. A time that
 	// has passed removes what was there; one before 1970 is ErrInvalid.
 	ExpireAt time.Time
 	// Condition is what must hold for the write to happen.

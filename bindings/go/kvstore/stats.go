@@ -1,5 +1,7 @@
 package kvstore
 
+// What a store counts. These calls have no error to return, so a closed store answers zeros.
+
 // Stats is a moment's look at a store. Counters count from the opening, and stand still with WithMetrics(false).
 type Stats struct {
 	// EntryCount is the number of entries. Those that have expired and wait to be freed may be among them.

@@ -1,5 +1,8 @@
 package kvstore
 
+// Opening and closing. A handle, once opened, stays until nothing refers to the Store: Close only shuts it down, so that
+// a call beside it meets a closed store and never freed memory.
+
 import (
 	"sync"
 	"sync/atomic"

@@ -1,5 +1,7 @@
 package kvstore
 
+// Times to live and deadlines: between Go's nanoseconds and the library's milliseconds.
+
 import "time"
 
 // TTLs that are not a time. Any other TTL is how long from now an entry lives; it is rounded up to a whole
@@ -49,7 +51,7 @@ func (s *Store) Expire(key string, ttl time.Duration) error {
 	return h.expire(key, ms).err()
 }
 
-// ExpireAt makes an entry expire at a time, rounded up to a millisecond. A time that has passed removes it at
+// ExpireAt makes an entry expire at a time, rounded down to a millisecond. A time that has passed removes it at
 // once. It fails with ErrNotFound for an absent key.
 func (s *Store) ExpireAt(key string, at time.Time) error {
 	h, err := s.handle()
@@ -94,11 +96,7 @@ func roundUpMs(d time.Duration) int64 {
 	return ms
 }
 
-// unixMs is a time in Unix milliseconds, rounded up.
+// unixMs is a time in Unix milliseconds, rounded down: nothing is seen after the time that was named.
 func unixMs(at time.Time) int64 {
-	ms := at.UnixMilli()
-	if at.Nanosecond()%int(time.Millisecond) != 0 {
-		ms++
-	}
-	return ms
+	return at.UnixMilli()
 }
