@@ -256,9 +256,9 @@ kv_status_t kv_configure(kv_store_t *store, const char *name, const char *value,
 kv_status_t kv_last_fault(kv_store_t *store, kv_error_t **out_fault);
 
 /**
- * Stops the store and its threads, and frees its contents. Calls that run meanwhile finish or
- * answer KV_ERR_CLOSED, as do those that come later; the handle stays, for kv_close to free. Safe
- * beside running calls, and as often as you like.
+ * Stops the store and its threads, and frees its contents. Calls that come later answer
+ * KV_ERR_CLOSED, those that run meanwhile finish or do so too. The handle stays, for kv_close to
+ * free. Safe beside running calls, and as often as you like.
  *
  * Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_FORKED, KV_ERR_PANIC.
  */
