@@ -9,6 +9,7 @@ use crate::clock::{Clock, Now};
 use crate::entry::NEVER;
 use crate::hash::KeyHasher;
 use crate::options::Options;
+use crate::random;
 use crate::set_options::Expiry;
 use crate::stats::{Counters, Event};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -104,7 +105,7 @@ impl Context {
     pub(crate) fn after(&self, ttl_ms: u64, now: &Now<'_>) -> i64 {
         let ppm = self.ttl_jitter_ppm.load(Ordering::Relaxed);
         let spread = u128::from(ttl_ms) * u128::from(ppm) / 1_000_000;
-        let less = if ppm == 0 { 0 } else { fastrand::u64(..=spread as u64) };
+        let less = if ppm == 0 { 0 } else { random::up_to(spread as u64) };
         let ttl = i64::try_from((ttl_ms - less).max(1)).unwrap_or(NEVER);
         now.ms().saturating_add(ttl)
     }

@@ -27,7 +27,8 @@
 //! room, `store` asks `budget` to make some, by expiry first and by the eviction policy (`policy`)
 //! after that. One thread (`background`) frees what expired.
 //!
-//! Time, files, locks and threads are reached through the seams `clock`, `io` and `sync` alone.
+//! Time, files, locks and threads are reached through the seams `clock`, `io` and `sync` alone,
+//! random numbers through `random`.
 //! Unsafe code is in `clock`, `fork` and `sync::thread`, for calls of the system, and nowhere else.
 
 #![deny(unsafe_code)]
@@ -48,6 +49,7 @@ mod number;
 mod options;
 mod poison;
 mod policy;
+mod random;
 mod set_options;
 mod shard;
 mod slab;

@@ -5,7 +5,7 @@
 //! any other `%` stands for itself, so that `max_memory=25%` needs no escape.
 
 use crate::error::{Error, Result, Status};
-use crate::options::Options;
+use crate::options::{Options, shown};
 
 /// Where the contents of a store live.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) enum Location {
 
 /// Reads `location` and applies the options it carries, which win over `options`.
 pub(crate) fn read(location: &str, options: &mut Options) -> Result<Location> {
-    let remote = location.starts_with("valkey://") || location.starts_with("valkey-cluster://");
+    let remote = location.split_once("://").is_some_and(|(scheme, _)| scheme.starts_with("valkey"));
     let parsed = location.strip_prefix("kv:");
     if parsed.is_none() && !remote {
         return place(location);
@@ -30,14 +30,15 @@ pub(crate) fn read(location: &str, options: &mut Options) -> Result<Location> {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
             Error::new(
                 Status::Invalid,
-                format!("'{pair}' in the location is no option: write name=value"),
+                format!("'{}' in the location is no option: write name=value", shown(pair)),
             )
         })?;
         options.set(&decode(name)?, &decode(value)?)?;
     }
     match place_text.strip_prefix("kv:") {
         Some(path) => place(&decode(path)?),
-        None => Ok(Location::Remote(place_text.to_string())),
+        // What is before an @ may be a password, and must not come out again in a message.
+        None => Ok(Location::Remote(place_text.rsplit('@').next().unwrap_or("").to_string())),
     }
 }
 
@@ -72,7 +73,8 @@ fn decode(text: &str) -> Result<String> {
         }
     }
     String::from_utf8(out).map_err(|_| {
-        Error::new(Status::Invalid, format!("'{text}' in the location is not UTF-8 once decoded"))
+        let message = format!("'{}' in the location is not UTF-8 once decoded", shown(text));
+        Error::new(Status::Invalid, message)
     })
 }
 
@@ -122,5 +124,6 @@ mod tests {
             Err(Status::Unsupported)
         );
         assert_eq!(location("valkey://h:6379").0, Ok(Location::Remote("valkey://h:6379".into())));
+        assert_eq!(location("valkey://me:secret@h:1").0, Ok(Location::Remote("h:1".into())));
     }
 }

@@ -94,6 +94,10 @@ impl<T: Growable> Output<T> {
     }
 }
 
+/// No struct of any version is larger. What says so was never initialised, and believing it would
+/// read or clear memory that is not the struct's.
+const LARGEST: usize = 64 * 1024;
+
 /// The size that the caller of a struct gives, if there can be such a struct.
 ///
 /// # Safety
@@ -104,7 +108,7 @@ unsafe fn struct_size<T: Growable>(given: *const T) -> Result<usize, Failure> {
     }
     // SAFETY: not NULL, and the caller vouches for the field, which may be unaligned.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
-    if size < T::FIRST_SIZE || size > isize::MAX as usize {
+    if size < T::FIRST_SIZE || size > LARGEST {
         return Err(Failure::invalid(
             "struct_size is wrong: start from the initialiser named after the struct",
         ));

@@ -80,11 +80,11 @@ func TestExpireAndPersist(t *testing.T) {
 		t.Errorf("got %v, %v", ttl, err)
 	}
 	at := time.Now().Add(time.Hour).Truncate(time.Millisecond)
-	must(t, store.ExpireAt("k", at.Add(-time.Microsecond)))
+	must(t, store.ExpireAt("k", at.Add(time.Microsecond)))
 	entry, err := store.GetEntry("k")
 	must(t, err)
 	if !entry.ExpiresAt.Equal(at) {
-		t.Errorf("the deadline is %v, asked for a microsecond before %v", entry.ExpiresAt, at)
+		t.Errorf("the deadline is %v, asked for a microsecond after %v", entry.ExpiresAt, at)
 	}
 	must(t, store.Persist("k"))
 	entry, err = store.GetEntry("k")

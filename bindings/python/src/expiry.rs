@@ -2,8 +2,9 @@
 //!
 //! Owns: `NEVER`, TTLs (seconds, `timedelta`, text, `NEVER`) and deadlines (timestamps, aware
 //! `datetime`s), turned into the engine's milliseconds. Seconds are taken to the nearest
-//! microsecond, as `timedelta` takes them, and then rounded up to a whole millisecond, the engine's
-//! tick: what is positive stays positive, and `0.07` is 70 ms and not 71.
+//! microsecond, as `timedelta` takes them, and then to a whole millisecond, the engine's tick. A TTL
+//! is rounded up: what is positive stays positive, and `0.07` is 70 ms and not 71. A deadline is
+//! rounded down: nothing is seen after the time that was named.
 
 use kvcore::{Expiry, TTL_NONE};
 use pyo3::exceptions::PyTypeError;
@@ -71,7 +72,7 @@ pub(crate) fn ttl(object: &Bound<'_, PyAny>) -> PyResult<Ttl> {
         })?;
         return Ok(ttl_of_ms(i64::try_from(ms).unwrap_or(i64::MAX)));
     }
-    match ms_of_seconds(object, "ttl")? {
+    match ms_of_seconds(object, "ttl", f64::ceil)? {
         Some(ms) => Ok(ttl_of_ms(ms)),
         None => Err(PyTypeError::new_err(
             "a ttl is a number of seconds, a timedelta, text such as '5m', or libkv.NEVER",
@@ -121,13 +122,17 @@ pub(crate) fn deadline_ms(object: &Bound<'_, PyAny>) -> PyResult<i64> {
     } else {
         object.clone()
     };
-    ms_of_seconds(&timestamp, "expire_at")?.ok_or_else(|| {
+    ms_of_seconds(&timestamp, "expire_at", f64::floor)?.ok_or_else(|| {
         PyTypeError::new_err("expire_at is a timestamp in seconds or an aware datetime")
     })
 }
 
 /// Milliseconds of a number of seconds, saturating; `None` when the object is no number.
-fn ms_of_seconds(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<i64>> {
+fn ms_of_seconds(
+    object: &Bound<'_, PyAny>,
+    name: &str,
+    round: fn(f64) -> f64,
+) -> PyResult<Option<i64>> {
     if object.is_instance_of::<PyBool>() {
         return Ok(None);
     }
@@ -148,9 +153,11 @@ fn ms_of_seconds(object: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<i64>>
     if seconds.is_nan() {
         return Err(invalid(object.py(), &format!("{name} is not a number (nan)")));
     }
-    let ms = ((seconds * 1e6).round() / 1000.0).ceil();
-    // A float cast saturates. What is positive must not become "gone at once".
-    Ok(Some(if seconds > 0.0 { (ms as i64).max(1) } else { ms as i64 }))
+    // What is positive must not become "gone at once" by being less than a microsecond.
+    let micros = (seconds * 1e6).round();
+    let micros = if seconds > 0.0 { micros.max(1.0) } else { micros };
+    // A float cast saturates.
+    Ok(Some(round(micros / 1000.0) as i64))
 }
 
 /// Seconds, as Python writes times, of milliseconds.

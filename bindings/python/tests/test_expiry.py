@@ -123,14 +123,13 @@ def test_what_is_no_ttl_is_a_type_error(store: libkv.Store, ttl: Any) -> None:
     assert "k" not in store
 
 
-def test_fractions_round_up_to_a_millisecond(store: libkv.Store) -> None:
-    # 0.07 * 1000 is a little more than 70 in binary, and must still be 70.
-    for deadline in (FAR + 0.07, FAR + 0.069, FAR + 0.0691):
-        store.set("k", "v", expire_at=deadline)
+def test_fractions_of_a_deadline_round_down_to_a_millisecond(store: libkv.Store) -> None:
+    # FAR + 0.07 is a little less than that in binary, and must still be 70 ms.
+    for fraction, ms in ((0.07, 70), (0.069, 69), (0.0691, 69), (0.0699, 69)):
+        store.set("k", "v", expire_at=FAR + fraction)
         entry = store.entry("k")
         assert entry is not None and entry.expire_at is not None
-        assert entry.expire_at >= deadline
-        assert entry.expire_at - deadline < 0.001
+        assert round(entry.expire_at * 1000) == round(FAR * 1000) + ms
 
 
 def test_a_tiny_ttl_is_a_ttl(store: libkv.Store) -> None:

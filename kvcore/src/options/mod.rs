@@ -260,7 +260,7 @@ fn range(kind: OptionKind) -> String {
 }
 
 /// Foreign text, short and printable enough for a message.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().take(64).flat_map(char::escape_debug).collect()
 }
 

@@ -3,6 +3,7 @@
 //! Costs no memory and nothing on reads. Do not use it where some keys are much hotter than others:
 //! it throws them out as readily as the rest.
 
+use crate::random;
 use crate::slab::{EntryId, Slab};
 
 /// Places tried at random before the next one in use is taken.
@@ -14,9 +15,9 @@ pub(super) fn victim(slab: &Slab, may_go: impl Fn(EntryId) -> bool) -> Option<En
         return None;
     }
     let fits = |number: usize| slab.id_at(number).filter(|id| may_go(*id));
-    let tried = (0..TRIES).find_map(|_| fits(fastrand::usize(..places)));
+    let tried = (0..TRIES).find_map(|_| fits(random::below(places)));
     tried.or_else(|| {
-        let start = fastrand::usize(..places);
+        let start = random::below(places);
         (start..places).chain(0..start).find_map(fits)
     })
 }

@@ -4,7 +4,7 @@
 
 use super::{Change, Refusal, Shard, is_live};
 use crate::budget::Need;
-use crate::context::Deadline;
+use crate::context::{Context, Deadline};
 use crate::entry::{Content, Entry, LARGE_VALUE_BYTES, NEVER};
 use crate::error::Status;
 use crate::hash::Key;
@@ -191,8 +191,16 @@ impl Shard {
         let len = old.value().len();
         let spare = if len >= LARGE_VALUE_BYTES { len / 4 } else { 0 };
         let content = self.content(key, Some(id), [old.value(), data], old.deadline());
-        let content = Content { spare, ..content };
-        let need = self.reserve_change(id, content.bytes(), content.deadline, change.context)?;
+        let roomy = Content { spare, ..content };
+        let context = change.context;
+        let reserve = |content: &Content<'_>| {
+            self.reserve_change(id, content.bytes(), content.deadline, context)
+        };
+        // Near a limit the value does without the spare room.
+        let (content, need) = match reserve(&roomy) {
+            Err(_) if spare > 0 => (content, reserve(&content)?),
+            reserved => (roomy, reserved?),
+        };
         let new = Entry::new(&content).inspect_err(|_| change.context.budget.release(need))?;
         self.edit(id, need, change, |entry| Ok(Some(std::mem::replace(entry, new))))
     }
@@ -254,6 +262,9 @@ impl Shard {
         let content = self.content(key, found, [value, b""], deadline);
         needs.puts += 1;
         needs.put_bytes += content.bytes();
+        if content.bytes() > needs.largest {
+            (needs.largest, needs.largest_deadline) = (content.bytes(), content.deadline);
+        }
         needs.timed |= content.deadline.is_some();
         if deadline != NEVER {
             needs.wheel = needs.wheel.max(self.wheel.growth(deadline));
@@ -311,6 +322,11 @@ impl Shard {
         Need { entries: needs.puts as u64, bytes: bytes as u64 }
     }
 
+    /// Refuses what was planned if its largest entry alone is over the limit.
+    pub(crate) fn check_largest(&self, needs: &PutNeeds, context: &Context) -> Result<(), Refusal> {
+        self.check_ever_fits(needs.largest, needs.largest_deadline, 0, context)
+    }
+
     /// Builds the entry of a planned put.
     pub(crate) fn build_put(
         &self,
@@ -335,6 +351,9 @@ pub(crate) struct PutNeeds {
     /// All puts, and what their entries hold.
     puts: usize,
     put_bytes: usize,
+    /// The largest entry among them, and its deadline.
+    largest: usize,
+    largest_deadline: Option<i64>,
     /// Those of keys that are not there, and what the shard grows by, without index and wheel.
     inserts: usize,
     bytes: usize,

@@ -145,7 +145,13 @@ fn reserve(
     // What does not fit even into an empty store must not evict what is there.
     let alone =
         Need::sum(groups.iter_mut().zip(needs).map(|((shard, _), needs)| shard.room_alone(needs)));
-    if budget.could_ever_fit(alone) { Err(Refusal::Room(room)) } else { Err(Status::Full.into()) }
+    if budget.could_ever_fit(alone) {
+        return Err(Refusal::Room(room));
+    }
+    for ((shard, _), needs) in groups.iter().zip(needs) {
+        shard.check_largest(needs, &core.context)?;
+    }
+    Err(Status::Full.into())
 }
 
 /// Does everything that can still fail.

@@ -15,6 +15,7 @@ use crate::hash::Key;
 use crate::options::Options;
 use crate::poison::State;
 use crate::policy::Policy;
+use crate::random;
 use crate::shard::{Change, Refusal, Shard};
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
 
@@ -179,7 +180,7 @@ impl Core {
             return false;
         }
         let count = self.shards.len();
-        let start = fastrand::usize(..count);
+        let start = random::below(count);
         (start..start + count)
             .any(|shard| self.change(shard % count, |shard, change| shard.evict(&spares, change)))
     }

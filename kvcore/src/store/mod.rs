@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::error::{Error, Result, Status};
 use crate::keys::Keys;
 use crate::location::{self, Location};
-use crate::options::Options;
+use crate::options::{Options, shown};
 use crate::stats::Stats;
 
 /// A key-value store.
@@ -75,15 +75,17 @@ impl Store {
             Location::Directory(path) => Err(Error::new(
                 Status::Unsupported,
                 format!(
-                    "cannot open the directory '{path}': durability is not in this version, \
-                     open \":memory:\" instead"
+                    "cannot open the directory '{}': durability is not in this version, \
+                     open \":memory:\" instead",
+                    shown(&path)
                 ),
             )),
             Location::Remote(place) => Err(Error::new(
                 Status::Unsupported,
                 format!(
-                    "cannot open '{place}': remote stores are not in this version, \
-                     open \":memory:\" instead"
+                    "cannot open '{}': remote stores are not in this version, \
+                     open \":memory:\" instead",
+                    shown(&place)
                 ),
             )),
         }
