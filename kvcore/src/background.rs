@@ -16,6 +16,9 @@ use crate::store::Core;
 use crate::sync::atomic::{AtomicI64, Ordering};
 use crate::sync::{Condvar, Mutex, Thread, spawn};
 
+/// After so long the cleaner looks at the clock again.
+const LONGEST_NAP: Duration = Duration::from_secs(60);
+
 /// Tells the cleaner when to look.
 pub(crate) struct Alarm {
     /// Whoever schedules something earlier than this must say so. Lowered under the lock below.
@@ -112,7 +115,9 @@ impl Alarm {
             if left <= 0 {
                 return;
             }
-            self.bell.wait_for(&mut request, Duration::from_millis(left.unsigned_abs()));
+            // The wait stands still while the machine is suspended, and the clock does not.
+            let nap = Duration::from_millis(left.unsigned_abs()).min(LONGEST_NAP);
+            self.bell.wait_for(&mut request, nap);
         }
     }
 }

@@ -96,6 +96,8 @@ var (
 	ErrPanic error = &Error{Status: StatusPanic}
 	// ErrUnavailable: a remote store did not answer.
 	ErrUnavailable error = &Error{Status: StatusUnavailable}
+	// ErrCrossSlot: a batch on a cluster names keys of several slots.
+	ErrCrossSlot error = &Error{Status: StatusCrossSlot}
 )
 
 // sentinels holds the error of each status that a call may return, so that a failing call allocates nothing.
@@ -118,6 +120,7 @@ var sentinels = map[Status]error{
 	StatusNoMemory:    ErrNoMemory,
 	StatusPanic:       ErrPanic,
 	StatusUnavailable: ErrUnavailable,
+	StatusCrossSlot:   ErrCrossSlot,
 }
 
 // Error says what happened and what to do about it, behind the name of the status.

@@ -199,7 +199,12 @@ impl Shard {
         let slab = Slab::new(self.keeps_access).growth(deadline.is_some());
         let smallest = Table::new().growth() + slab + wheel;
         if !context.budget.could_ever_fit(Need::bytes(entry + smallest)) {
-            return Err(Status::TooLarge.into());
+            let message = format!(
+                "the entry would take {} bytes with its index, which is more than max_memory: \
+                 shorten it or raise the limit",
+                entry + smallest
+            );
+            return Err(Error::new(Status::TooLarge, message).into());
         }
         if !context.budget.could_ever_fit(Need::bytes(entry + structure)) {
             return Err(Status::Full.into());

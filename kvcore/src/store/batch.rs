@@ -97,7 +97,9 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
         let result = build(&mut groups, &needs).and_then(|()| apply(&mut groups, &mut change));
         let held = before.bytes + room.bytes;
         let entries = if result.is_err() { room.entries } else { 0 };
-        core.context.budget.release(Need { entries, bytes: held - used_by(&groups).bytes });
+        core.context
+            .budget
+            .release(Need { entries, bytes: held.saturating_sub(used_by(&groups).bytes) });
         result
     });
     drop(groups);

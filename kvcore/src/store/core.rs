@@ -277,9 +277,11 @@ impl Core {
                 ),
             ));
         }
-        // Bytes are only known once entries have gone, so these go in small groups.
-        let excess = used.entries.saturating_sub(max_entries);
-        let group = if used.bytes > max_bytes { excess.max(64) } else { excess };
+        // What an entry gives back is only known once it has gone, so the bytes are a guess.
+        let too_many = used.entries.saturating_sub(max_entries);
+        let bytes_each = (used.bytes / used.entries.max(1)).max(1);
+        let too_much = used.bytes.saturating_sub(max_bytes) / bytes_each;
+        let group = too_many.max(too_much).max(1);
         for _ in 0..group {
             if !self.evict_one(|_| false) {
                 break;
