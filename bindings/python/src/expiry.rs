@@ -53,7 +53,7 @@ pub(crate) enum Ttl {
 pub(crate) fn ttl(object: &Bound<'_, PyAny>) -> PyResult<Ttl> {
     if object.is_exact_instance_of::<PyInt>() || object.is_exact_instance_of::<PyFloat>() {
         // Most TTLs: the other forms are not even looked at.
-        return Ok(ms_of_seconds(object, "ttl")?.map_or(Ttl::Never, ttl_of_ms));
+        return Ok(ms_of_seconds(object, "ttl", f64::ceil)?.map_or(Ttl::Never, ttl_of_ms));
     }
     if object.is_instance_of::<NeverType>() {
         return Ok(Ttl::Never);
