@@ -73,7 +73,8 @@ func freeStore(store *C.kvgo_store_t) {
 	}()
 }
 
-func setOption(options *C.kv_options_t, option setting) error {
+// inC gives a call the name and the value of an option as C takes them, for as long as the call lasts.
+func (option setting) inC(call func(name, value *C.char) error) error {
 	name, freeName, err := toC("option name", option.name)
 	if err != nil {
 		return err
@@ -84,24 +85,22 @@ func setOption(options *C.kv_options_t, option setting) error {
 		return err
 	}
 	defer freeValue()
-	set := C.kvgo_options_set(options, name, value)
-	return takeError(set.status, set.err)
+	return call(name, value)
+}
+
+func setOption(options *C.kv_options_t, option setting) error {
+	return option.inC(func(name, value *C.char) error {
+		set := C.kvgo_options_set(options, name, value)
+		return takeError(set.status, set.err)
+	})
 }
 
 func (h *handle) configure(option setting) error {
-	name, freeName, err := toC("option name", option.name)
-	if err != nil {
-		return err
-	}
-	defer freeName()
-	value, freeValue, err := toC("value of option "+option.name, option.value)
-	if err != nil {
-		return err
-	}
-	defer freeValue()
-	configured := C.kvgo_configure(h.store, name, value)
-	runtime.KeepAlive(h)
-	return takeError(configured.status, configured.err)
+	return option.inC(func(name, value *C.char) error {
+		configured := C.kvgo_configure(h.store, name, value)
+		runtime.KeepAlive(h)
+		return takeError(configured.status, configured.err)
+	})
 }
 
 // toC copies a text for C, which must be freed; what names it in the error.
