@@ -26,6 +26,45 @@ impl Store {
         keys.iter().map(|key| self.get(key)).collect()
     }
 
+    /// Shows the values of many keys to `visit`, in any order: the number of the key, and its value
+    /// or `None` where it is absent or expired.
+    ///
+    /// Each key is read by itself: the answers need not be from one moment. `visit` should copy what
+    /// it needs and return; it must not call the store.
+    ///
+    /// # Errors
+    /// `TooLarge` for a key over its limit, before anything is read; `Closed`, `Forked`.
+    pub fn get_many_with<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        mut visit: impl FnMut(usize, Option<&[u8]>),
+    ) -> Result<()> {
+        for key in keys {
+            self.core.key(key.as_ref())?;
+        }
+        for (index, key) in keys.iter().enumerate() {
+            if self.get_with(key, |value| visit(index, Some(value)))?.is_none() {
+                visit(index, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes many keys, each by itself, and returns how many were there.
+    ///
+    /// # Errors
+    /// `TooLarge` for a key over its limit, before anything is removed; those of every call.
+    pub fn del_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<u64> {
+        for key in keys {
+            self.core.key(key.as_ref())?;
+        }
+        let mut deleted = 0;
+        for key in keys {
+            deleted += u64::from(self.del(key)?);
+        }
+        Ok(deleted)
+    }
+
     /// Sets many keys with one expiry, all of them or none. Of a key that comes twice, the last
     /// value stays.
     ///
