@@ -110,6 +110,13 @@ impl Budget {
         }
     }
 
+    /// Takes a little room without asking. The policy's margin is there for that.
+    pub(crate) fn overdraw(&self, bytes: usize) {
+        if self.is_counting() {
+            self.bytes.fetch_add(bytes as u64, Ordering::AcqRel);
+        }
+    }
+
     /// Whether there would be room now.
     pub(crate) fn has_room(&self, need: Need) -> bool {
         let fits = |used: &AtomicU64, more: u64, max: &AtomicU64| {

@@ -1,374 +1,552 @@
 //! The bytes of one entry: its metadata, its key and its value.
 //!
-//! Owns: the layout. An entry is one run of bytes,
+//! Owns: the layout. An entry is one run of bytes in a place of the slab,
 //!
 //! ```text
-//! flags u8 | key length u16 | version u64 | deadline i64, if timed | key | value
+//! flags u8 | version 6 | key length 1 | value length 1 | tag 1 | deadline 6 | access 7 | key | value
 //! ```
 //!
-//! little endian, so a lookup that found the entry reads its key, deadline and value from
-//! neighbouring cache lines. A large value lives on its own behind a reference count instead, so
-//! that handing it out copies nothing. Invariants: the length of an entry's run never changes, only
-//! its contents do; every allocation sized by a caller can fail without a panic.
+//! little endian. The version and the deadline take 8 bytes if one of them needs it (`FAR`), the
+//! lengths 2 each (`WIDE`); the tag is there if the policy wants one, the deadline if there is one,
+//! and creation time and hits (`access`) in stores with `entry_stats`. So an entry pays for what it
+//! uses, and a lookup that found it reads everything from neighbouring cache lines. An entry whose run
+//! would be longer than [`MAX_RUN`] has its key and value out of line (`LARGE`): there the run ends
+//! with a number in place of the key, and the lengths are zero.
+//!
+//! Readers copy runs while a writer may be changing them, so runs are only ever written word by word
+//! through atomics, and what a reader made of a copy counts for nothing until the bucket of its key
+//! says that nobody changed it meanwhile (`table`). Invariant: whatever bytes it is given,
+//! [`Head::parse`] neither panics nor claims more than a place can hold.
 
-use std::sync::Arc;
-
-use crate::budget::allocation;
-use crate::error::{Error, Result, Status};
-use crate::value::LargeValue;
-
-/// From this length on a value lives on its own.
-pub(crate) const LARGE_VALUE_BYTES: usize = 16 * 1024;
+use crate::region::Region;
+use crate::slab::{EntryId, MAX_RUN};
+use crate::stats::HitCounter;
+use crate::sync::atomic::{AtomicU32, Ordering, fence};
 
 /// A deadline that never comes.
 pub(crate) const NEVER: i64 = i64::MAX;
 
-const KEY_LEN_AT: usize = 1;
-const VERSION_AT: usize = 3;
-const DEADLINE_AT: usize = 11;
-const DEADLINE_BYTES: usize = 8;
-const TIMED: u8 = 1;
+/// The first byte of a place without an entry is 0, of one with an entry it has this bit.
+const USED: u8 = 1;
+const TIMED: u8 = 1 << 1;
+const WIDE: u8 = 1 << 2;
+const LARGE: u8 = 1 << 3;
+const TAG: u8 = 1 << 4;
+const STATS: u8 = 1 << 5;
+const FAR: u8 = 1 << 6;
 
-/// One entry.
-pub(crate) enum Entry {
-    /// Head, key and value in one run.
-    Inline(Box<[u8]>),
-    /// Head and key in one run, and the value elsewhere.
-    Large(Box<LargeEntry>),
-}
+const VERSION_AT: usize = 1;
+/// Bytes of a version, a deadline or a creation time, unless the entry is `FAR`.
+const NEAR_BYTES: usize = 6;
+const FAR_BYTES: usize = 8;
+/// The first time or version that takes more bytes.
+const FAR_FROM: u64 = 1 << (8 * NEAR_BYTES);
+/// Versions are written long before they need it, because a run is measured with a version that may
+/// not be its last.
+const VERSION_MARGIN: u64 = 1 << 32;
+/// What stands in place of the key of a large entry.
+const NUMBER_BYTES: usize = 4;
 
-/// An entry whose value is shared with whoever reads it.
-pub(crate) struct LargeEntry {
-    run: Box<[u8]>,
-    value: Arc<LargeValue>,
-}
+/// The longest head: flags, version, lengths, tag, deadline, access.
+const MAX_HEAD: usize = 1 + FAR_BYTES + 4 + 1 + FAR_BYTES + FAR_BYTES + 1;
+const WORD: usize = 4;
+/// Words that every place has. They hold the whole head of most entries.
+const FIRST_WORDS: usize = 4;
+const MAX_HEAD_WORDS: usize = MAX_HEAD.div_ceil(WORD) + 1;
 
-/// What an entry is made of. The value comes in parts, so that an append joins nothing beforehand.
-#[derive(Clone, Copy)]
-pub(crate) struct Content<'a> {
-    pub(crate) key: &'a [u8],
-    pub(crate) value: [&'a [u8]; 2],
+/// What stands before the key of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    flags: u8,
+    tag: u8,
+    hits: u8,
+    len: u8,
+    key_len: u16,
+    value_len: u16,
     pub(crate) version: u64,
-    /// `None` is without room for a deadline; `Some(NEVER)` is with room for a later one.
-    pub(crate) deadline: Option<i64>,
-    /// Room to leave behind the value, if it is large, so that appends need not copy it each time.
-    pub(crate) spare: usize,
-}
-
-impl Content<'_> {
-    pub(crate) fn value_len(&self) -> usize {
-        self.value[0].len() + self.value[1].len()
-    }
-
-    #[inline]
-    fn head_len(&self) -> usize {
-        if self.deadline.is_some() { DEADLINE_AT + DEADLINE_BYTES } else { DEADLINE_AT }
-    }
-
-    #[inline]
-    fn is_large(&self) -> bool {
-        self.value_len() >= LARGE_VALUE_BYTES
-    }
-
-    #[inline]
-    fn run_len(&self) -> usize {
-        let value = if self.is_large() { 0 } else { self.value_len() };
-        self.head_len() + self.key.len() + value
-    }
-
-    /// Bytes that an entry of this content is charged.
-    #[inline]
-    pub(crate) fn bytes(&self) -> usize {
-        let run = allocation(self.run_len());
-        if !self.is_large() {
-            return run;
-        }
-        let value = LargeValue::bytes_for(self.value_len() + self.spare);
-        run + allocation(size_of::<LargeEntry>()) + value
-    }
-
-    #[inline]
-    fn write_head(&self, run: &mut [u8]) {
-        run[0] = if self.deadline.is_some() { TIMED } else { 0 };
-        run[KEY_LEN_AT..VERSION_AT].copy_from_slice(&(self.key.len() as u16).to_le_bytes());
-        run[VERSION_AT..DEADLINE_AT].copy_from_slice(&self.version.to_le_bytes());
-        if let Some(deadline) = self.deadline {
-            run[DEADLINE_AT..DEADLINE_AT + DEADLINE_BYTES].copy_from_slice(&deadline.to_le_bytes());
-        }
-    }
-}
-
-impl Entry {
-    /// The empty place of a slab: holds no memory and is never read as an entry.
-    pub(crate) fn vacant() -> Entry {
-        Entry::Inline(Box::default())
-    }
-
-    /// Builds an entry.
-    ///
-    /// # Errors
-    /// `NoMemory`.
-    pub(crate) fn new(content: &Content<'_>) -> Result<Entry> {
-        let mut run = with_capacity(content.run_len())?;
-        run.resize(content.head_len(), 0);
-        content.write_head(&mut run);
-        run.extend_from_slice(content.key);
-        if content.is_large() {
-            let mut value = with_capacity(content.value_len() + content.spare)?;
-            value.extend_from_slice(content.value[0]);
-            value.extend_from_slice(content.value[1]);
-            let value = Arc::new(LargeValue::new(value));
-            return Ok(Entry::Large(Box::new(LargeEntry { run: run.into_boxed_slice(), value })));
-        }
-        run.extend_from_slice(content.value[0]);
-        run.extend_from_slice(content.value[1]);
-        Ok(Entry::Inline(run.into_boxed_slice()))
-    }
-
-    /// Overwrites this entry in place if the new content of the same key has the same shape.
-    #[inline]
-    pub(crate) fn overwrite(&mut self, content: &Content<'_>) -> bool {
-        let Entry::Inline(run) = self else { return false };
-        let timed = run[0] & TIMED != 0;
-        if content.is_large()
-            || timed != content.deadline.is_some()
-            || run.len() != content.run_len()
-        {
-            return false;
-        }
-        content.write_head(run);
-        let value = &mut run[content.head_len() + content.key.len()..];
-        let (first, second) = value.split_at_mut(content.value[0].len());
-        first.copy_from_slice(content.value[0]);
-        second.copy_from_slice(content.value[1]);
-        true
-    }
-
-    #[inline]
-    fn run(&self) -> &[u8] {
-        match self {
-            Entry::Inline(run) => run,
-            Entry::Large(large) => &large.run,
-        }
-    }
-
-    #[inline]
-    fn run_mut(&mut self) -> &mut [u8] {
-        match self {
-            Entry::Inline(run) => run,
-            Entry::Large(large) => &mut large.run,
-        }
-    }
-
-    /// Whether there is room for a deadline.
-    #[inline]
-    pub(crate) fn is_timed(&self) -> bool {
-        self.run()[0] & TIMED != 0
-    }
-
-    #[inline]
-    fn key_at(&self) -> usize {
-        if self.is_timed() { DEADLINE_AT + DEADLINE_BYTES } else { DEADLINE_AT }
-    }
-
-    #[inline]
-    fn key_len(&self) -> usize {
-        let run = self.run();
-        usize::from(u16::from_le_bytes([run[KEY_LEN_AT], run[KEY_LEN_AT + 1]]))
-    }
-
-    #[inline]
-    pub(crate) fn key(&self) -> &[u8] {
-        let start = self.key_at();
-        &self.run()[start..start + self.key_len()]
-    }
-
-    #[inline]
-    pub(crate) fn value(&self) -> &[u8] {
-        match self {
-            Entry::Inline(run) => &run[self.key_at() + self.key_len()..],
-            Entry::Large(large) => large.value.as_slice(),
-        }
-    }
-
-    /// The value, to be shared, if it is large.
-    pub(crate) fn large_value(&self) -> Option<&Arc<LargeValue>> {
-        match self {
-            Entry::Inline(_) => None,
-            Entry::Large(large) => Some(&large.value),
-        }
-    }
-
-    pub(crate) fn version(&self) -> u64 {
-        self.number_at(VERSION_AT)
-    }
-
     /// When the entry expires; [`NEVER`] if it does not.
+    pub(crate) deadline: i64,
+    created_at_ms: i64,
+}
+
+/// What an entry is made of beside key and value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Meta {
+    pub(crate) version: u64,
+    pub(crate) deadline: i64,
+    /// For the policy, if it wants one.
+    pub(crate) tag: Option<u8>,
+    /// Creation time and steps of the hit counter, if the store keeps them.
+    pub(crate) access: Option<(i64, u8)>,
+}
+
+impl Head {
+    /// The head of an entry with this key and value.
     #[inline]
-    pub(crate) fn deadline(&self) -> i64 {
-        if self.is_timed() { self.number_at(DEADLINE_AT) as i64 } else { NEVER }
-    }
-
-    #[inline]
-    pub(crate) fn set_version(&mut self, version: u64) {
-        self.run_mut()[VERSION_AT..DEADLINE_AT].copy_from_slice(&version.to_le_bytes());
-    }
-
-    /// Changes the deadline of a timed entry.
-    pub(crate) fn set_deadline(&mut self, deadline: i64) {
-        debug_assert!(self.is_timed());
-        self.run_mut()[DEADLINE_AT..DEADLINE_AT + DEADLINE_BYTES]
-            .copy_from_slice(&deadline.to_le_bytes());
-    }
-
-    #[inline]
-    fn number_at(&self, at: usize) -> u64 {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.run()[at..at + 8]);
-        u64::from_le_bytes(bytes)
-    }
-
-    /// Whether [`append_in_place`](Entry::append_in_place) would succeed.
-    pub(crate) fn can_append_in_place(&mut self, more: usize) -> bool {
-        let Entry::Large(large) = self else { return false };
-        Arc::get_mut(&mut large.value).is_some_and(|value| value.spare() >= more)
-    }
-
-    /// Appends to a large value in place if it has room and nobody else reads it.
-    pub(crate) fn append_in_place(&mut self, data: &[u8]) -> bool {
-        let Entry::Large(large) = self else { return false };
-        Arc::get_mut(&mut large.value).is_some_and(|value| value.append(data))
-    }
-
-    /// Bytes that [`make_timed`](Entry::make_timed) would add.
-    pub(crate) fn timed_growth(&self) -> usize {
-        let len = self.run().len();
-        if self.is_timed() { 0 } else { allocation(len + DEADLINE_BYTES) - allocation(len) }
-    }
-
-    /// Makes sure that there is room for a deadline.
-    ///
-    /// # Errors
-    /// `NoMemory`; the entry is unchanged then.
-    pub(crate) fn make_timed(&mut self) -> Result<()> {
-        if self.is_timed() {
-            return Ok(());
+    pub(crate) fn new(meta: &Meta, key_len: usize, value_len: usize) -> Head {
+        let created_at_ms = meta.access.map_or(0, |(created_at_ms, _)| created_at_ms);
+        let mut flags = USED;
+        let timed = meta.deadline != NEVER;
+        if timed {
+            flags |= TIMED;
         }
-        let old = self.run();
-        let mut run = with_capacity(old.len() + DEADLINE_BYTES)?;
-        run.extend_from_slice(&old[..DEADLINE_AT]);
-        run.extend_from_slice(&NEVER.to_le_bytes());
-        run.extend_from_slice(&old[DEADLINE_AT..]);
-        run[0] = TIMED;
-        let run = run.into_boxed_slice();
-        match self {
-            Entry::Inline(old) => *old = run,
-            Entry::Large(large) => large.run = run,
+        if meta.tag.is_some() {
+            flags |= TAG;
         }
-        Ok(())
+        if meta.access.is_some() {
+            flags |= STATS;
+        }
+        let far = |number: u64| number >= FAR_FROM;
+        if far(meta.version.saturating_add(VERSION_MARGIN)) || timed && far(meta.deadline as u64) || far(created_at_ms as u64) {
+            flags |= FAR;
+        }
+        let mut head = Head {
+            flags,
+            tag: meta.tag.unwrap_or(0),
+            hits: meta.access.map_or(0, |(_, hits)| hits),
+            len: 0,
+            key_len: 0,
+            value_len: 0,
+            version: meta.version,
+            deadline: meta.deadline,
+            created_at_ms,
+        };
+        head.set_lengths(key_len, value_len);
+        head
     }
 
-    /// Bytes that this entry is charged.
     #[inline]
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Entry::Inline(run) => allocation(run.len()),
-            Entry::Large(large) => {
-                allocation(large.run.len())
-                    + allocation(size_of::<LargeEntry>())
-                    + large.value.bytes()
+    fn set_lengths(&mut self, key_len: usize, value_len: usize) {
+        if key_len.max(value_len) > usize::from(u8::MAX) {
+            self.flags |= WIDE;
+        }
+        self.len = head_len(self.flags) as u8;
+        if usize::from(self.len) + key_len + value_len > MAX_RUN {
+            self.flags = self.flags & !WIDE | LARGE;
+            self.len = head_len(self.flags) as u8;
+        } else {
+            (self.key_len, self.value_len) = (key_len as u16, value_len as u16);
+        }
+    }
+
+    /// Whether key and value are out of line.
+    #[inline]
+    pub(crate) fn is_large(&self) -> bool {
+        self.flags & LARGE != 0
+    }
+
+    /// Bytes of the whole run.
+    #[inline]
+    pub(crate) fn run_len(&self) -> usize {
+        let rest = if self.is_large() {
+            NUMBER_BYTES
+        } else {
+            usize::from(self.key_len) + usize::from(self.value_len)
+        };
+        usize::from(self.len) + rest
+    }
+
+    /// Where the key lies in the run.
+    #[inline]
+    pub(crate) fn key_range(&self) -> std::ops::Range<usize> {
+        let start = usize::from(self.len);
+        start..start + usize::from(self.key_len)
+    }
+
+    /// Where the value lies in the run.
+    #[inline]
+    pub(crate) fn value_range(&self) -> std::ops::Range<usize> {
+        let start = usize::from(self.len) + usize::from(self.key_len);
+        start..start + usize::from(self.value_len)
+    }
+
+    pub(crate) fn tag(&self) -> Option<u8> {
+        (self.flags & TAG != 0).then_some(self.tag)
+    }
+
+    /// Creation time and steps of the hit counter, if the store keeps them.
+    #[inline]
+    pub(crate) fn access(&self) -> Option<(i64, u8)> {
+        (self.flags & STATS != 0).then_some((self.created_at_ms, self.hits))
+    }
+
+    /// Creation time and about how many hits, as callers see them.
+    pub(crate) fn access_shown(&self) -> Option<(i64, u64)> {
+        self.access().map(|(created_at_ms, hits)| (created_at_ms, HitCounter::about(hits)))
+    }
+
+    /// Sets the policy's tag, if the entry has one.
+    #[inline]
+    pub(crate) fn set_tag(&mut self, tag: u8) {
+        if self.flags & TAG != 0 {
+            self.tag = tag;
+        }
+    }
+
+    /// The head of the same large entry with another deadline.
+    pub(crate) fn with_deadline(&self, deadline: i64, version: u64) -> Head {
+        debug_assert!(self.is_large());
+        let meta = Meta { version, deadline, tag: self.tag(), access: self.access() };
+        Head::new(&meta, MAX_RUN, MAX_RUN)
+    }
+
+    /// The byte of the tag in the run.
+    fn tag_at(&self) -> usize {
+        lengths_at(self.flags) + lengths_bytes(self.flags)
+    }
+
+    /// The byte of the hits in the run.
+    fn hits_at(&self) -> usize {
+        usize::from(self.len) - 1
+    }
+
+    /// Reads a head; `None` if no entry starts here. `bytes` are the first of a place, at least as
+    /// many as the flags in the first of them ask for.
+    #[inline]
+    fn parse(bytes: &[u8; MAX_HEAD_WORDS * WORD]) -> Option<Head> {
+        let flags = bytes[0];
+        if flags & USED == 0 {
+            return None;
+        }
+        let number_bytes = if flags & FAR == 0 { NEAR_BYTES } else { FAR_BYTES };
+        let version = number(bytes, VERSION_AT, number_bytes);
+        let mut at = VERSION_AT + number_bytes;
+        let (key_len, value_len) = if flags & WIDE == 0 {
+            (u16::from(bytes[at]), u16::from(bytes[at + 1]))
+        } else {
+            (number(bytes, at, 2) as u16, number(bytes, at + 2, 2) as u16)
+        };
+        at += lengths_bytes(flags);
+        let mut tag = 0;
+        if flags & TAG != 0 {
+            tag = bytes[at];
+            at += 1;
+        }
+        let mut deadline = NEVER;
+        if flags & TIMED != 0 {
+            deadline = number(bytes, at, number_bytes) as i64;
+            at += number_bytes;
+        }
+        let (mut created_at_ms, mut hits) = (0, 0);
+        if flags & STATS != 0 {
+            created_at_ms = number(bytes, at, number_bytes) as i64;
+            hits = bytes[at + number_bytes];
+            at += number_bytes + 1;
+        }
+        let head = Head {
+            flags,
+            tag,
+            hits,
+            len: at as u8,
+            key_len,
+            value_len,
+            version,
+            deadline,
+            created_at_ms,
+        };
+        (head.run_len() <= MAX_RUN).then_some(head)
+    }
+
+    /// Reads the head at a place, whose words may be changing; `None` if no entry starts there.
+    #[inline]
+    pub(crate) fn read(words: &Region<AtomicU32>, id: EntryId) -> Option<Head> {
+        let mut bytes = [0; MAX_HEAD_WORDS * WORD];
+        load(words, id, 0, &mut bytes[..FIRST_WORDS * WORD]);
+        // The heads of few entries are longer than the first words.
+        if bytes[0] & (WIDE | STATS | FAR) != 0 {
+            let len = head_len(bytes[0]).next_multiple_of(WORD);
+            if len > FIRST_WORDS * WORD {
+                load(words, id, FIRST_WORDS, &mut bytes[FIRST_WORDS * WORD..len]);
             }
         }
+        Head::parse(&bytes)
+    }
+
+    /// Copies the run of this head, whose words may be changing, to the front of `run`, which must be
+    /// long enough.
+    #[inline]
+    pub(crate) fn copy_run(&self, words: &Region<AtomicU32>, id: EntryId, run: &mut [u8]) {
+        load(words, id, 0, &mut run[..self.run_len().next_multiple_of(WORD)]);
+    }
+
+    /// The bytes of the head.
+    #[inline]
+    fn bytes(&self) -> ([u8; MAX_HEAD_WORDS * WORD], usize) {
+        let mut bytes = [0; MAX_HEAD_WORDS * WORD];
+        bytes[0] = self.flags;
+        let number_bytes = if self.flags & FAR == 0 { NEAR_BYTES } else { FAR_BYTES };
+        // Whole words are written and then partly overwritten by what follows.
+        bytes[VERSION_AT..VERSION_AT + 8].copy_from_slice(&self.version.to_le_bytes());
+        let mut at = VERSION_AT + number_bytes;
+        if self.flags & WIDE == 0 {
+            bytes[at] = self.key_len as u8;
+            bytes[at + 1] = self.value_len as u8;
+            at += 2;
+        } else {
+            bytes[at..at + 2].copy_from_slice(&self.key_len.to_le_bytes());
+            bytes[at + 2..at + 4].copy_from_slice(&self.value_len.to_le_bytes());
+            at += 4;
+        }
+        if self.flags & TAG != 0 {
+            bytes[at] = self.tag;
+            at += 1;
+        }
+        if self.flags & TIMED != 0 {
+            bytes[at..at + 8].copy_from_slice(&self.deadline.to_le_bytes());
+            at += number_bytes;
+        }
+        if self.flags & STATS != 0 {
+            bytes[at..at + 8].copy_from_slice(&self.created_at_ms.to_le_bytes());
+            bytes[at + number_bytes] = self.hits;
+            at += number_bytes + 1;
+        }
+        (bytes, at)
     }
 }
 
-/// An empty buffer with exactly this capacity.
-fn with_capacity(len: usize) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    bytes.try_reserve_exact(len).map_err(|_| Error::from(Status::NoMemory))?;
-    Ok(bytes)
+const fn lengths_at(flags: u8) -> usize {
+    VERSION_AT + if flags & FAR == 0 { NEAR_BYTES } else { FAR_BYTES }
 }
 
-#[cfg(test)]
+const fn lengths_bytes(flags: u8) -> usize {
+    if flags & WIDE == 0 { 2 } else { 4 }
+}
+
+const fn head_len(flags: u8) -> usize {
+    let number = if flags & FAR == 0 { NEAR_BYTES } else { FAR_BYTES };
+    let mut len = lengths_at(flags) + lengths_bytes(flags);
+    if flags & TAG != 0 {
+        len += 1;
+    }
+    if flags & TIMED != 0 {
+        len += number;
+    }
+    if flags & STATS != 0 {
+        len += number + 1;
+    }
+    len
+}
+
+/// A number of `len` bytes. Whole words are read, so that no length needs a loop.
+#[inline]
+fn number(bytes: &[u8; MAX_HEAD_WORDS * WORD], at: usize, len: usize) -> u64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(number) & (u64::MAX >> (64 - 8 * len))
+}
+
+/// Copies words of a place, from its `first` on.
+#[inline]
+fn load(words: &Region<AtomicU32>, id: EntryId, first: usize, bytes: &mut [u8]) {
+    let from = words.run(id.word() + first, bytes.len() / WORD);
+    for (to, word) in bytes.chunks_exact_mut(WORD).zip(from) {
+        to.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+    }
+}
+
+/// Writes the run of an entry into its place. The bucket of its key must be open if a reader can
+/// find the place.
+#[inline]
+pub(crate) fn write(words: &Region<AtomicU32>, id: EntryId, head: &Head, rest: [&[u8]; 3]) {
+    // Orders what follows behind the opening of buckets that pointed to this place before.
+    fence(Ordering::Release);
+    let (bytes, len) = head.bytes();
+    let place = words.run(id.word(), head.run_len().div_ceil(WORD));
+    let mut writer = RunWriter { words: place.iter(), carry: [0; WORD], filled: 0 };
+    writer.push(&bytes[..len]);
+    for part in rest {
+        writer.push(part);
+    }
+    writer.finish();
+}
+
+/// As [`write`], for an entry whose key and value are out of line.
+pub(crate) fn write_large(words: &Region<AtomicU32>, id: EntryId, head: &Head, number: u32) {
+    write(words, id, head, [&number.to_le_bytes(), b"", b""]);
+}
+
+/// Copies the run of an entry to another place.
+pub(crate) fn copy(words: &Region<AtomicU32>, from: EntryId, to: EntryId, head: &Head) {
+    fence(Ordering::Release);
+    let len = head.run_len().div_ceil(WORD);
+    for (from, to) in words.run(from.word(), len).iter().zip(words.run(to.word(), len)) {
+        to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// The number of the out-of-line part of a large entry.
+pub(crate) fn large_number(words: &Region<AtomicU32>, id: EntryId, head: &Head) -> u32 {
+    let at = usize::from(head.len);
+    let mut bytes = [0; 2 * WORD];
+    load(words, id, at / WORD, &mut bytes);
+    let mut number = [0; NUMBER_BYTES];
+    number.copy_from_slice(&bytes[at % WORD..at % WORD + NUMBER_BYTES]);
+    u32::from_le_bytes(number)
+}
+
+/// Changes one byte of a run that readers do not look at, or may see at any time.
+fn set_byte(words: &Region<AtomicU32>, id: EntryId, at: usize, byte: u8) {
+    let word = words.get(id.word() + at / WORD);
+    let mut bytes = word.load(Ordering::Relaxed).to_le_bytes();
+    bytes[at % WORD] = byte;
+    word.store(u32::from_le_bytes(bytes), Ordering::Relaxed);
+}
+
+/// Changes the policy's tag of an entry that has one. For whoever has the shard's write lock.
+pub(crate) fn set_tag(words: &Region<AtomicU32>, id: EntryId, tag: u8) {
+    if let Some(head) = Head::read(words, id).filter(|head| head.tag().is_some()) {
+        set_byte(words, id, head.tag_at(), tag);
+    }
+}
+
+/// Changes the steps of the hit counter of an entry that has one. For whoever has the shard's write
+/// lock: the word may hold bytes of the key too.
+pub(crate) fn set_hits(words: &Region<AtomicU32>, id: EntryId, head: &Head, hits: u8) {
+    if head.access().is_some() {
+        set_byte(words, id, head.hits_at(), hits);
+    }
+}
+
+/// Streams bytes into the words of a place.
+struct RunWriter<'a> {
+    words: std::slice::Iter<'a, AtomicU32>,
+    /// Bytes of the word under way, which is not stored yet.
+    carry: [u8; WORD],
+    filled: usize,
+}
+
+impl RunWriter<'_> {
+    #[inline]
+    fn store(&mut self, word: [u8; WORD]) {
+        if let Some(place) = self.words.next() {
+            place.store(u32::from_le_bytes(word), Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, mut bytes: &[u8]) {
+        if self.filled > 0 {
+            let (first, rest) = bytes.split_at(bytes.len().min(WORD - self.filled));
+            self.carry[self.filled..self.filled + first.len()].copy_from_slice(first);
+            self.filled += first.len();
+            bytes = rest;
+            if self.filled < WORD {
+                return;
+            }
+            self.store(self.carry);
+        }
+        let (whole, rest) = bytes.as_chunks::<WORD>();
+        for word in whole {
+            self.store(*word);
+        }
+        self.carry = [0; WORD];
+        self.carry[..rest.len()].copy_from_slice(rest);
+        self.filled = rest.len();
+    }
+
+    #[inline]
+    fn finish(mut self) {
+        if self.filled > 0 {
+            self.store(self.carry);
+        }
+    }
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
 mod tests {
     use super::*;
 
-    fn content<'a>(key: &'a [u8], value: &'a [u8], deadline: Option<i64>) -> Content<'a> {
+    fn meta(version: u64, deadline: i64, tag: Option<u8>, access: Option<(i64, u8)>) -> Meta {
+        Meta { version, deadline, tag, access }
+    }
+
+    /// Writes an entry into fresh words and reads it back.
+    fn write_and_read(head: &Head, key: &[u8], value: &[u8]) -> (Head, Vec<u8>) {
+        let words = Region::<AtomicU32>::new();
+        words.reserve(3 * MAX_RUN).unwrap();
+        let id = EntryId::new(7);
         let (first, second) = value.split_at(value.len() / 3);
-        Content { key, value: [first, second], version: 7, deadline, spare: 0 }
+        write(&words, id, head, [key, first, second]);
+        let mut run = vec![0; head.run_len().next_multiple_of(WORD)];
+        load(&words, id, 0, &mut run);
+        (Head::read(&words, id).unwrap(), run)
     }
 
     #[test]
     fn an_entry_gives_back_what_it_was_made_of() {
-        let long_key = vec![1; 65_535];
-        let large = vec![2; LARGE_VALUE_BYTES];
-        for key in [&b""[..], b"k", &long_key] {
-            for value in [&b""[..], b"v", &large[1..], &large] {
-                for deadline in [None, Some(5), Some(NEVER)] {
-                    let content = content(key, value, deadline);
-                    let entry = Entry::new(&content).unwrap();
-                    assert_eq!((entry.key(), entry.value()), (key, value));
-                    assert_eq!(entry.version(), 7);
-                    assert_eq!(entry.deadline(), deadline.unwrap_or(NEVER));
-                    assert_eq!(entry.is_timed(), deadline.is_some());
-                    assert_eq!(entry.bytes(), content.bytes());
-                    assert_eq!(entry.large_value().is_some(), value.len() >= LARGE_VALUE_BYTES);
+        let far = FAR_FROM as i64;
+        let long = [7; 300];
+        for version in [1, FAR_FROM - VERSION_MARGIN - 1, FAR_FROM, u64::MAX] {
+            for deadline in [0, 5, far - 1, far, NEVER - 1, NEVER] {
+                for tag in [None, Some(0), Some(255)] {
+                    for access in [None, Some((1, 2)), Some((far, 255))] {
+                        for key in [&b""[..], b"k", b"key", &long] {
+                            for value in [&b""[..], b"v", b"value", &long] {
+                                let meta = meta(version, deadline, tag, access);
+                                let head = Head::new(&meta, key.len(), value.len());
+                                let (read, run) = write_and_read(&head, key, value);
+                                assert_eq!(read, head);
+                                assert_eq!(&run[read.key_range()], key);
+                                assert_eq!(&run[read.value_range()], value);
+                                assert_eq!((read.version, read.deadline), (version, deadline));
+                                assert_eq!((read.tag(), read.access()), (tag, access));
+                            }
+                        }
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn metadata_changes_in_place() {
-        let mut entry = Entry::new(&content(b"key", b"value", Some(5))).unwrap();
-        entry.set_version(u64::MAX);
-        entry.set_deadline(i64::MAX - 1);
-        assert_eq!((entry.version(), entry.deadline()), (u64::MAX, i64::MAX - 1));
-        assert_eq!((entry.key(), entry.value()), (&b"key"[..], &b"value"[..]));
+    fn a_plain_entry_costs_nine_bytes() {
+        let head = |deadline, tag| Head::new(&meta(9, deadline, tag, None), 16, 100);
+        assert_eq!(head(NEVER, None).run_len(), 116 + 9);
+        assert_eq!(head(5, None).run_len(), 116 + 15);
+        assert_eq!(head(5, Some(1)).run_len(), 116 + 16);
     }
 
     #[test]
-    fn only_the_same_shape_is_overwritten() {
-        let mut entry = Entry::new(&content(b"key", b"value", None)).unwrap();
-        assert!(!entry.overwrite(&content(b"key", b"longer value", None)));
-        assert!(!entry.overwrite(&content(b"key", b"value", Some(1))));
-        assert!(entry.overwrite(&content(b"key", b"VALUE", None)));
-        assert_eq!(entry.value(), b"VALUE");
-    }
-
-    #[test]
-    fn large_values_grow_in_place_while_nobody_reads_them() {
-        let large = vec![2; LARGE_VALUE_BYTES];
-        let mut entry = Entry::new(&content(b"key", &large, None)).unwrap();
-        assert!(!entry.append_in_place(b"x"));
-        let with_spare = Content { spare: 2, ..content(b"key", &large, None) };
-        let mut entry_with_spare = Entry::new(&with_spare).unwrap();
-        assert_eq!(entry_with_spare.bytes(), with_spare.bytes());
-        std::mem::swap(&mut entry, &mut entry_with_spare);
-        let reader = entry.large_value().cloned();
-        assert!(!entry.append_in_place(b"x"));
-        drop(reader);
-        assert!(entry.append_in_place(b"x"));
-        assert!(entry.append_in_place(b"y"));
-        assert!(!entry.append_in_place(b"z"));
-        assert!(entry.value().ends_with(b"\x02xy"));
-    }
-
-    #[test]
-    fn room_for_a_deadline_can_come_later() {
-        let large = vec![2; LARGE_VALUE_BYTES];
-        for value in [&b"value"[..], &large] {
-            let mut entry = Entry::new(&content(b"key", value, None)).unwrap();
-            let foretold = entry.bytes() + entry.timed_growth();
-            entry.make_timed().unwrap();
-            assert_eq!((entry.bytes(), entry.timed_growth()), (foretold, 0));
-            assert_eq!((entry.key(), entry.value(), entry.version()), (&b"key"[..], value, 7));
-            assert_eq!(entry.deadline(), NEVER);
+    fn long_runs_go_out_of_line() {
+        let plain = meta(1, NEVER, None, None);
+        assert!(!Head::new(&plain, 4, MAX_RUN - 15).is_large());
+        let large = Head::new(&plain, 5, MAX_RUN - 15);
+        assert!(large.is_large());
+        let words = Region::<AtomicU32>::new();
+        words.reserve(3 * MAX_RUN).unwrap();
+        for meta in [plain, meta(1, 2, Some(3), Some((4, 5)))] {
+            let large = Head::new(&meta, 65_535, 1 << 30);
+            write_large(&words, EntryId::new(9), &large, 0xdead_beef);
+            let read = Head::read(&words, EntryId::new(9)).unwrap();
+            assert_eq!(read, large);
+            assert_eq!(large_number(&words, EntryId::new(9), &read), 0xdead_beef);
         }
     }
 
     #[test]
-    fn sixteen_bytes_a_place() {
-        assert_eq!(size_of::<Entry>(), 16);
+    fn whatever_the_bytes_a_head_stays_within_a_place() {
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..100_000 {
+            let mut bytes = [0; MAX_HEAD_WORDS * WORD];
+            random.fill(&mut bytes);
+            if let Some(head) = Head::parse(&bytes) {
+                assert!(head.run_len() <= MAX_RUN);
+                assert!(head.value_range().end <= MAX_RUN);
+            }
+        }
+    }
+
+    #[test]
+    fn tag_and_hits_change_in_place() {
+        let words = Region::<AtomicU32>::new();
+        words.reserve(3 * MAX_RUN).unwrap();
+        let id = EntryId::new(3);
+        let head = Head::new(&meta(1, 2, Some(3), Some((4, 0))), 3, 5);
+        write(&words, id, &head, [b"key", b"value", b""]);
+        set_tag(&words, id, 200);
+        set_hits(&words, id, &head, 1);
+        let read = Head::read(&words, id).unwrap();
+        assert_eq!((read.tag(), read.access()), (Some(200), Some((4, 1))));
+        assert_eq!((read.version, read.deadline, read.key_len), (1, 2, 3));
     }
 }

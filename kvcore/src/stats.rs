@@ -1,12 +1,13 @@
 //! What a store counts, and how it tells it.
 //!
-//! Owns: [`Stats`], the counters of one shard, and the small counter of hits on one entry. The
-//! counters of reads sit in their shard beside its lock, so counting costs no cache line more.
+//! Owns: [`Stats`], the counters of changes in one shard, those of reads, and the small counter of
+//! hits on one entry.
 
 use serde::Serialize;
 
 use crate::random;
-use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use crate::striped::Striped;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A picture of a store: what it holds now, and what it has done since it was opened.
 ///
@@ -106,74 +107,81 @@ impl Stats {
     }
 }
 
-/// What one shard has done.
+/// What the changes of one shard came to. Kept under the shard's lock.
 #[derive(Default)]
 pub(crate) struct Counters {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    sets: AtomicU64,
-    deletes: AtomicU64,
-    expired: AtomicU64,
-    evicted: AtomicU64,
-}
-
-/// What there is to count.
-#[derive(Clone, Copy)]
-pub(crate) enum Event {
-    Hit,
-    Miss,
-    Set,
-    Delete,
-    Expired,
-    Evicted,
+    pub(crate) sets: u64,
+    pub(crate) deletes: u64,
+    pub(crate) expired: u64,
+    pub(crate) evicted: u64,
 }
 
 impl Counters {
-    pub(crate) fn count(&self, event: Event) {
-        let counter = match event {
-            Event::Hit => &self.hits,
-            Event::Miss => &self.misses,
-            Event::Set => &self.sets,
-            Event::Delete => &self.deletes,
-            Event::Expired => &self.expired,
-            Event::Evicted => &self.evicted,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add_to(&self, stats: &mut Stats) {
+        stats.sets += self.sets;
+        stats.deletes += self.deletes;
+        stats.expired += self.expired;
+        stats.evicted += self.evicted;
+    }
+}
+
+/// Counts reads, in stripes: threads that read at the same time share no cache line.
+pub(crate) struct ReadCounters(Striped<Reads>);
+
+#[derive(Default)]
+struct Reads {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl ReadCounters {
+    pub(crate) fn new() -> Self {
+        ReadCounters(Striped::new())
+    }
+
+    #[inline]
+    pub(crate) fn hit(&self) {
+        self.0.mine().hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn miss(&self) {
+        self.0.mine().misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts many reads at once.
+    pub(crate) fn add(&self, hits: u64, misses: u64) {
+        let mine = self.0.mine();
+        mine.hits.fetch_add(hits, Ordering::Relaxed);
+        mine.misses.fetch_add(misses, Ordering::Relaxed);
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (hits, misses) = (read(&self.hits), read(&self.misses));
-        stats.gets += hits + misses;
-        stats.hits += hits;
-        stats.misses += misses;
-        stats.sets += read(&self.sets);
-        stats.deletes += read(&self.deletes);
-        stats.expired += read(&self.expired);
-        stats.evicted += read(&self.evicted);
+        for reads in self.0.all() {
+            stats.hits += reads.hits.load(Ordering::Relaxed);
+            stats.misses += reads.misses.load(Ordering::Relaxed);
+        }
+        stats.gets = stats.hits + stats.misses;
     }
 }
 
 /// Counts to about a million in one byte: exactly to 16, then by chance, in steps that double
 /// every 16 (Morris, "Counting Large Numbers of Events in Small Registers", 1978).
-#[derive(Default)]
-pub(crate) struct HitCounter(AtomicU8);
+pub(crate) struct HitCounter;
 
 const STEPS: u32 = 16;
 
 impl HitCounter {
-    pub(crate) fn count(&self) {
-        let step = self.0.load(Ordering::Relaxed);
+    /// The step after one more hit, which is mostly the same step.
+    pub(crate) fn next(step: u8) -> u8 {
         let doublings = u32::from(step) / STEPS;
-        if step < u8::MAX && (doublings == 0 || random::below(1 << doublings) == 0) {
-            // Two readers at once may lose a hit, which an approximate count may.
-            self.0.store(step + 1, Ordering::Relaxed);
-        }
+        let counts = step < u8::MAX && (doublings == 0 || random::below(1 << doublings) == 0);
+        step + u8::from(counts)
     }
 
     /// The count: a step of the n-th sixteen stands for `2^n` hits.
-    pub(crate) fn about(&self) -> u64 {
-        let step = u32::from(self.0.load(Ordering::Relaxed));
+    pub(crate) fn about(step: u8) -> u64 {
+        let step = u32::from(step);
         let (doublings, rest) = (step / STEPS, step % STEPS);
         u64::from(STEPS * ((1 << doublings) - 1) + (rest << doublings))
     }
@@ -185,16 +193,16 @@ mod tests {
 
     #[test]
     fn hits_are_exact_at_first_and_close_later() {
-        let counter = HitCounter::default();
+        let mut step = 0;
         for n in 0..=16 {
-            assert_eq!(counter.about(), n);
-            counter.count();
+            assert_eq!(HitCounter::about(step), n);
+            step = HitCounter::next(step);
         }
-        let counter = HitCounter::default();
+        step = 0;
         for _ in 0..100_000 {
-            counter.count();
+            step = HitCounter::next(step);
         }
-        let about = counter.about();
+        let about = HitCounter::about(step);
         assert!((30_000..300_000).contains(&about), "{about}");
     }
 

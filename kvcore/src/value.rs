@@ -11,26 +11,39 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 
 use crate::budget::allocation;
-use crate::entry::NEVER;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::entry::{Head, NEVER};
+use crate::striped::StripedSum;
 
 /// Bytes that callers hold beside what the store holds.
-#[derive(Default)]
+///
+/// Values may outlive their store, so meters are never freed: one whose values are all gone serves
+/// the next store. That way a value needs no reference count, which every reader of a hot key would
+/// write.
 pub(crate) struct PinMeter {
-    bytes: AtomicU64,
+    bytes: StripedSum,
 }
 
+/// Meters of stores that are gone.
+static SPARE: std::sync::Mutex<Vec<&'static PinMeter>> = std::sync::Mutex::new(Vec::new());
+
 impl PinMeter {
+    /// The meter of a new store.
+    pub(crate) fn lease() -> &'static PinMeter {
+        let mut spare = SPARE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let unused = spare.iter().position(|meter| meter.bytes() == 0);
+        match unused {
+            Some(index) => spare.swap_remove(index),
+            None => Box::leak(Box::new(PinMeter { bytes: StripedSum::new() })),
+        }
+    }
+
+    /// Gives the meter back once the store is gone.
+    pub(crate) fn give_back(&'static self) {
+        SPARE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(self);
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    fn add(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    fn sub(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+        self.bytes.sum() as u64
     }
 }
 
@@ -38,7 +51,7 @@ impl PinMeter {
 pub(crate) struct LargeValue {
     bytes: Vec<u8>,
     /// Set when the store lets go of the value while a caller still holds it.
-    pinned: OnceLock<Arc<PinMeter>>,
+    pinned: OnceLock<&'static PinMeter>,
 }
 
 impl LargeValue {
@@ -75,9 +88,9 @@ impl LargeValue {
     }
 
     /// Says that the store has let go: from now on the bytes are only its callers'.
-    pub(crate) fn release(self: &Arc<Self>, meter: &Arc<PinMeter>) {
-        if Arc::strong_count(self) > 1 && self.pinned.set(Arc::clone(meter)).is_ok() {
-            meter.add(self.bytes());
+    pub(crate) fn release(self: &Arc<Self>, meter: &'static PinMeter) {
+        if Arc::strong_count(self) > 1 && self.pinned.set(meter).is_ok() {
+            meter.bytes.add(self.bytes());
         }
     }
 }
@@ -85,7 +98,7 @@ impl LargeValue {
 impl Drop for LargeValue {
     fn drop(&mut self) {
         if let Some(meter) = self.pinned.get() {
-            meter.sub(self.bytes());
+            meter.bytes.sub(self.bytes());
         }
     }
 }
@@ -97,6 +110,17 @@ pub(crate) struct ValueInfo {
     pub(crate) deadline: i64,
     /// Creation time and hits, if the store keeps them.
     pub(crate) access: Option<(i64, u64)>,
+}
+
+impl ValueInfo {
+    /// What the head of an entry says.
+    pub(crate) fn of(head: &Head) -> ValueInfo {
+        ValueInfo {
+            version: head.version,
+            deadline: head.deadline,
+            access: head.access_shown(),
+        }
+    }
 }
 
 /// What [`Store::get_within`](crate::Store::get_within) found.
@@ -118,14 +142,14 @@ pub struct Value {
 }
 
 enum Bytes {
-    Copy { bytes: Arc<[u8]>, meter: Arc<PinMeter> },
+    Copy { bytes: Arc<[u8]>, meter: &'static PinMeter },
     Shared(Arc<LargeValue>),
 }
 
 impl Value {
-    pub(crate) fn copy(bytes: &[u8], meter: &Arc<PinMeter>, info: ValueInfo) -> Value {
-        meter.add(bytes.len());
-        Value { bytes: Bytes::Copy { bytes: Arc::from(bytes), meter: Arc::clone(meter) }, info }
+    pub(crate) fn copy(bytes: &[u8], meter: &'static PinMeter, info: ValueInfo) -> Value {
+        meter.bytes.add(bytes.len());
+        Value { bytes: Bytes::Copy { bytes: Arc::from(bytes), meter }, info }
     }
 
     pub(crate) fn share(value: &Arc<LargeValue>, info: ValueInfo) -> Value {
@@ -157,8 +181,8 @@ impl Clone for Value {
     fn clone(&self) -> Self {
         let bytes = match &self.bytes {
             Bytes::Copy { bytes, meter } => {
-                meter.add(bytes.len());
-                Bytes::Copy { bytes: Arc::clone(bytes), meter: Arc::clone(meter) }
+                meter.bytes.add(bytes.len());
+                Bytes::Copy { bytes: Arc::clone(bytes), meter }
             }
             Bytes::Shared(value) => Bytes::Shared(Arc::clone(value)),
         };
@@ -169,7 +193,7 @@ impl Clone for Value {
 impl Drop for Value {
     fn drop(&mut self) {
         if let Bytes::Copy { bytes, meter } = &self.bytes {
-            meter.sub(bytes.len());
+            meter.bytes.sub(bytes.len());
         }
     }
 }

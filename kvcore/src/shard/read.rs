@@ -1,83 +1,85 @@
-//! Reads of one shard. They change nothing but counters.
+//! Reads of one shard by the holder of its lock. They change nothing but what they count.
 
-use super::Shard;
+use super::{Found, Shard};
 use crate::clock::Now;
 use crate::context::Context;
-use crate::entry::NEVER;
+use crate::entry::{self, NEVER};
 use crate::hash::Key;
 use crate::set_options::Remaining;
-use crate::slab::EntryId;
-use crate::stats::Event;
-use crate::value::{Value, ValueInfo, Within};
+use crate::stats::HitCounter;
+use crate::value::{PinMeter, Value, ValueInfo};
 
 impl Shard {
-    pub(crate) fn get(&self, key: Key<'_>, context: &Context) -> Option<Value> {
-        let found = self.find_live(key, &Now::new(&context.clock));
-        let event = if found.is_some() { Event::Hit } else { Event::Miss };
-        context.count(&self.counters, event);
-        found.map(|id| self.value(id, true))
-    }
-
-    /// Shows the bytes of a value to `read`, which must be quick and must not call the store.
+    /// Shows the entry of a key to `read`. `hit` is whether that counts as a use of it.
     #[inline]
-    pub(crate) fn get_within<R>(
+    pub(crate) fn read<R>(
         &self,
         key: Key<'_>,
-        longest: usize,
-        context: &Context,
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Option<Within<R>> {
-        let Some(id) = self.find_live(key, &Now::new(&context.clock)) else {
-            context.count(&self.counters, Event::Miss);
-            return None;
-        };
-        let value = self.slab.get(id).value();
-        if value.len() > longest {
-            return Some(Within::Longer(value.len()));
+        now: &Now<'_>,
+        hit: bool,
+        read: impl FnOnce(&Shard, &Seen) -> R,
+    ) -> Option<R> {
+        let found = self.find_live(key, now)?;
+        if hit {
+            self.used_again(key, found.id);
         }
-        context.count(&self.counters, Event::Hit);
-        if self.keeps_access {
-            self.slab.access(id, true);
-        }
-        Some(Within::Read(read(value)))
+        Some(read(self, &Seen(found)))
     }
 
-    pub(crate) fn exists(&self, key: Key<'_>, context: &Context) -> bool {
-        self.find_live(key, &Now::new(&context.clock)).is_some()
+    /// Counts a hit of an entry that counts its hits: surely, or by chance as its counter wants.
+    pub(crate) fn count_hit(&mut self, key: Key<'_>, now: &Now<'_>, surely: bool) {
+        let Some(found) = self.find_live(key, now) else { return };
+        if let Some((_, hits)) = found.head.access() {
+            let next = if surely { hits.saturating_add(1) } else { HitCounter::next(hits) };
+            entry::set_hits(&self.space.words, found.id, &found.head, next);
+        }
     }
 
-    pub(crate) fn ttl(&self, key: Key<'_>, context: &Context) -> Option<Remaining> {
+    /// The bytes of a value that was seen.
+    pub(crate) fn value_bytes(&self, seen: &Seen) -> &[u8] {
+        self.entries().value(&seen.0)
+    }
+
+    /// A value that was seen, for a caller to keep.
+    pub(crate) fn value_of(&self, seen: &Seen, pins: &'static PinMeter) -> Value {
+        self.value(&seen.0, pins)
+    }
+
+    pub(super) fn value(&self, found: &Found, pins: &'static PinMeter) -> Value {
+        let info = ValueInfo::of(&found.head);
+        let entries = self.entries();
+        match entries.large_part(found) {
+            Some(large) => Value::share(&large.value, info),
+            None => Value::copy(entries.value(found), pins, info),
+        }
+    }
+
+    /// The live keys of the part of the index that begins at `from`, and where the next part begins.
+    pub(crate) fn keys(&self, from: u32, context: &Context) -> (Vec<Vec<u8>>, Option<u32>) {
         let now = Now::new(&context.clock);
-        let deadline = self.slab.get(self.find_live(key, &now)?).deadline();
-        if deadline == NEVER {
-            return Some(Remaining::Never);
-        }
-        Some(Remaining::Ms(deadline - now.ms()))
+        let entries = self.entries();
+        let mut keys = Vec::new();
+        let next = self.space.table.visit(&self.table, from, |_, id| {
+            let found = entries.get(id);
+            if super::is_live(&found, &now) {
+                keys.push(entries.key(&found).to_vec());
+            }
+        });
+        (keys, next)
     }
+}
 
-    /// The live keys of the chunk at `chunk`; `None` behind the last chunk.
-    pub(crate) fn keys(&self, chunk: usize, context: &Context) -> Option<Vec<Vec<u8>>> {
-        if chunk >= self.slab.chunks() {
-            return None;
-        }
-        let now = Now::new(&context.clock);
-        let entries = self.slab.ids(chunk).map(|id| self.slab.get(id));
-        Some(
-            entries.filter(|entry| super::is_live(entry, &now)).map(|e| e.key().to_vec()).collect(),
-        )
-    }
+/// An entry that a reader was shown.
+pub(crate) struct Seen(Found);
 
-    /// The value of an entry for a caller to keep. `hit` is whether this counts as a read of it.
-    pub(super) fn value(&self, id: EntryId, hit: bool) -> Value {
-        let entry = self.slab.get(id);
-        let info = ValueInfo {
-            version: entry.version(),
-            deadline: entry.deadline(),
-            access: self.slab.access(id, hit),
-        };
-        match entry.large_value() {
-            Some(value) => Value::share(value, info),
-            None => Value::copy(entry.value(), &self.pins, info),
-        }
+impl Seen {
+    /// What is left of its time.
+    pub(crate) fn remaining(&self, now: &Now<'_>) -> Remaining {
+        remaining(self.0.head.deadline, now)
     }
+}
+
+/// What is left until a deadline.
+pub(crate) fn remaining(deadline: i64, now: &Now<'_>) -> Remaining {
+    if deadline == NEVER { Remaining::Never } else { Remaining::Ms(deadline - now.ms()) }
 }

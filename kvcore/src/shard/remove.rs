@@ -1,11 +1,19 @@
-//! Takes entries out of a shard: deleted, expired, evicted or cleared.
+//! Takes entries out of a shard: deleted, expired, evicted or cleared; and keeps the rest in order.
 
-use super::{Change, Shard};
+use std::sync::Arc;
+
+use super::{Change, Entries, Found, LargeEntries, Shard};
 use crate::budget::Need;
+use crate::entry::{self, NEVER};
 use crate::expiry::{Due, Wheel};
-use crate::slab::{EntryId, Slab};
-use crate::stats::Event;
-use crate::table::Table;
+use crate::removals::Cause;
+use crate::slab::EntryId;
+
+/// Stale records that a write looks at, of the wheel and of the policy.
+const TIDY_STEPS: usize = 4;
+
+/// Entries that a change moves out of a span that is being emptied.
+const MOVES: usize = 2;
 
 /// What a bounded step of cleaning came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,44 +26,73 @@ pub(crate) struct Cleaned {
 
 impl Shard {
     /// Takes an entry out, whatever the reason, and counts that.
-    pub(super) fn remove(&mut self, id: EntryId, why: Event, change: &mut Change<'_>) {
+    pub(super) fn remove(
+        &mut self,
+        hash: u32,
+        found: &Found,
+        cause: Cause,
+        change: &mut Change<'_>,
+    ) {
         let before = self.bytes_before(change);
-        self.unschedule(id);
-        self.remove_unscheduled(id, why, before, change);
+        if found.head.deadline != NEVER {
+            self.wheel.cancelled();
+        }
+        self.remove_unscheduled(hash, found, cause, before, change);
+        self.tidy(change);
     }
 
     fn remove_unscheduled(
         &mut self,
-        id: EntryId,
-        why: Event,
+        hash: u32,
+        found: &Found,
+        cause: Cause,
         before: usize,
         change: &mut Change<'_>,
     ) {
-        let hash = change.context.hasher.key(self.slab.get(id).key()).index_hash();
-        self.table.remove(hash, id);
-        let entry = self.slab.remove(id);
-        self.key_bytes -= entry.key().len() as u64;
-        self.value_bytes -= entry.value().len() as u64;
-        self.entry_bytes -= entry.bytes();
-        change.scrap.entry(entry, &self.pins);
+        change.note(cause, self.entries(), found);
+        let weight = self.weight(self.entries().charge(found));
+        self.count_out(found);
+        self.space.table.remove(&mut self.table, hash, found.id);
+        self.policy.removed(found.head.tag().unwrap_or(0), weight);
+        self.free_place(found, change);
+        self.space.publish_fill(self.fill_now());
         change.context.next_revision();
-        change.context.count(&self.counters, why);
+        if change.context.counts() {
+            match cause {
+                Cause::Expired => self.counters.expired += 1,
+                Cause::Evicted => self.counters.evicted += 1,
+                Cause::Deleted | Cause::Cleared | Cause::Replaced => self.counters.deletes += 1,
+            }
+        }
         change.context.budget.release(Need { entries: 1, bytes: 0 });
         self.settle(before, Need::default(), change);
+    }
+
+    /// The hash of an entry's key, as the index has it.
+    fn index_hash(&self, found: &Found, change: &Change<'_>) -> u32 {
+        change.context.hasher.key(self.entries().key(found)).index_hash()
     }
 
     /// Frees entries that have expired, looking at `steps` at most.
     pub(crate) fn free_expired(&mut self, steps: usize, change: &mut Change<'_>) -> Cleaned {
         let (mut left, mut freed) = (steps, 0);
-        loop {
+        let more = loop {
             let before = self.bytes_before(change);
-            match self.wheel.next_due(change.now.ms(), &mut left, &mut self.slab) {
-                Due::Entry(id) => self.remove_unscheduled(id, Event::Expired, before, change),
-                Due::Unknown => return Cleaned { freed, more: true },
-                Due::Nothing => return Cleaned { freed, more: false },
+            let now_ms = change.now.ms();
+            let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
+            match self.wheel.next_due(now_ms, &mut left, &entries) {
+                Due::Entry(id) => {
+                    let found = self.entries().get(id);
+                    let hash = self.index_hash(&found, change);
+                    self.remove_unscheduled(hash, &found, Cause::Expired, before, change);
+                }
+                Due::Unknown => break true,
+                Due::Nothing => break false,
             }
             freed += 1;
-        }
+        };
+        self.tidy(change);
+        Cleaned { freed, more }
     }
 
     /// Evicts the entry that the policy names, of those whose keys are not spared.
@@ -64,21 +101,106 @@ impl Shard {
         spares: impl Fn(&[u8]) -> bool,
         change: &mut Change<'_>,
     ) -> bool {
-        let may_go = |id| !spares(self.slab.get(id).key());
-        let victim = self.policy.victim(&self.slab, may_go);
-        if let Some(id) = victim {
-            self.remove(id, Event::Evicted, change);
-        }
-        victim.is_some()
+        let before = self.bytes_before(change);
+        let space = Arc::clone(&self.space);
+        let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, spares);
+        let victim = policy.victim(&mut residents, &space.recency);
+        self.settle(before, Need::default(), change);
+        let Some(id) = victim else { return false };
+        let found = self.entries().get(id);
+        let hash = self.index_hash(&found, change);
+        self.remove(hash, &found, Cause::Evicted, change);
+        true
     }
 
-    /// Takes everything out.
-    pub(crate) fn clear(&mut self, change: &mut Change<'_>) {
+    /// Does a little of what keeps the shard small: drops stale records, and empties a span that
+    /// holds few entries.
+    #[inline]
+    pub(super) fn tidy(&mut self, change: &mut Change<'_>) {
+        let before = self.bytes_before(change);
+        if self.policy.may_evict() {
+            let space = Arc::clone(&self.space);
+            let (policy, mut residents) =
+                self.policy_and_residents(&change.context.hasher, |_| false);
+            policy.tidy(TIDY_STEPS, &mut residents, &space.recency);
+        }
+        let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
+        self.wheel.tidy(TIDY_STEPS, &entries);
+        self.settle(before, Need::default(), change);
+        for _ in 0..MOVES {
+            match self.slab.draining_next(&self.space.words) {
+                None => return,
+                Some(id) => self.move_entry(id, change),
+            }
+        }
+    }
+
+    /// Gives an entry another place. If there is no room for that now, it stays.
+    #[cold]
+    fn move_entry(&mut self, id: EntryId, change: &mut Change<'_>) {
+        let found = self.entries().get(id);
+        let need = Need::bytes(self.policy.growth() + self.wheel.growth(found.head.deadline));
+        let settles = change.settles();
+        if settles && !change.context.budget.reserve(need) {
+            return;
+        }
+        let before = self.bytes_before(change);
+        if let Ok(new) = self.slab.alloc(&self.space.words, found.head.run_len()) {
+            let hash = self.index_hash(&found, change);
+            {
+                let _open = self.space.table.open(&self.table, hash);
+                entry::copy(&self.space.words, found.id, new, &found.head);
+            }
+            self.space.table.replace(hash, found.id, new);
+            if found.head.deadline != NEVER {
+                self.wheel.cancelled();
+                self.wheel.schedule(new, found.head.deadline);
+            }
+            if self.policy.may_evict() {
+                let weight = self.weight(self.entries().charge(&found));
+                self.policy.moved(id, new, found.head.tag().unwrap_or(0), weight, weight);
+            }
+            self.slab.free(&self.space.words, id);
+        }
+        self.settle(before, need, change);
+    }
+
+    /// Takes everything out. `tells` is whether callbacks are told.
+    pub(crate) fn clear(&mut self, tells: bool, change: &mut Change<'_>) {
+        if tells {
+            self.note_all(change);
+        }
         change.context.budget.release(self.used());
-        self.table = Table::new();
+        self.space.table.clear(&mut self.table);
+        self.slab.clear(&self.space.words);
         self.wheel = Wheel::new(change.now.ms());
-        let slab = std::mem::replace(&mut self.slab, Slab::new(self.keeps_access));
-        change.scrap.slab(slab, &self.pins);
-        (self.entry_bytes, self.key_bytes, self.value_bytes) = (0, 0, 0);
+        self.policy.cleared(&self.space.recency);
+        let large = std::mem::replace(&mut self.large, LargeEntries::default());
+        change.scrap.all(large, change.context.pins);
+        (self.key_bytes, self.value_bytes) = (0, 0);
+        self.space.publish_fill(0);
+    }
+
+    /// Notes every entry for the callbacks, as far as their queue has room.
+    fn note_all(&self, change: &mut Change<'_>) {
+        let removals = &change.context.removals;
+        if !removals.wants(Cause::Cleared) && !removals.wants(Cause::Expired) {
+            return;
+        }
+        let mut ids = Vec::new();
+        let mut from = Some(0);
+        while let Some(start) = from {
+            from = self.space.table.visit(&self.table, start, |_, id| ids.push(id));
+        }
+        for id in ids {
+            let found = self.entries().get(id);
+            let live = super::is_live(&found, &change.now);
+            let cause = if live { Cause::Cleared } else { Cause::Expired };
+            if removals.has_room() {
+                change.note(cause, self.entries(), &found);
+            } else if removals.wants(cause) {
+                removals.count_dropped(1);
+            }
+        }
     }
 }

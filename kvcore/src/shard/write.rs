@@ -2,27 +2,26 @@
 //!
 //! Each first frees the entry of its key if that has expired, so that what follows is a new entry.
 
-use super::{Change, Refusal, Shard, is_live};
-use crate::budget::Need;
-use crate::context::{Context, Deadline};
-use crate::entry::{Content, Entry, LARGE_VALUE_BYTES, NEVER};
+use super::put::Content;
+use super::{Change, Found, Refusal, Shard, is_live};
+use crate::context::Deadline;
+use crate::entry::{self, NEVER};
 use crate::error::Status;
 use crate::hash::Key;
 use crate::number;
+use crate::removals::Cause;
 use crate::set_options::{Condition, DeleteOutcome, Expiry, SetOptions, SetOutcome};
-use crate::slab::EntryId;
-use crate::stats::Event;
 use crate::value::Value;
 
 impl Shard {
     /// The live entry of a key. Frees the entry if it has expired.
     #[inline]
-    fn find_or_free(&mut self, key: Key<'_>, change: &mut Change<'_>) -> Option<EntryId> {
-        let id = self.find(key)?;
-        if is_live(self.slab.get(id), &change.now) {
-            return Some(id);
+    pub(super) fn find_or_free(&mut self, key: Key<'_>, change: &mut Change<'_>) -> Option<Found> {
+        let found = self.find(key)?;
+        if is_live(&found, &change.now) {
+            return Some(found);
         }
-        self.remove(id, Event::Expired, change);
+        self.remove(key.index_hash(), &found, Cause::Expired, change);
         None
     }
 
@@ -38,7 +37,7 @@ impl Shard {
         match (options.condition, found) {
             (Condition::Absent, Some(_)) => return Ok(SetOutcome::Exists),
             (Condition::Present | Condition::Version(_), None) => return Ok(SetOutcome::NotFound),
-            (Condition::Version(version), Some(id)) if self.slab.get(id).version() != version => {
+            (Condition::Version(version), Some(found)) if found.head.version != version => {
                 return Ok(SetOutcome::Conflict);
             }
             _ => {}
@@ -52,59 +51,49 @@ impl Shard {
     fn store(
         &mut self,
         key: Key<'_>,
-        found: Option<EntryId>,
+        found: Option<Found>,
         value: &[u8],
         expiry: Expiry,
         change: &mut Change<'_>,
     ) -> Result<u64, Refusal> {
-        let current = found.map(|id| self.slab.get(id).deadline());
+        let current = found.map(|found| found.head.deadline);
         let version = match change.context.deadline(expiry, current, &change.now) {
             Deadline::At(deadline) => {
-                let content = self.content(key, found, [value, b""], deadline);
-                match found {
-                    Some(id) => self.replace(id, content, change)?,
-                    None => self.insert(key, content, change)?,
+                let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
+                match &found {
+                    Some(found) => self.replace(key, found, &content, change)?,
+                    None => self.insert(key, &content, change)?,
                 }
             }
             Deadline::Past => {
-                if let Some(id) = found {
-                    self.remove(id, Event::Delete, change);
+                if let Some(found) = found {
+                    self.remove(key.index_hash(), &found, Cause::Deleted, change);
                 }
                 change.context.next_revision()
             }
         };
-        change.context.count(&self.counters, Event::Set);
+        self.count_set(change);
+        self.tidy(change);
         Ok(version)
     }
 
-    /// The content of an entry. One that had a deadline keeps the room for it, so that it can be
-    /// overwritten in place.
-    #[inline]
-    fn content<'a>(
-        &self,
-        key: Key<'a>,
-        found: Option<EntryId>,
-        value: [&'a [u8]; 2],
-        deadline: i64,
-    ) -> Content<'a> {
-        let timed = deadline != NEVER || found.is_some_and(|id| self.slab.get(id).is_timed());
-        let deadline = timed.then_some(deadline);
-        Content { key: key.bytes, value, version: 0, deadline, spare: 0 }
+    pub(super) fn count_set(&mut self, change: &Change<'_>) {
+        self.counters.sets += u64::from(change.context.counts());
     }
 
     pub(crate) fn take(&mut self, key: Key<'_>, change: &mut Change<'_>) -> Option<Value> {
         let found = self.find_or_free(key, change);
-        let event = if found.is_some() { Event::Hit } else { Event::Miss };
-        change.context.count(&self.counters, event);
-        let value = self.value(found?, true);
-        self.remove(found?, Event::Delete, change);
+        change.context.count_read(found.is_some());
+        let found = found?;
+        let value = self.value(&found, change.context.pins);
+        self.remove(key.index_hash(), &found, Cause::Deleted, change);
         Some(value)
     }
 
     pub(crate) fn del(&mut self, key: Key<'_>, change: &mut Change<'_>) -> bool {
         let found = self.find_or_free(key, change);
-        if let Some(id) = found {
-            self.remove(id, Event::Delete, change);
+        if let Some(found) = &found {
+            self.remove(key.index_hash(), found, Cause::Deleted, change);
         }
         found.is_some()
     }
@@ -117,9 +106,9 @@ impl Shard {
     ) -> DeleteOutcome {
         match self.find_or_free(key, change) {
             None => DeleteOutcome::NotFound,
-            Some(id) if self.slab.get(id).version() != version => DeleteOutcome::Conflict,
-            Some(id) => {
-                self.remove(id, Event::Delete, change);
+            Some(found) if found.head.version != version => DeleteOutcome::Conflict,
+            Some(found) => {
+                self.remove(key.index_hash(), &found, Cause::Deleted, change);
                 DeleteOutcome::Deleted
             }
         }
@@ -135,10 +124,11 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> Result<i64, Refusal> {
         let found = self.find_or_free(key, change);
-        let (number, expiry) = match found {
+        let (number, expiry) = match &found {
             None => (0, expiry),
-            Some(id) => {
-                let number = number::parse(self.slab.get(id).value()).ok_or(Status::Type)?;
+            Some(found) => {
+                let value = self.entries().value(found);
+                let number = number::parse(value).ok_or(Status::Type)?;
                 let keeps = matches!(expiry, Expiry::Default | Expiry::AfterMs(0));
                 (number, if keeps { Expiry::Keep } else { expiry })
             }
@@ -160,49 +150,62 @@ impl Shard {
         longest: usize,
         change: &mut Change<'_>,
     ) -> Result<usize, Refusal> {
-        let Some(id) = self.find_or_free(key, change) else {
+        let Some(found) = self.find_or_free(key, change) else {
             self.store(key, None, data, Expiry::Default, change)?;
             return Ok(data.len());
         };
-        let len = self.slab.get(id).value().len().saturating_add(data.len());
+        let len = self.entries().value(&found).len().saturating_add(data.len());
         if len > longest {
             return Err(Status::TooLarge.into());
         }
-        self.append_to(key, id, data, change)?;
-        change.context.count(&self.counters, Event::Set);
+        self.append_to(key, &found, data, change)?;
+        self.count_set(change);
+        self.tidy(change);
         Ok(len)
     }
 
     fn append_to(
         &mut self,
         key: Key<'_>,
-        id: EntryId,
+        found: &Found,
         data: &[u8],
         change: &mut Change<'_>,
     ) -> Result<u64, Refusal> {
-        if self.slab.get_mut(id).can_append_in_place(data.len()) {
-            return self.edit(id, Need::default(), change, |entry| {
-                entry.append_in_place(data);
-                Ok(None)
-            });
+        if found.head.is_large() {
+            let number = entry::large_number(&self.space.words, found.id, &found.head);
+            // A callback that is shown the old value shares it, and then it cannot grow in place.
+            let told = change.context.removals.wants(Cause::Replaced);
+            if !told && self.large.can_append(number, data.len()) {
+                let version = self.redate_large(key, found, found.head.deadline, change)?;
+                self.large.append(number, data);
+                self.value_bytes += data.len() as u64;
+                return Ok(version);
+            }
+            // Shared, so that the shard can be changed while the old value is copied.
+            let old = std::sync::Arc::clone(&self.large.get(number).value);
+            return self.append_copy(key, found, old.as_slice(), data, change);
         }
-        let old = self.slab.get(id);
+        let old = self.entries().value(found).to_vec();
+        self.append_copy(key, found, &old, data, change)
+    }
+
+    fn append_copy(
+        &mut self,
+        key: Key<'_>,
+        found: &Found,
+        old: &[u8],
+        data: &[u8],
+        change: &mut Change<'_>,
+    ) -> Result<u64, Refusal> {
         // A value that grows by appends and is large already gets a quarter more than it needs.
-        let len = old.value().len();
-        let spare = if len >= LARGE_VALUE_BYTES { len / 4 } else { 0 };
-        let content = self.content(key, Some(id), [old.value(), data], old.deadline());
-        let roomy = Content { spare, ..content };
-        let context = change.context;
-        let reserve = |content: &Content<'_>| {
-            self.reserve_change(id, content.bytes(), content.deadline, context)
-        };
-        // Near a limit the value does without the spare room.
-        let (content, need) = match reserve(&roomy) {
-            Err(_) if spare > 0 => (content, reserve(&content)?),
-            reserved => (roomy, reserved?),
-        };
-        let new = Entry::new(&content).inspect_err(|_| change.context.budget.release(need))?;
-        self.edit(id, need, change, |entry| Ok(Some(std::mem::replace(entry, new))))
+        let spare = if found.head.is_large() { old.len() / 4 } else { 0 };
+        let value = [old, data];
+        let content = Content { key: key.bytes, value, deadline: found.head.deadline, spare };
+        match self.replace(key, found, &content, change) {
+            // Near a limit the value does without the spare room.
+            Err(_) if spare > 0 => self.replace(key, found, &Content { spare: 0, ..content }, change),
+            result => result,
+        }
     }
 
     /// Gives an entry a TTL: it is deleted at once if that is not positive, and never expires if it
@@ -227,139 +230,16 @@ impl Shard {
         deadline: i64,
         change: &mut Change<'_>,
     ) -> Result<bool, Refusal> {
-        let Some(id) = self.find_or_free(key, change) else { return Ok(false) };
-        let entry = self.slab.get(id);
-        if deadline == NEVER && entry.deadline() == NEVER {
+        let Some(found) = self.find_or_free(key, change) else { return Ok(false) };
+        if deadline == NEVER && found.head.deadline == NEVER {
             return Ok(true);
         }
         if deadline <= change.now.ms() {
-            self.remove(id, Event::Delete, change);
+            self.remove(key.index_hash(), &found, Cause::Deleted, change);
             return Ok(true);
         }
-        let bytes = entry.bytes() + entry.timed_growth();
-        let need = self.reserve_change(id, bytes, Some(deadline), change.context)?;
-        self.edit(id, need, change, |entry| {
-            entry.make_timed()?;
-            entry.set_deadline(deadline);
-            Ok(None)
-        })?;
+        self.redate(key, &found, deadline, change)?;
+        self.tidy(change);
         Ok(true)
     }
-
-    /// Settles what setting a key will do, for [`put`](Shard::put), and adds what it needs.
-    pub(crate) fn plan_put(
-        &mut self,
-        key: Key<'_>,
-        value: &[u8],
-        expiry: Expiry,
-        needs: &mut PutNeeds,
-        change: &mut Change<'_>,
-    ) -> Deadline {
-        let found = self.find_or_free(key, change);
-        let current = found.map(|id| self.slab.get(id).deadline());
-        let planned = change.context.deadline(expiry, current, &change.now);
-        let Deadline::At(deadline) = planned else { return planned };
-        let content = self.content(key, found, [value, b""], deadline);
-        needs.puts += 1;
-        needs.put_bytes += content.bytes();
-        if content.bytes() > needs.largest {
-            (needs.largest, needs.largest_deadline) = (content.bytes(), content.deadline);
-        }
-        needs.timed |= content.deadline.is_some();
-        if deadline != NEVER {
-            needs.wheel = needs.wheel.max(self.wheel.growth(deadline));
-        }
-        match found {
-            Some(id) => {
-                let links = if deadline == NEVER { 0 } else { self.slab.link_growth(id) };
-                needs.bytes += content.bytes() + links;
-                needs.links += links;
-                needs.freed += self.slab.get(id).bytes() as u64;
-            }
-            None => {
-                needs.inserts += 1;
-                needs.bytes += content.bytes();
-            }
-        }
-        planned
-    }
-
-    /// Room for everything that was planned on this shard, without what that frees.
-    pub(crate) fn planned_room(&mut self, needs: &PutNeeds) -> Need {
-        let index =
-            self.table.growth_for(needs.inserts) + self.slab.growth_for(needs.inserts, needs.timed);
-        Need { entries: needs.inserts as u64, bytes: (needs.bytes + needs.wheel + index) as u64 }
-    }
-
-    /// Sets a key as it was planned, out of room that was reserved beforehand. Without an entry the
-    /// deadline has passed already, and what was there goes.
-    pub(crate) fn put(
-        &mut self,
-        key: Key<'_>,
-        entry: Option<Entry>,
-        change: &mut Change<'_>,
-    ) -> Result<(), Refusal> {
-        match (entry, self.find(key)) {
-            (Some(entry), Some(id)) => {
-                let swap = |old: &mut Entry| Ok(Some(std::mem::replace(old, entry)));
-                self.edit(id, Need::default(), change, swap)?;
-            }
-            (Some(entry), None) => {
-                self.insert_entry(key, entry, change);
-            }
-            (None, Some(id)) => self.remove(id, Event::Delete, change),
-            (None, None) => {}
-        }
-        change.context.count(&self.counters, Event::Set);
-        Ok(())
-    }
-
-    /// Room for everything that was planned on this shard, if there were no entries beside. What
-    /// goes to make room may leave the structure behind, so that counts as it is.
-    pub(crate) fn room_alone(&mut self, needs: &PutNeeds) -> Need {
-        let planned = self.planned_room(needs).bytes as usize - needs.bytes;
-        let bytes = needs.put_bytes + needs.links + planned + self.structure_bytes();
-        Need { entries: needs.puts as u64, bytes: bytes as u64 }
-    }
-
-    /// Refuses what was planned if its largest entry alone is over the limit.
-    pub(crate) fn check_largest(&self, needs: &PutNeeds, context: &Context) -> Result<(), Refusal> {
-        self.check_ever_fits(needs.largest, needs.largest_deadline, 0, context)
-    }
-
-    /// Builds the entry of a planned put.
-    pub(crate) fn build_put(
-        &self,
-        key: Key<'_>,
-        value: &[u8],
-        planned: Deadline,
-    ) -> Result<Option<Entry>, Refusal> {
-        let Deadline::At(deadline) = planned else { return Ok(None) };
-        let content = self.content(key, self.find(key), [value, b""], deadline);
-        Ok(Some(Entry::new(&content)?))
-    }
-
-    /// Makes room in the index for everything that was planned on this shard.
-    pub(crate) fn reserve_index(&mut self, needs: &PutNeeds) -> Result<(), Refusal> {
-        Ok(self.table.reserve(needs.inserts)?)
-    }
-}
-
-/// What the puts planned on one shard need together.
-#[derive(Default)]
-pub(crate) struct PutNeeds {
-    /// All puts, and what their entries hold.
-    puts: usize,
-    put_bytes: usize,
-    /// The largest entry among them, and its deadline.
-    largest: usize,
-    largest_deadline: Option<i64>,
-    /// Those of keys that are not there, and what the shard grows by, without index and wheel.
-    inserts: usize,
-    bytes: usize,
-    links: usize,
-    wheel: usize,
-    /// What the entries hold that are replaced.
-    pub(crate) freed: u64,
-    timed: bool,
 }

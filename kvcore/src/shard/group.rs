@@ -1,0 +1,151 @@
+//! Writes of many keys at once: planned, then built, then applied without a way to fail.
+
+use super::put::{Content, Place, fits_in_place};
+use super::{Change, Found, Refusal, Shard};
+use crate::budget::Need;
+use crate::context::{Context, Deadline};
+use crate::entry::NEVER;
+use crate::error::Error;
+use crate::hash::Key;
+use crate::removals::Cause;
+use crate::set_options::Expiry;
+
+/// What the puts planned on one shard need together.
+#[derive(Default)]
+pub(crate) struct PutNeeds {
+    /// All puts, and what their entries are charged.
+    puts: usize,
+    put_bytes: usize,
+    /// The largest entry among them, and its deadline.
+    largest: usize,
+    largest_deadline: i64,
+    /// Those of keys that are not there.
+    inserts: usize,
+    /// Beside the entries themselves: wheel and policy.
+    structure: usize,
+    /// What the entries are charged that are replaced.
+    pub(crate) freed: u64,
+}
+
+/// The memory of one planned put.
+pub(crate) enum Prepared {
+    /// The deadline has passed already: what was there goes.
+    Past,
+    /// The entry is rewritten where it is.
+    InPlace,
+    /// The entry goes to a new place.
+    Place(Place),
+}
+
+impl Shard {
+    /// Settles what setting a key will do, for [`put`](Shard::put), and adds what it needs.
+    pub(crate) fn plan_put(
+        &mut self,
+        key: Key<'_>,
+        value: &[u8],
+        expiry: Expiry,
+        needs: &mut PutNeeds,
+        change: &mut Change<'_>,
+    ) -> Deadline {
+        let found = self.find_or_free(key, change);
+        let current = found.map(|found| found.head.deadline);
+        let planned = change.context.deadline(expiry, current, &change.now);
+        let Deadline::At(deadline) = planned else { return planned };
+        let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
+        let charge = content.charge(&self.head(&content, found.as_ref(), change));
+        needs.puts += 1;
+        needs.put_bytes += charge;
+        if charge > needs.largest {
+            (needs.largest, needs.largest_deadline) = (charge, deadline);
+        }
+        needs.structure += self.policy.growth() + self.wheel.growth(deadline);
+        match &found {
+            Some(found) => needs.freed += self.entries().charge(found) as u64,
+            None => needs.inserts += 1,
+        }
+        planned
+    }
+
+    /// Room for everything that was planned on this shard, without what that frees.
+    pub(crate) fn planned_room(&self, needs: &PutNeeds) -> Need {
+        let bytes = needs.put_bytes + needs.structure + self.table.growth_for(needs.inserts);
+        Need { entries: needs.inserts as u64, bytes: bytes as u64 }
+    }
+
+    /// Room for everything that was planned on this shard, if there were no entries beside.
+    pub(crate) fn room_alone(&self, needs: &PutNeeds) -> Need {
+        let bytes = needs.put_bytes + needs.structure + self.table.growth_for(needs.puts);
+        Need { entries: needs.puts as u64, bytes: bytes as u64 }
+    }
+
+    /// Refuses what was planned if its largest entry alone is over the limit.
+    pub(crate) fn check_largest(&self, needs: &PutNeeds, context: &Context) -> Result<(), Refusal> {
+        self.check_ever_fits(needs.largest, needs.largest_deadline, context)
+    }
+
+    /// Makes room in the index for everything that was planned on this shard.
+    ///
+    /// # Errors
+    /// `NoMemory`.
+    pub(crate) fn reserve_index(&mut self, needs: &PutNeeds) -> Result<(), Error> {
+        self.table_room(needs.inserts)
+    }
+
+    /// Takes the memory of a planned put.
+    ///
+    /// # Errors
+    /// `NoMemory`.
+    pub(crate) fn prepare_put(
+        &mut self,
+        key: Key<'_>,
+        value: &[u8],
+        planned: Deadline,
+        change: &Change<'_>,
+    ) -> Result<Prepared, Error> {
+        let Deadline::At(deadline) = planned else { return Ok(Prepared::Past) };
+        let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
+        let found = self.find(key);
+        let head = self.head(&content, found.as_ref(), change);
+        if found.is_some_and(|found| fits_in_place(&found, &head)) {
+            return Ok(Prepared::InPlace);
+        }
+        Ok(Prepared::Place(self.place(&content, &head)?))
+    }
+
+    /// Gives back the memory of a put that is not made after all.
+    pub(crate) fn cancel_put(&mut self, prepared: Prepared, change: &mut Change<'_>) {
+        if let Prepared::Place(place) = prepared {
+            self.give_back(place, change);
+        }
+    }
+
+    /// Sets a key as it was planned, out of room and memory that were taken beforehand.
+    pub(crate) fn put(
+        &mut self,
+        key: Key<'_>,
+        value: &[u8],
+        planned: Deadline,
+        prepared: Prepared,
+        change: &mut Change<'_>,
+    ) {
+        let deadline = if let Deadline::At(deadline) = planned { deadline } else { NEVER };
+        let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
+        let found: Option<Found> = self.find(key);
+        let head = self.head(&content, found.as_ref(), change);
+        match (prepared, found) {
+            (Prepared::InPlace, Some(found)) => {
+                self.rewrite(key, &found, &content, head, change);
+            }
+            (Prepared::Place(place), Some(found)) => {
+                self.replace_at(key, &found, &content, head, place, change);
+            }
+            (Prepared::Place(place), None) => {
+                self.insert_at(key, &content, head, place, change);
+            }
+            (Prepared::Past, Some(found)) => self.remove(key.index_hash(), &found, Cause::Deleted, change),
+            (Prepared::Past, None) => {}
+            (Prepared::InPlace, None) => unreachable!("the entry to rewrite has gone"),
+        }
+        self.count_set(change);
+    }
+}

@@ -1,0 +1,146 @@
+//! The part of a shard that readers reach without its lock.
+//!
+//! Owns: the index and the words of the entries. All of it is atomics. Only the holder of the shard's
+//! write lock changes it, but for the access bits in the index, which are hints. A reader copies an
+//! entry word by word and then asks the index whether the bucket it came from has changed meanwhile
+//! (Lameter, "Effective Synchronization on Linux/NUMA Systems", 2005, on sequence locks; Boehm, "Can
+//! Seqlocks Get Along With Programming Language Memory Models?", 2012, on why the copies must be
+//! atomic). So a hit on a small value writes nothing that another reader reads. After some tries, or
+//! for a value too long to copy twice, the reader takes the lock.
+
+use crate::clock::Now;
+use crate::entry::{Head, NEVER};
+use crate::hash::Key;
+use crate::policy::{Recency, Touch};
+use crate::region::Region;
+use crate::slab::EntryId;
+use crate::stats::HitCounter;
+use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use crate::table::Table;
+
+/// The longest run that is read without the lock.
+pub(crate) const PEEK_BYTES: usize = 640;
+
+/// How often a reader tries before it takes the lock.
+const TRIES: usize = 8;
+
+/// Words to a cache line.
+const LINE_WORDS: usize = 16;
+
+/// What readers of one shard share.
+pub(crate) struct Space {
+    pub(crate) table: Table,
+    pub(crate) words: Region<AtomicU32>,
+    pub(crate) recency: Recency,
+    /// How full the shard is, for the choice of a shard to evict from.
+    pub(crate) fill: AtomicUsize,
+    touch: Touch,
+}
+
+/// What a reader found without the lock.
+pub(crate) enum Peek<R> {
+    Found(R),
+    Absent,
+    /// Only the lock can tell.
+    Unknown,
+    /// The entry is there, and this read is one that its hit counter counts, which takes the lock.
+    Counts,
+}
+
+impl Space {
+    pub(crate) fn new(touch: Touch) -> Self {
+        Space {
+            table: Table::new(),
+            words: Region::new(),
+            recency: Recency::new(),
+            fill: AtomicUsize::new(0),
+            touch,
+        }
+    }
+
+    /// Reads the entry of a key. `hit` is whether that counts as a use of it. `read` is called once
+    /// at most, with bytes that were the entry's at one moment of this call.
+    #[inline]
+    pub(crate) fn peek<R>(
+        &self,
+        key: Key<'_>,
+        now: &Now<'_>,
+        hit: bool,
+        read: impl FnOnce(&Head, &[u8]) -> R,
+    ) -> Peek<R> {
+        for _ in 0..TRIES {
+            let Some(probe) = self.table.probe(key.index_hash()) else {
+                std::hint::spin_loop();
+                continue;
+            };
+            let mut run = [0; PEEK_BYTES];
+            let mut changed = false;
+            for candidate in probe.candidates() {
+                let Some(head) = Head::read(&self.words, candidate.id()) else {
+                    continue;
+                };
+                if head.is_large() || head.run_len() > PEEK_BYTES {
+                    return Peek::Unknown;
+                }
+                head.copy_run(&self.words, candidate.id(), &mut run);
+                if run[head.key_range()] != *key.bytes {
+                    continue;
+                }
+                if !probe.still_holds() {
+                    changed = true;
+                    break;
+                }
+                if head.deadline != NEVER && head.deadline <= now.ms() {
+                    return Peek::Absent;
+                }
+                if hit {
+                    if let Some((_, hits)) = head.access() {
+                        if HitCounter::next(hits) != hits {
+                            return Peek::Counts;
+                        }
+                    }
+                    let access = candidate.access();
+                    let touched = self.touch.touched(access, &self.recency);
+                    if touched != access {
+                        candidate.set_access(touched);
+                    }
+                }
+                return Peek::Found(read(&head, &run[head.value_range()]));
+            }
+            if !changed && probe.absent() {
+                return Peek::Absent;
+            }
+        }
+        Peek::Unknown
+    }
+
+    /// What a use makes of access bits.
+    #[inline]
+    pub(super) fn touched(&self, access: u8) -> u8 {
+        self.touch.touched(access, &self.recency)
+    }
+
+    /// Starts to bring the bucket of a key into the cache.
+    #[inline]
+    pub(crate) fn prefetch_bucket(&self, key: Key<'_>) {
+        self.table.prefetch(key.index_hash());
+    }
+
+    /// Starts to bring the entry of a key into the cache, once its bucket is there.
+    #[inline]
+    pub(crate) fn prefetch_entry(&self, key: Key<'_>) {
+        let Some(probe) = self.table.probe(key.index_hash()) else { return };
+        for candidate in probe.candidates() {
+            let first = candidate.id().index();
+            self.words.prefetch(first);
+            self.words.prefetch(first + LINE_WORDS);
+            self.words.prefetch(first + 2 * LINE_WORDS);
+        }
+    }
+
+    /// Says how full the shard is.
+    #[inline]
+    pub(super) fn publish_fill(&self, fill: usize) {
+        self.fill.store(fill, Ordering::Relaxed);
+    }
+}
