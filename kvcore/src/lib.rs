@@ -50,6 +50,10 @@ mod options;
 mod poison;
 mod policy;
 mod random;
+#[allow(dead_code)]
+mod region;
+#[allow(dead_code)]
+mod records;
 mod removals;
 mod set_options;
 mod shard;
