@@ -96,7 +96,9 @@ fn special_times_are_those_of_the_core() {
     assert_eq!(kv::KV_TTL_NONE, kvcore::TTL_NONE);
     assert_eq!(kv::KV_TTL_KEEP, kvcore::TTL_KEEP);
     let header = read("include/kv.h");
-    for line in ["KV_TTL_NONE        INT64_MAX", "KV_TTL_KEEP        INT64_MIN"] {
+    for line in
+        ["KV_TTL_NONE        INT64_MAX", "KV_TTL_KEEP        INT64_MIN", "KV_SPAN_NONE SIZE_MAX"]
+    {
         assert!(header.contains(line), "{line}");
     }
 }
