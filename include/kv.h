@@ -216,6 +216,51 @@ kv_status_t kv_options_set(kv_options_t *options, const char *name, const char *
 void kv_options_free(kv_options_t *options);
 
 /* ===========================================================================================
+ * Removals
+ *
+ * A callback for entries that go, and the numbers of changes. A mask is a sum of them.
+ * ======================================================================================== */
+
+#define KV_CHANGE_SET      1   /**< a value was stored (none for callbacks) */
+#define KV_CHANGE_DELETED  2   /**< a call removed the entry */
+#define KV_CHANGE_EXPIRED  4   /**< the entry's deadline came */
+#define KV_CHANGE_EVICTED  8   /**< the entry made room for others */
+#define KV_CHANGE_CLEARED  16  /**< kv_clear removed the entry */
+#define KV_CHANGE_REPLACED 32  /**< a write replaced the value (callbacks only) */
+#define KV_CHANGE_TOUCHED  64  /**< a deadline changed (none for callbacks) */
+
+/**
+ * Called with one KV_CHANGE_ number, the key, and the value the entry had. The bytes are valid
+ * until it returns; copy what is to stay. It must return: no longjmp, no exception. Threads: called
+ * from one thread of the store, one call after the other, with all signals blocked.
+ */
+typedef void (*kv_remove_fn)(void *user_data, uint32_t change, const void *key, size_t key_len,
+              const void *value, size_t value_len);
+
+/**
+ * Has `callback` called for every entry that goes for one of the `changes`: KV_CHANGE_DELETED,
+ * _EXPIRED, _EVICTED, _CLEARED and _REPLACED, added up, or 0 for all five. KV_CHANGE_REPLACED is
+ * the old value of a write that stores another. Options have one callback, the last one given.
+ *
+ * The callback runs on a thread of the store, after the change, with no lock held. It may call any
+ * function but kv_close and kv_shutdown of its own store, which answer KV_ERR_INVALID there and do
+ * nothing. Changes that one thread made are told in their order. A slow callback delays other
+ * callbacks and never a write: `callback_buffer` removals wait for it, and what is more is dropped
+ * and counted in `callbacks_dropped`. kv_shutdown and kv_close return once all that waits was told;
+ * what they free themselves is not told. Stores that are opened with the same options call it from
+ * a thread each, at the same time.
+ *
+ * `finalize`, which may be NULL, is called with `user_data` once and last: when these options, or
+ * this callback in them, and all stores opened with them are gone. If this call fails it is not
+ * called. It must not call the library.
+ *
+ * Answers KV_OK; KV_ERR_INVALID (the options or the callback are NULL, or a number is no cause of a
+ * removal), KV_ERR_PANIC.
+ */
+kv_status_t kv_options_on_remove(kv_options_t *options, uint32_t changes, kv_remove_fn callback,
+                                 void *user_data, void (*finalize)(void *user_data));
+
+/* ===========================================================================================
  * Stores
  * ======================================================================================== */
 
@@ -258,9 +303,11 @@ kv_status_t kv_last_fault(kv_store_t *store, kv_error_t **out_fault);
 /**
  * Stops the store and its threads, and frees its contents. Calls that come later answer
  * KV_ERR_CLOSED, those that run meanwhile finish or do so too. The handle stays, for kv_close to
- * free. Safe beside running calls, and as often as you like.
+ * free. Returns once the removal callback was told all that waits for it. Safe beside running
+ * calls, and as often as you like.
  *
- * Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_FORKED, KV_ERR_PANIC.
+ * Answers KV_OK; KV_ERR_INVALID (the store is NULL, or this is its removal callback),
+ * KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_shutdown(kv_store_t *store, kv_error_t **err);
 
@@ -268,8 +315,10 @@ kv_status_t kv_shutdown(kv_store_t *store, kv_error_t **err);
  * Does what kv_shutdown does, then frees the handle, whatever it answers. No other call on the
  * store may be running or come later. Values that were read keep their bytes. NULL is fine. In
  * the child of a fork it frees the handle, leaves the parent's store alone and says KV_ERR_FORKED.
+ * In the store's own removal callback it does nothing, and the handle stays.
  *
- * Answers KV_OK; KV_ERR_FORKED, KV_ERR_PANIC.
+ * Answers KV_OK; KV_ERR_INVALID (this is the store's removal callback), KV_ERR_FORKED,
+ * KV_ERR_PANIC.
  */
 kv_status_t kv_close(kv_store_t *store, kv_error_t **err);
 

@@ -26,6 +26,7 @@ mod options;
 mod packed;
 #[cfg(feature = "planted-panics")]
 mod plant;
+mod removals;
 mod stats;
 mod status;
 mod store;
@@ -41,6 +42,7 @@ pub use options::{kv_options_free, kv_options_new, kv_options_set, kv_options_t}
 pub use packed::*;
 #[cfg(feature = "planted-panics")]
 pub use plant::kv_test_plant_panic;
+pub use removals::*;
 pub use stats::{kv_stats, kv_stats_t, kv_stats_text, kv_string_free};
 pub use status::*;
 pub use store::*;
