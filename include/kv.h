@@ -14,7 +14,7 @@
  *     Slow calls take a trailing `kv_error_t **err`, which may be NULL; it is set only if the call
  *     answers a negative status, and then the caller frees it with kv_error_free.
  *   - Output parameters are written only with the status that promises them. Initialise them.
- *     (kv_get_many is the exception that helps: it clears all of its outputs on an error.)
+ *     (kv_get_many and kv_get_packed help further: they clear all of their outputs on an error.)
  *   - Expired entries are gone for every call at once, and exactly; their memory follows within
  *     `cleanup_interval`. kv_len may still count them until then.
  *   - Time goes on while the machine is suspended.
@@ -40,11 +40,11 @@
  *              store's threads block all signals.
  *   Ownership  Who is given a pointer to free learns so, and with what, at the function that gives
  *              it. Every `free` function, and kv_close, take NULL.
- *   Structs    All but kv_slice_t begin with `struct_size`. Start them from the initialiser of
- *              their name: kv_stats_t stats = KV_STATS_INIT; Structs grow at their end. An input
- *              with fields this library does not know is KV_ERR_UNSUPPORTED unless they are zero;
- *              an output has such fields filled with zeros; a struct smaller than its first
- *              version is KV_ERR_INVALID.
+ *   Structs    All but kv_slice_t and kv_span_t begin with `struct_size`. Start them from the
+ *              initialiser of their name: kv_stats_t stats = KV_STATS_INIT; Structs grow at their
+ *              end. An input with fields this library does not know is KV_ERR_UNSUPPORTED unless
+ *              they are zero; an output has such fields filled with zeros; a struct smaller than
+ *              its first version is KV_ERR_INVALID.
  *
  *
  * A beginning
@@ -89,7 +89,7 @@ extern "C" {
  * The revision of the interface in this header. It grows by one whenever a function, a constant
  * or a field is added; nothing is ever taken away or changed under the soname libkv.so.0.
  */
-#define KV_ABI_VERSION 1
+#define KV_ABI_VERSION 2
 
 /** The version of the library in use, as "1.2.3". The text belongs to the library. */
 const char *kv_version(void);
@@ -216,6 +216,51 @@ kv_status_t kv_options_set(kv_options_t *options, const char *name, const char *
 void kv_options_free(kv_options_t *options);
 
 /* ===========================================================================================
+ * Removals
+ *
+ * A callback for entries that go, and the numbers of changes. A mask is a sum of them.
+ * ======================================================================================== */
+
+#define KV_CHANGE_SET      1   /**< a value was stored (none for callbacks) */
+#define KV_CHANGE_DELETED  2   /**< a call removed the entry */
+#define KV_CHANGE_EXPIRED  4   /**< the entry's deadline came */
+#define KV_CHANGE_EVICTED  8   /**< the entry made room for others */
+#define KV_CHANGE_CLEARED  16  /**< kv_clear removed the entry */
+#define KV_CHANGE_REPLACED 32  /**< a write replaced the value (callbacks only) */
+#define KV_CHANGE_TOUCHED  64  /**< a deadline changed (none for callbacks) */
+
+/**
+ * Called with one KV_CHANGE_ number, the key, and the value the entry had. The bytes are valid
+ * until it returns; copy what is to stay. It must return: no longjmp, no exception. Threads: called
+ * from one thread of the store, one call after the other, with all signals blocked.
+ */
+typedef void (*kv_remove_fn)(void *user_data, uint32_t change, const void *key, size_t key_len,
+              const void *value, size_t value_len);
+
+/**
+ * Has `callback` called for every entry that goes for one of the `changes`: KV_CHANGE_DELETED,
+ * _EXPIRED, _EVICTED, _CLEARED and _REPLACED, added up, or 0 for all five. KV_CHANGE_REPLACED is
+ * the old value of a write that stores another. Options have one callback, the last one given.
+ *
+ * The callback runs on a thread of the store, after the change, with no lock held. It may call any
+ * function but kv_close and kv_shutdown of its own store, which answer KV_ERR_INVALID there and do
+ * nothing. Changes that one thread made are told in their order. A slow callback delays other
+ * callbacks and never a write: `callback_buffer` removals wait for it, and what is more is dropped
+ * and counted in `callbacks_dropped`. kv_shutdown and kv_close return once all that waits was told;
+ * what they free themselves is not told. Stores that are opened with the same options call it from
+ * a thread each, at the same time.
+ *
+ * `finalize`, which may be NULL, is called with `user_data` once and last: when these options, or
+ * this callback in them, and all stores opened with them are gone. If this call fails it is not
+ * called. It must not call the library.
+ *
+ * Answers KV_OK; KV_ERR_INVALID (the options or the callback are NULL, or a number is no cause of a
+ * removal), KV_ERR_PANIC.
+ */
+kv_status_t kv_options_on_remove(kv_options_t *options, uint32_t changes, kv_remove_fn callback,
+                                 void *user_data, void (*finalize)(void *user_data));
+
+/* ===========================================================================================
  * Stores
  * ======================================================================================== */
 
@@ -258,9 +303,11 @@ kv_status_t kv_last_fault(kv_store_t *store, kv_error_t **out_fault);
 /**
  * Stops the store and its threads, and frees its contents. Calls that come later answer
  * KV_ERR_CLOSED, those that run meanwhile finish or do so too. The handle stays, for kv_close to
- * free. Safe beside running calls, and as often as you like.
+ * free. Returns once the removal callback was told all that waits for it. Safe beside running
+ * calls, and as often as you like.
  *
- * Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_FORKED, KV_ERR_PANIC.
+ * Answers KV_OK; KV_ERR_INVALID (the store is NULL, or this is its removal callback),
+ * KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_shutdown(kv_store_t *store, kv_error_t **err);
 
@@ -268,8 +315,10 @@ kv_status_t kv_shutdown(kv_store_t *store, kv_error_t **err);
  * Does what kv_shutdown does, then frees the handle, whatever it answers. No other call on the
  * store may be running or come later. Values that were read keep their bytes. NULL is fine. In
  * the child of a fork it frees the handle, leaves the parent's store alone and says KV_ERR_FORKED.
+ * In the store's own removal callback it does nothing, and the handle stays.
  *
- * Answers KV_OK; KV_ERR_FORKED, KV_ERR_PANIC.
+ * Answers KV_OK; KV_ERR_INVALID (this is the store's removal callback), KV_ERR_FORKED,
+ * KV_ERR_PANIC.
  */
 kv_status_t kv_close(kv_store_t *store, kv_error_t **err);
 
@@ -562,6 +611,92 @@ typedef struct kv_slice_t {
  */
 kv_status_t kv_get_many(kv_store_t *store, const kv_slice_t *keys, size_t count,
                         kv_value_t **out_values);
+
+/* ===========================================================================================
+ * Many keys, packed
+ *
+ * One call for any number of keys, without a handle per value, and nothing that points to pointers:
+ * made for cgo, ctypes and the like, and the quickest way to read many small values.
+ *
+ *   Packed     `keys` are the bytes of all keys, one after the other with nothing between;
+ *              `key_lens` are the `count` lengths, in order, which sum to the bytes there are. The
+ *              values of kv_set_packed likewise. Bytes that do not exist may be NULL: if all
+ *              lengths are 0, or `count` is 0, for which the lengths may be NULL too.
+ *   Limits     Those of single calls hold for each key and value; the count has none of its own.
+ *   Overlap    What is written (buffer, spans) must not overlap what is read (keys, lengths).
+ *   Errors     The message names the key or value at fault by its index, counted from 0.
+ *
+ *     const char *keys = "user:1user:22";
+ *     const size_t key_lens[2] = {6, 7};
+ *     char buffer[4096];
+ *     kv_span_t spans[2];
+ *     size_t len = 0;
+ *     kv_status_t status =
+ *         kv_get_packed(store, keys, key_lens, 2, buffer, sizeof buffer, spans, &len, NULL);
+ *     for (int i = 0; status >= 0 && i < 2; i++) {
+ *       if (spans[i].offset != KV_SPAN_NONE) {
+ *         fwrite(buffer + spans[i].offset, 1, spans[i].len, stdout);
+ *       }
+ *     }
+ * ======================================================================================== */
+
+/** In `len`: the key is absent. In `offset`: no bytes of it are in the buffer. */
+#define KV_SPAN_NONE SIZE_MAX
+
+/**
+ * Where one value lies in the buffer of kv_get_packed. `offset` and `len` are both KV_SPAN_NONE
+ * where the key is absent. `offset` alone is KV_SPAN_NONE where the value did not fit: `len` is
+ * its length then. An empty value has `len` 0 and an `offset` within the buffer. Threads: plain
+ * data of the caller's.
+ */
+typedef struct kv_span_t {
+  size_t offset;  /**< where it begins, counted from the start of the buffer */
+  size_t len;     /**< how many bytes it has */
+} kv_span_t;
+
+/**
+ * Copies the values of `count` keys into one buffer. `out_spans`, with room for `count`, tells in
+ * the order of the keys where each value is; between values nothing is promised, and their order
+ * in the buffer is not that of the keys. Each key is read on its own: this is no snapshot. A key
+ * that comes twice gets two copies.
+ *
+ * Only whole values are copied. If they do not all fit, the answer is KV_SHORT_BUFFER, `*out_len`
+ * is what all of them need together, and the spans hold: values that found room are in the
+ * buffer, the others tell their length. Call again with more room for all, or for the others; a
+ * value may have grown meanwhile.
+ *
+ * Answers KV_OK and the bytes used in `*out_len`, also if no key is there; KV_SHORT_BUFFER, see
+ * above. On an error all spans are KV_SPAN_NONE, and the buffer may have been written to:
+ * KV_ERR_INVALID, KV_ERR_TOO_LARGE (a key; nothing was read), KV_ERR_NO_MEMORY, KV_ERR_CLOSED,
+ * KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_get_packed(kv_store_t *store, const void *keys, const size_t *key_lens, size_t count,
+                          void *buffer, size_t capacity, kv_span_t *out_spans, size_t *out_len,
+                          kv_error_t **err);
+
+/**
+ * Stores `count` values under as many keys, all with one `ttl_ms` as for kv_set. All are stored or
+ * none, in one step: no other call sees some of them. Of a key that comes twice the last value
+ * stays. With `count` 0 only `ttl_ms` is checked.
+ *
+ * Answers KV_OK; on an error nothing changed: KV_ERR_INVALID, KV_ERR_TOO_LARGE (a key or a value),
+ * KV_ERR_FULL (there is not room for all), KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED,
+ * KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_set_packed(kv_store_t *store, const void *keys, const size_t *key_lens,
+                          const void *values, const size_t *value_lens, size_t count,
+                          int64_t ttl_ms, kv_error_t **err);
+
+/**
+ * Deletes `count` keys, each on its own and in any order. `out_count` may be NULL.
+ *
+ * Answers KV_OK and how many keys were there in `*out_count`, also if none was (a key that comes
+ * twice counts once); KV_ERR_INVALID, KV_ERR_TOO_LARGE (a key) and KV_ERR_NO_MEMORY: nothing was
+ * deleted; KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC: some may have been, if the
+ * store was shut down or failed meanwhile.
+ */
+kv_status_t kv_del_packed(kv_store_t *store, const void *keys, const size_t *key_lens, size_t count,
+                          uint64_t *out_count, kv_error_t **err);
 
 /* ===========================================================================================
  * Statistics

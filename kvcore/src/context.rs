@@ -10,6 +10,7 @@ use crate::entry::NEVER;
 use crate::hash::KeyHasher;
 use crate::options::Options;
 use crate::random;
+use crate::removals::Removals;
 use crate::set_options::Expiry;
 use crate::stats::{Counters, Event};
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -20,6 +21,7 @@ pub(crate) struct Context {
     pub(crate) hasher: KeyHasher,
     pub(crate) budget: Budget,
     pub(crate) alarm: Alarm,
+    pub(crate) removals: Removals,
     revision: AtomicU64,
     default_ttl_ms: AtomicU64,
     ttl_jitter_ppm: AtomicU32,
@@ -43,6 +45,7 @@ impl Context {
             hasher: KeyHasher::new(),
             budget: Budget::new(limit(options.max_entries()), limit(options.max_memory())),
             alarm: Alarm::new(),
+            removals: Removals::new(options),
             revision: AtomicU64::new(0),
             default_ttl_ms: AtomicU64::new(0),
             ttl_jitter_ppm: AtomicU32::new(0),

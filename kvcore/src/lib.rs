@@ -50,6 +50,11 @@ mod options;
 mod poison;
 mod policy;
 mod random;
+#[allow(dead_code)]
+mod region;
+#[allow(dead_code)]
+mod records;
+mod removals;
 mod set_options;
 mod shard;
 mod slab;
@@ -63,6 +68,7 @@ pub use clock::{Clock, ManualClock};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
 pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
+pub use removals::{Cause, Causes, Removal};
 pub use set_options::{
     Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,
     TTL_NONE,

@@ -12,6 +12,7 @@ use kvcore::Status;
 
 use crate::error::{Failure, Refusal, Refused};
 use crate::many::kv_slice_t;
+use crate::packed::{KV_SPAN_NONE, kv_span_t};
 
 /// The largest length an object can have; a longer one is a mistake, or a value far over any limit.
 const LEN_MAX: usize = isize::MAX as usize;
@@ -58,6 +59,48 @@ pub(crate) unsafe fn many_bytes<'a>(
             let slice = slices.add(index).read_unaligned();
             bytes(slice.data, slice.len)
         }?);
+    }
+    Ok(all)
+}
+
+/// The bytes of many keys or values that lie one after the other; `what` one of them is called.
+///
+/// # Safety
+/// `lens` is NULL or points to `count` lengths, and `data` is NULL or points to as many bytes as
+/// they sum to, which stay unchanged for `'a`.
+pub(crate) unsafe fn packed<'a>(
+    what: &'static str,
+    data: *const c_void,
+    lens: *const usize,
+    count: usize,
+) -> Result<Vec<&'a [u8]>, Failure> {
+    check_array(lens.is_null(), count, size_of::<usize>())?;
+    let mut all = Vec::new();
+    all.try_reserve_exact(count).map_err(|_| Failure::from(Status::NoMemory))?;
+    let mut offset = 0;
+    for index in 0..count {
+        // SAFETY: below `count`, and the caller vouches for the lengths.
+        let len = unsafe { lens.add(index).read_unaligned() };
+        if len == 0 {
+            all.push(&[][..]);
+            continue;
+        }
+        if data.is_null() {
+            return Err(Failure::Argument(
+                Status::Invalid,
+                format!("{what} {index} has a length, and the {what}s are NULL").into(),
+            ));
+        }
+        if len > LEN_MAX - offset {
+            return Err(Failure::Argument(
+                Status::TooLarge,
+                format!("{what} {index}: no memory holds so many bytes: pass its length").into(),
+            ));
+        }
+        // SAFETY: not NULL, the lengths so far sum to what an object can have, and the caller
+        // vouches for as many bytes.
+        all.push(unsafe { slice::from_raw_parts(data.cast::<u8>().add(offset), len) });
+        offset += len;
     }
     Ok(all)
 }
@@ -188,6 +231,14 @@ impl Buffer {
         self.capacity
     }
 
+    /// What is left of it behind `used` bytes.
+    #[inline]
+    fn from(self, used: usize) -> Buffer {
+        assert!(used <= self.capacity, "more was used than there is");
+        // `wrapping_add`, because nothing may be added to NULL; it stays within the buffer.
+        Buffer { data: self.data.wrapping_add(used), capacity: self.capacity - used }
+    }
+
     /// Copies a value that fits, and gives back its length.
     #[inline]
     pub(crate) fn take(self, value: &[u8]) -> usize {
@@ -202,6 +253,92 @@ impl Buffer {
     }
 }
 
+/// A buffer of the caller's that takes many whole values, one after the other.
+pub(crate) struct Packing {
+    buffer: Buffer,
+    used: usize,
+    needed: usize,
+}
+
+impl Packing {
+    /// # Safety
+    /// As for [`Buffer::new`].
+    pub(crate) unsafe fn new(data: *mut c_void, capacity: usize) -> Result<Packing, Refusal> {
+        // SAFETY: the caller's word is passed on.
+        let buffer = unsafe { Buffer::new(data, capacity) }?;
+        Ok(Packing { buffer, used: 0, needed: 0 })
+    }
+
+    /// Copies a value if it fits, and says where it is.
+    #[inline]
+    pub(crate) fn push(&mut self, value: &[u8]) -> kv_span_t {
+        self.needed = self.needed.saturating_add(value.len());
+        let rest = self.buffer.from(self.used);
+        if value.len() > rest.capacity() {
+            return kv_span_t { offset: KV_SPAN_NONE, len: value.len() };
+        }
+        let span = kv_span_t { offset: self.used, len: rest.take(value) };
+        self.used += span.len;
+        span
+    }
+
+    /// What all values together take.
+    pub(crate) fn needed(&self) -> usize {
+        self.needed
+    }
+
+    /// Whether some value did not fit.
+    pub(crate) fn is_short(&self) -> bool {
+        self.needed > self.used
+    }
+}
+
+/// An array of the caller's for where values are. Unless [`keep`](Spans::keep) is called, all of it
+/// says "absent" in the end, also if the call panics.
+pub(crate) struct Spans {
+    first: *mut kv_span_t,
+    count: usize,
+    kept: bool,
+}
+
+impl Spans {
+    /// # Safety
+    /// `first` is NULL, or `count` spans there may be written until the call returns.
+    pub(crate) unsafe fn cleared(first: *mut kv_span_t, count: usize) -> Result<Spans, Failure> {
+        check_array(first.is_null(), count, size_of::<kv_span_t>())?;
+        let mut spans = Spans { first, count, kept: false };
+        spans.clear();
+        Ok(spans)
+    }
+
+    fn clear(&mut self) {
+        for index in 0..self.count {
+            self.put(index, kv_span_t::ABSENT);
+        }
+    }
+
+    /// Says where one value is.
+    #[inline]
+    pub(crate) fn put(&mut self, index: usize, span: kv_span_t) {
+        assert!(index < self.count, "more answers than places");
+        // SAFETY: below `count`, and whoever made this vouched for that many spans.
+        unsafe { self.first.add(index).write_unaligned(span) }
+    }
+
+    /// Lets the answers stand.
+    pub(crate) fn keep(&mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Spans {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.clear();
+        }
+    }
+}
+
 /// A text for C. A NUL inside, which no text of libkv has, would end it early, so it is left out.
 pub(crate) fn c_text(text: &str) -> CString {
     let without_nul: Vec<u8> = text.bytes().filter(|&byte| byte != 0).collect();
@@ -209,6 +346,7 @@ pub(crate) fn c_text(text: &str) -> CString {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -254,6 +392,75 @@ mod tests {
             assert!(Buffer::new(ptr::null_mut(), 1).is_err());
             assert!(Buffer::new(ptr::null_mut(), 0).is_ok_and(|buffer| buffer.take(b"") == 0));
         }
+    }
+
+    #[test]
+    fn packed_bytes_are_cut_by_their_lengths() {
+        let texts = |lens: &[usize]| {
+            // SAFETY: the lengths sum to at most three, or are refused before anything is read.
+            unsafe { packed("key", c"abc".as_ptr().cast(), lens.as_ptr(), lens.len()) }
+                .map_err(|failure| (failure.status(), message(failure)))
+        };
+        assert_eq!(texts(&[1, 0, 2, 0]), Ok(vec![&b"a"[..], b"", b"bc", b""]));
+        assert_eq!(texts(&[]), Ok(vec![]));
+        let (status, said) = texts(&[3, LEN_MAX - 2]).unwrap_err();
+        assert!(status == Status::TooLarge && said.contains("key 1"), "{said}");
+        assert!(texts(&[3, usize::MAX]).is_err_and(|(status, _)| status == Status::TooLarge));
+        // SAFETY: NULL, and no bytes, or refused.
+        unsafe {
+            let empty = packed("key", ptr::null(), [0, 0].as_ptr(), 2);
+            assert!(empty.is_ok_and(|all| all.len() == 2));
+            let said = packed("key", ptr::null(), [0, 1].as_ptr(), 2).map_err(message);
+            assert!(said.is_err_and(|said| said.contains("key 1")));
+            assert!(packed("key", ptr::null(), ptr::null(), 0).is_ok_and(|all| all.is_empty()));
+            assert!(packed("key", ptr::null(), ptr::null(), 1).is_err());
+        }
+    }
+
+    fn message(failure: Failure) -> String {
+        match failure {
+            Failure::Argument(_, text) => text.into_owned(),
+            _ => String::new(),
+        }
+    }
+
+    #[test]
+    fn a_packing_takes_the_values_that_fit() {
+        let mut memory = [7u8; 5];
+        // SAFETY: four of the five bytes may be written.
+        let packing = unsafe { Packing::new(memory.as_mut_ptr().cast(), 4) };
+        let mut packing = packing.unwrap();
+        let span = |offset, len| kv_span_t { offset, len };
+        assert_eq!(packing.push(b"ab"), span(0, 2));
+        assert_eq!(packing.push(b"cde"), span(KV_SPAN_NONE, 3));
+        assert!(packing.is_short());
+        assert_eq!(packing.push(b"fg"), span(2, 2));
+        assert_eq!(packing.push(b""), span(4, 0));
+        assert_eq!(packing.needed(), 7);
+        assert_eq!(memory, *b"abfg\x07");
+        // SAFETY: NULL, with no bytes.
+        let nothing = unsafe { Packing::new(ptr::null_mut(), 0) };
+        assert!(nothing.is_ok_and(|mut all| all.push(b"") == span(0, 0) && !all.is_short()));
+    }
+
+    #[test]
+    fn spans_that_are_not_kept_are_cleared() {
+        let mut memory = [kv_span_t { offset: 1, len: 1 }; 3];
+        let place = memory.as_mut_ptr();
+        let found = kv_span_t { offset: 5, len: 6 };
+        let fill = |keep: bool| {
+            // SAFETY: two of the three spans may be written.
+            let mut spans = unsafe { Spans::cleared(place, 2) }.ok().unwrap();
+            spans.put(1, found);
+            if keep {
+                spans.keep();
+            }
+        };
+        fill(false);
+        // SAFETY: the array lives on, and nothing else refers to it.
+        assert_eq!(unsafe { place.add(1).read() }, kv_span_t::ABSENT);
+        fill(true);
+        assert_eq!(memory, [kv_span_t::ABSENT, found, kv_span_t { offset: 1, len: 1 }]);
     }
 
     #[test]

@@ -23,8 +23,10 @@ mod guard;
 mod key;
 mod many;
 mod options;
+mod packed;
 #[cfg(feature = "planted-panics")]
 mod plant;
+mod removals;
 mod stats;
 mod status;
 mod store;
@@ -37,8 +39,10 @@ pub use error::{kv_error_free, kv_error_message, kv_error_os_code, kv_error_stat
 pub use key::*;
 pub use many::*;
 pub use options::{kv_options_free, kv_options_new, kv_options_set, kv_options_t};
+pub use packed::*;
 #[cfg(feature = "planted-panics")]
 pub use plant::kv_test_plant_panic;
+pub use removals::*;
 pub use stats::{kv_stats, kv_stats_t, kv_stats_text, kv_string_free};
 pub use status::*;
 pub use store::*;

@@ -108,9 +108,11 @@ pub unsafe extern "C" fn kv_last_fault(
 
 /// Stops the store and its threads, and frees its contents. Calls that come later answer
 /// KV_ERR_CLOSED, those that run meanwhile finish or do so too. The handle stays, for kv_close to
-/// free. Safe beside running calls, and as often as you like.
+/// free. Returns once the removal callback was told all that waits for it. Safe beside running
+/// calls, and as often as you like.
 ///
-/// Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_FORKED, KV_ERR_PANIC.
+/// Answers KV_OK; KV_ERR_INVALID (the store is NULL, or this is its removal callback),
+/// KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_shutdown(
     store: *mut kv_store_t,
@@ -127,8 +129,10 @@ pub unsafe extern "C" fn kv_shutdown(
 /// Does what kv_shutdown does, then frees the handle, whatever it answers. No other call on the
 /// store may be running or come later. Values that were read keep their bytes. NULL is fine. In
 /// the child of a fork it frees the handle, leaves the parent's store alone and says KV_ERR_FORKED.
+/// In the store's own removal callback it does nothing, and the handle stays.
 ///
-/// Answers KV_OK; KV_ERR_FORKED, KV_ERR_PANIC.
+/// Answers KV_OK; KV_ERR_INVALID (this is the store's removal callback), KV_ERR_FORKED,
+/// KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_close(
     store: *mut kv_store_t,
@@ -138,13 +142,18 @@ pub unsafe extern "C" fn kv_close(
         return Status::Ok.code();
     }
     // SAFETY: it came from `kv_open`, the caller gives it up here, and no other call uses it.
-    let (store, err) = unsafe { (Box::from_raw(store), Out::optional(err)) };
-    let status = guard::call_explained("kv_close", Some(&*store), err, |store| {
+    let (handle, err) = unsafe { (&*store, Out::optional(err)) };
+    let status = guard::call_explained("kv_close", Some(handle), err, |store| {
         store.shutdown()?;
         Ok(Status::Ok)
     });
+    // Only the callback is told that it may not; the caller who waits for it closes later.
+    if status == Status::Invalid.code() {
+        return status;
+    }
     guard::or(status, "kv_close", || {
-        drop(store);
+        // SAFETY: as above; the reference was used for the last time.
+        drop(unsafe { Box::from_raw(store) });
         status
     })
 }

@@ -80,7 +80,7 @@ fn constants(prefix: &str) -> BTreeMap<String, i64> {
 #[test]
 fn statuses_are_those_of_the_core() {
     let mut found = constants("KV_");
-    for other in ["KV_IF_", "KV_TTL_", "KV_ABI_VERSION", "KV_VERSION_NUMBER"] {
+    for other in ["KV_IF_", "KV_TTL_", "KV_CHANGE_", "KV_ABI_VERSION", "KV_VERSION_NUMBER"] {
         found.retain(|name, _| !name.starts_with(other));
     }
     let expected: BTreeMap<String, i64> = Status::ALL
@@ -96,7 +96,9 @@ fn special_times_are_those_of_the_core() {
     assert_eq!(kv::KV_TTL_NONE, kvcore::TTL_NONE);
     assert_eq!(kv::KV_TTL_KEEP, kvcore::TTL_KEEP);
     let header = read("include/kv.h");
-    for line in ["KV_TTL_NONE        INT64_MAX", "KV_TTL_KEEP        INT64_MIN"] {
+    for line in
+        ["KV_TTL_NONE        INT64_MAX", "KV_TTL_KEEP        INT64_MIN", "KV_SPAN_NONE SIZE_MAX"]
+    {
         assert!(header.contains(line), "{line}");
     }
 }

@@ -9,7 +9,7 @@ use std::mem::{offset_of, size_of};
 use std::process::Command;
 
 use common::{read, root, run, scratch};
-use kv::{kv_set_options_t, kv_set_result_t, kv_slice_t, kv_stats_t, kv_value_info_t};
+use kv::{kv_set_options_t, kv_set_result_t, kv_slice_t, kv_span_t, kv_stats_t, kv_value_info_t};
 
 struct Layout {
     name: &'static str,
@@ -44,6 +44,7 @@ macro_rules! layout {
 fn layouts() -> Vec<Layout> {
     vec![
         layout!(kv_slice_t: data len),
+        layout!(kv_span_t: offset len),
         layout!(kv_set_options_t: struct_size ttl_ms expire_at_ms version condition reserved),
         layout!(kv_set_result_t: struct_size version),
         layout!(kv_value_info_t: struct_size version created_at_ms expire_at_ms hits),
@@ -118,7 +119,7 @@ fn every_struct_of_the_header_is_listed() {
     for layout in layouts {
         assert!(laid_out.contains(&layout.name), "{}", layout.name);
         let first = layout.fields[0].name;
-        let grows = layout.name != "kv_slice_t";
+        let grows = !["kv_slice_t", "kv_span_t"].contains(&layout.name);
         assert_eq!(first == "struct_size", grows, "{} begins with {first}", layout.name);
     }
 }

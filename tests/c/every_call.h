@@ -93,6 +93,24 @@ static inline kv_status_t call_get_many(kv_store_t *store) {
   return status;
 }
 
+static inline kv_status_t call_get_packed(kv_store_t *store) {
+  const size_t key_len = 1;
+  char buffer[16];
+  kv_span_t span;
+  size_t len;
+  return kv_get_packed(store, "k", &key_len, 1, buffer, sizeof buffer, &span, &len, NULL);
+}
+
+static inline kv_status_t call_set_packed(kv_store_t *store) {
+  const size_t len = 1;
+  return kv_set_packed(store, "k", &len, "v", &len, 1, KV_TTL_DEFAULT, NULL);
+}
+
+static inline kv_status_t call_del_packed(kv_store_t *store) {
+  const size_t key_len = 1;
+  return kv_del_packed(store, "k", &key_len, 1, NULL, NULL);
+}
+
 static inline kv_status_t call_len(kv_store_t *store) {
   uint64_t count;
   return kv_len(store, &count);
@@ -134,6 +152,9 @@ static const every_call_t every_call[] = {
     {"kv_persist", WRITES, call_persist},
     {"kv_ttl", READS, call_ttl},
     {"kv_get_many", READS, call_get_many},
+    {"kv_get_packed", READS, call_get_packed},
+    {"kv_set_packed", WRITES, call_set_packed},
+    {"kv_del_packed", WRITES, call_del_packed},
     {"kv_len", READS, call_len},
     {"kv_clear", WRITES, call_clear},
     {"kv_purge_expired", WRITES, call_purge_expired},

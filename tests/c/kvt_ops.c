@@ -1,16 +1,8 @@
 /* The operations of conformance cases, each one call of kv.h. */
 
-#include "kvt.h"
+#include "kvt_call.h"
 
-/* One operation: its words, positional ones before named ones, and where its answer goes. */
-typedef struct {
-  kvt_run_t *run;
-  const kvt_word_t *words;
-  int count;
-  kvt_answer_t *answer;
-} call_t;
-
-static bool add_number(call_t *call, const char *name, int64_t number) {
+bool add_number(call_t *call, const char *name, int64_t number) {
   kvt_answer_t *answer = call->answer;
   CHECK(answer->number_count < KVT_NUMBERS);
   answer->numbers[answer->number_count].name = name;
@@ -20,7 +12,7 @@ static bool add_number(call_t *call, const char *name, int64_t number) {
 }
 
 /* Keeps a copy of bytes for the rest of the line. NULL is a hole. */
-static bool add_bytes(call_t *call, const void *data, size_t len) {
+bool add_bytes(call_t *call, const void *data, size_t len) {
   kvt_answer_t *answer = call->answer;
   char *copy = kvt_alloc(call->run, len + 1);
   CHECK(answer->byte_count < KVT_WORDS);
@@ -43,7 +35,7 @@ static bool add_value(call_t *call, kv_value_t *value) {
   return true;
 }
 
-static void take_message(kvt_answer_t *answer, kv_error_t *err) {
+void take_message(kvt_answer_t *answer, kv_error_t *err) {
   snprintf(answer->message, sizeof answer->message, "%s", kv_error_message(err));
   kv_error_free(err);
 }
@@ -69,7 +61,7 @@ static bool is_one_of(const char *name, const char *names) {
 
 /* Whether the positional words are these, a `b` for bytes and an `n` for a number, and the named ones
  * behind them are among those allowed. */
-static bool shape(const call_t *call, const char *positional, const char *allowed) {
+bool shape(const call_t *call, const char *positional, const char *allowed) {
   const char *op = call->words[0].text;
   int needed = (int)strlen(positional);
   if (call->count <= needed) {
@@ -88,7 +80,7 @@ static bool shape(const call_t *call, const char *positional, const char *allowe
 }
 
 /* A TTL in milliseconds, by name or number. */
-static bool ttl_of(const call_t *call, int64_t *ttl_ms) {
+bool ttl_of(const call_t *call, int64_t *ttl_ms) {
   const kvt_word_t *word = named(call, "ttl");
   *ttl_ms = KV_TTL_DEFAULT;
   if (word == NULL || strcmp(word->text, "default") == 0) {
@@ -262,31 +254,6 @@ static bool op_get_into(call_t *call) {
          add_number(call, "len", (int64_t)len);
 }
 
-static bool op_get_many(call_t *call) {
-  kv_slice_t keys[KVT_WORDS];
-  kv_value_t *values[KVT_WORDS];
-  char kinds[KVT_WORDS + 1] = "";
-  size_t count = (size_t)call->count - 1;
-  memset(kinds, 'b', count);
-  if (!shape(call, kinds, "")) {
-    return false;
-  }
-  for (size_t n = 0; n < count; n++) {
-    keys[n].data = call->words[n + 1].text;
-    keys[n].len = call->words[n + 1].len;
-  }
-  call->answer->status = kv_get_many(call->run->store, keys, count, values);
-  if (call->answer->status != KV_OK) {
-    return true;
-  }
-  for (size_t n = 0; n < count; n++) {
-    add_bytes(call, kv_value_data(values[n]), kv_value_len(values[n]));
-  }
-  kv_values_free(values, count);
-  call->answer->bytes_are_all = true;
-  return true;
-}
-
 /* The operations that take a key and answer with a status. */
 static bool op_key(call_t *call) {
   const kvt_word_t *op = &call->words[0], *key = &call->words[1];
@@ -406,6 +373,7 @@ bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *
       {"open", op_open},         {"configure", op_configure}, {"set", op_set},
       {"fill", op_fill},         {"get", op_get},             {"take", op_get},
       {"info", op_info},         {"get_into", op_get_into},   {"get_many", op_get_many},
+      {"set_many", op_set_many}, {"del_many", op_del_many},
       {"del", op_key},           {"exists", op_key},          {"persist", op_key},
       {"del_if", op_key_number}, {"expire", op_key_number},   {"expire_at", op_key_number},
       {"ttl", op_ttl},           {"incr", op_incr},           {"append", op_append},

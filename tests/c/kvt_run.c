@@ -154,7 +154,7 @@ static bool run_call(kvt_run_t *run, const kvt_word_t *words, int count) {
 /* What C has not, it must say here; a feature nobody knows is a mistake. */
 static bool run_needs(kvt_run_t *run, const kvt_word_t *words, int count) {
   static const char *const known[] = {"location", "get_into",   "del_if",   "last_fault",
-                                      "raw_ttl",  "!set_many", "!keys"};
+                                      "raw_ttl",  "set_many", "!keys"};
   for (int n = 1; n < count; n++) {
     size_t k = 0;
     while (k < 7 && strcmp(known[k] + (known[k][0] == '!'), words[n].text) != 0) {

@@ -7,6 +7,7 @@ static void lengths_of_keys(void) {
   char *key = calloc(1, 65536);
   kv_value_t *value = NULL;
   kv_slice_t slice;
+  kv_span_t span;
   size_t len;
   int64_t number;
   CHECK(key != NULL);
@@ -30,6 +31,11 @@ static void lengths_of_keys(void) {
   slice.data = key;
   slice.len = 65536;
   CHECK_STATUS(kv_get_many(store, &slice, 1, &value), KV_ERR_TOO_LARGE);
+  CHECK_STATUS(kv_get_packed(store, key, &slice.len, 1, NULL, 0, &span, &len, NULL),
+               KV_ERR_TOO_LARGE);
+  CHECK_STATUS(kv_set_packed(store, key, &slice.len, key, &slice.len, 1, 0, NULL),
+               KV_ERR_TOO_LARGE);
+  CHECK_STATUS(kv_del_packed(store, key, &slice.len, 1, NULL, NULL), KV_ERR_TOO_LARGE);
 
   /* A length that no memory has is refused before anything there is read. */
   CHECK_STATUS(kv_set(store, key, SIZE_MAX, "v", 1, 0), KV_ERR_TOO_LARGE);

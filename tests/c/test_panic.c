@@ -90,6 +90,7 @@ static void outputs_stay_as_they_were(void) {
   kv_slice_t key = {"k", 1};
   kv_value_t *value = (kv_value_t *)store;
   size_t len = 99;
+  kv_span_t span = {0, 1};
   char buffer[2] = "x";
   kv_test_plant_panic("kv_get_into");
   CHECK_STATUS(kv_get_into(store, "k", 1, buffer, sizeof buffer, &len), KV_ERR_PANIC);
@@ -100,6 +101,10 @@ static void outputs_stay_as_they_were(void) {
   kv_test_plant_panic("kv_get_many");
   CHECK_STATUS(kv_get_many(store, &key, 1, &value), KV_ERR_PANIC);
   CHECK(value == NULL);
+  kv_test_plant_panic("kv_get_packed");
+  CHECK_STATUS(kv_get_packed(store, "k", &key.len, 1, buffer, sizeof buffer, &span, &len, NULL),
+               KV_ERR_PANIC);
+  CHECK(len == 99 && span.offset == KV_SPAN_NONE && span.len == KV_SPAN_NONE);
   close_store(store);
 }
 

@@ -11,6 +11,7 @@ pub use parse::duration_ms;
 pub use table::{OPTION_TABLE, Offers, OptionKind, OptionSpec};
 
 use crate::error::{Error, Result, Status};
+use crate::removals::{Causes, Listener, Removal};
 
 /// A value that has passed its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +35,13 @@ enum Setting {
 pub struct Options {
     /// One for each row of the table, in its order.
     settings: Vec<Setting>,
+    listener: Option<Listener>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let default = |spec: &OptionSpec| read(spec, spec.default).unwrap_or(Setting::Auto);
-        Options { settings: OPTION_TABLE.iter().map(default).collect() }
+        Options { settings: OPTION_TABLE.iter().map(default).collect(), listener: None }
     }
 }
 
@@ -68,6 +70,48 @@ impl Options {
     pub fn with(mut self, name: &str, value: &str) -> Result<Options> {
         self.set(name, value)?;
         Ok(self)
+    }
+
+    /// Has `callback` called for every entry that goes for one of these causes. The last callback
+    /// that was given is the one that counts.
+    ///
+    /// It runs on a thread of the store, after the change and with no lock held, for one removal
+    /// after the other: in their order, where one thread made the changes. It may call the store,
+    /// but not [`shutdown`](crate::Store::shutdown). A slow callback delays other callbacks and
+    /// never a write: `callback_buffer` removals wait for it (and 64 MiB of keys and values), and
+    /// more are dropped and counted in `callbacks_dropped`. Shutting down tells what waits; what a
+    /// shutdown itself frees is not told. A panic in it is reported by the panic hook and ends
+    /// only that one call. The callback is dropped with the last of these options, their clones
+    /// and the stores opened with them.
+    ///
+    /// ```
+    /// use kvcore::{Cause, Options, Store};
+    ///
+    /// # fn main() -> kvcore::Result<()> {
+    /// let options = Options::new().on_remove(Cause::Expired | Cause::Evicted, |removal| {
+    ///     println!("{} for being {}", removal.key.escape_ascii(), removal.cause.name());
+    /// });
+    /// let store = Store::memory(options)?;
+    /// # store.shutdown()
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_remove(
+        mut self,
+        causes: impl Into<Causes>,
+        callback: impl Fn(Removal<'_>) + Send + Sync + 'static,
+    ) -> Options {
+        self.listener = Some(Listener::new(causes.into(), callback));
+        self
+    }
+
+    pub(crate) fn listener(&self) -> Option<&Listener> {
+        self.listener.as_ref()
+    }
+
+    /// Removals that wait for a slow callback at most.
+    pub(crate) fn callback_buffer(&self) -> usize {
+        self.number("callback_buffer") as usize
     }
 
     /// Sets one option of an open store: only those marked online are taken.

@@ -264,8 +264,8 @@ pub const OPTION_TABLE: &[OptionSpec] = &[
         "65536",
         false,
         OptionKind::Count { min: 1, max: 1 << 24 },
-        Offers::DefaultOnly,
-        "removals kept for a slow callback",
+        Offers::All,
+        "removals kept for a slow callback, in at most 64 MiB; more are dropped and counted",
     ),
     row(
         "wal_bytes_max",

@@ -49,7 +49,7 @@ pub fn prototypes() -> Vec<String> {
     let mut lines = header.lines();
     while let Some(line) = lines.next() {
         let is_code = line.starts_with(|first: char| first.is_ascii_lowercase());
-        if !is_code || !line.contains('(') {
+        if !is_code || !line.contains('(') || line.starts_with("typedef") {
             continue;
         }
         let mut prototype = line.to_owned();

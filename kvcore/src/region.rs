@@ -1,0 +1,635 @@
+//! Memory that grows in chunks, never moves, and stays mapped until it is dropped.
+//!
+//! Owns: the mappings behind a shard's index and slab. Invariants: a word that was once within
+//! [`reserve`](Region::reserve) can be read by any thread until the region is dropped, however the
+//! region grows or is discarded meanwhile; a word that was never written, or was discarded, reads as
+//! zero; a word outside of what is reserved reads as zero too, so a reader that follows an outdated
+//! index reads nonsense at worst, and never memory that is not the region's.
+//!
+//! Why not a `Vec` of boxes: readers look words up without a lock, so nothing may move, and a table
+//! of chunk pointers that is mapped once never does. Chunks are as large as a huge page of x86-64 and
+//! aligned to it. The first ones come in small pages, so that a small store touches what it uses;
+//! they are put into huge pages once they are nearly full. All later ones ask for huge pages at once:
+//! a lookup in a large store then misses the translation cache far less often.
+//!
+//! Under `--cfg kv_shuttle` the atomics are shuttle's and larger than a word, so chunks are arrays on
+//! the heap, and small.
+
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+// The pointers to chunks are no part of what shuttle explores: they only ever go from null to set.
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
+
+use crate::error::{Error, Status};
+use crate::sync::atomic::{AtomicU32, AtomicU64};
+
+/// Bytes of a chunk.
+#[cfg(not(kv_shuttle))]
+const CHUNK_BYTES: usize = 2 << 20;
+#[cfg(kv_shuttle)]
+const CHUNK_BYTES: usize = 16 << 10;
+
+/// Chunks in small pages at the start of a region.
+const SMALL_CHUNKS: usize = 3;
+
+/// Chunks of a region of 8-byte words that an index of 32 bits reaches.
+#[cfg(not(kv_shuttle))]
+const CHUNKS: usize = (8 << 32) / CHUNK_BYTES;
+#[cfg(kv_shuttle)]
+const CHUNKS: usize = 64;
+
+type Root = [AtomicPtr<()>; CHUNKS];
+
+/// The chunks of a region that has none. Shared, never written, and in no file.
+static NO_CHUNKS: Root = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
+
+/// What a region is made of: an atomic integer.
+///
+/// # Safety
+/// All bits zero must be a valid value, and equal to `ZERO`. Outside of shuttle the type must have
+/// the size and alignment of `BYTES`, a power of two.
+pub(crate) unsafe trait Word: Sized {
+    const ZERO: Self;
+    const BYTES: usize;
+    fn set_zero(&self);
+}
+
+// SAFETY: a standard atomic has the layout of its integer, whose zero is all bits zero.
+unsafe impl Word for AtomicU32 {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const ZERO: Self = AtomicU32::new(0);
+    const BYTES: usize = 4;
+    fn set_zero(&self) {
+        // A page that nobody has written stays out of memory.
+        if self.load(Relaxed) != 0 {
+            self.store(0, Relaxed);
+        }
+    }
+}
+
+// SAFETY: as above. Where 8-byte integers have a smaller alignment, the atomic still has 8.
+unsafe impl Word for AtomicU64 {
+    #[allow(clippy::declare_interior_mutable_const)]
+    const ZERO: Self = AtomicU64::new(0);
+    const BYTES: usize = 8;
+    fn set_zero(&self) {
+        // A page that nobody has written stays out of memory.
+        if self.load(Relaxed) != 0 {
+            self.store(0, Relaxed);
+        }
+    }
+}
+
+/// Growing memory of atomic words, indexed by 32 bits.
+#[repr(C)]
+pub(crate) struct Region<A: Word> {
+    /// `NO_CHUNKS`, or a mapping of this region's own.
+    root: AtomicPtr<Root>,
+    /// Words that may have been touched: all lie below.
+    extent: AtomicUsize,
+    /// What is read where nothing is.
+    nothing: [A; 8],
+    words: PhantomData<A>,
+}
+
+impl<A: Word> Region<A> {
+    /// Words of a chunk, a power of two.
+    pub(crate) const CHUNK_WORDS: usize = CHUNK_BYTES / A::BYTES;
+    const SHIFT: u32 = Self::CHUNK_WORDS.trailing_zeros();
+
+    pub(crate) const fn new() -> Self {
+        Region {
+            root: AtomicPtr::new((&raw const NO_CHUNKS).cast_mut()),
+            extent: AtomicUsize::new(0),
+            nothing: [const { A::ZERO }; 8],
+            words: PhantomData,
+        }
+    }
+
+    /// The chunk that has word `index`, or null. Indexes count modulo 2^32.
+    #[inline(always)]
+    fn chunk(&self, index: usize) -> *mut A {
+        let number = (index as u32 >> Self::SHIFT) as usize;
+        // SAFETY: the root is `NO_CHUNKS` or a mapping of a whole `Root` that lives as long as the
+        // region; both are valid for reads. Acquire shows the root's own contents.
+        let root = unsafe { &*self.root.load(Acquire) };
+        if number >= CHUNKS {
+            // Only under shuttle, or this is optimised away.
+            return ptr::null_mut();
+        }
+        root[number].load(Acquire).cast()
+    }
+
+    /// The word at `index`; a zero that must not be written where nothing is reserved.
+    #[inline(always)]
+    pub(crate) fn get(&self, index: usize) -> &A {
+        &self.line::<1>(index)[0]
+    }
+
+    /// The `N` words around `index`, where `N` is a power of two up to 8; `index` is rounded down to
+    /// a multiple of `N`. All zero, and not to be written, where nothing is reserved.
+    #[inline(always)]
+    pub(crate) fn line<const N: usize>(&self, index: usize) -> &[A; N] {
+        const { assert!(N.is_power_of_two() && N <= 8) };
+        let chunk = self.chunk(index);
+        let line = if chunk.is_null() {
+            self.nothing.as_ptr()
+        } else {
+            // SAFETY: a chunk has `CHUNK_WORDS` words, and the offset is less.
+            unsafe { chunk.add(index & (Self::CHUNK_WORDS - 1) & !(N - 1)) }
+        };
+        // SAFETY: `N` words start here: the offset into the chunk is a multiple of `N`, as is the
+        // length of a chunk; `nothing` has 8. Chunks are zeroed, aligned to their size, only
+        // accessed through atomics (and see `bytes`), and live as long as the region.
+        unsafe { &*line.cast::<[A; N]>() }
+    }
+
+    /// The words from `index` on, `len` of them or as many as are left in the chunk. None where
+    /// nothing is reserved.
+    #[inline(always)]
+    pub(crate) fn run(&self, index: usize, len: usize) -> &[A] {
+        let chunk = self.chunk(index);
+        if chunk.is_null() {
+            return &[];
+        }
+        let offset = index & (Self::CHUNK_WORDS - 1);
+        let len = len.min(Self::CHUNK_WORDS - offset);
+        // SAFETY: the words lie within one chunk, of which `line` says why it may be referred to.
+        unsafe { std::slice::from_raw_parts(chunk.add(offset), len) }
+    }
+
+    /// Asks the processor to fetch the cache line of a word.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, index: usize) {
+        let chunk = self.chunk(index);
+        prefetch(chunk.wrapping_add(index & (Self::CHUNK_WORDS - 1)).cast());
+    }
+
+    /// Makes the words below `len` addressable. They cost no memory before they are written. Any
+    /// number of threads may call this at once.
+    ///
+    /// # Errors
+    /// `NoMemory`; what was addressable before still is.
+    #[inline]
+    pub(crate) fn reserve(&self, len: usize) -> Result<(), Error> {
+        if len <= self.extent.load(Relaxed) { Ok(()) } else { self.grow(len) }
+    }
+
+    #[cold]
+    fn grow(&self, len: usize) -> Result<(), Error> {
+        if len > CHUNKS.saturating_mul(Self::CHUNK_WORDS).min(1 << 32) {
+            return Err(Status::NoMemory.into());
+        }
+        let root = self.own_root()?;
+        let before = self.extent.load(Relaxed);
+        for (number, place) in root.iter().enumerate().take(len.div_ceil(Self::CHUNK_WORDS)) {
+            if place.load(Relaxed).is_null() {
+                let huge = number >= SMALL_CHUNKS;
+                let chunk = memory::map_chunk::<A>(huge).ok_or(Status::NoMemory)?;
+                if place.compare_exchange(ptr::null_mut(), chunk.as_ptr(), AcqRel, Acquire).is_err()
+                {
+                    // SAFETY: another thread was first, so nobody has seen this chunk.
+                    unsafe { memory::unmap_chunk::<A>(chunk) };
+                }
+            }
+            // A small-paged chunk that is now seven eighths full.
+            let mark = number * Self::CHUNK_WORDS + Self::CHUNK_WORDS / 8 * 7;
+            if number < SMALL_CHUNKS && before <= mark && len > mark {
+                memory::collapse(place.load(Relaxed));
+            }
+        }
+        self.extent.fetch_max(len, Relaxed);
+        Ok(())
+    }
+
+    /// The root, made now if the region has none.
+    fn own_root(&self) -> Result<&Root, Error> {
+        let none = (&raw const NO_CHUNKS).cast_mut();
+        if self.root.load(Relaxed) == none {
+            let root = memory::map_root().ok_or(Status::NoMemory)?;
+            if self.root.compare_exchange(none, root.as_ptr(), AcqRel, Acquire).is_err() {
+                // SAFETY: another thread was first, so nobody has seen this root.
+                unsafe { memory::unmap_root(root) };
+            }
+        }
+        // SAFETY: as in `chunk`.
+        Ok(unsafe { &*self.root.load(Acquire) })
+    }
+
+    /// Makes the words of `[from, to)` zero, and gives the whole pages among them back to the
+    /// system. They stay addressable. If they were the last ones, the extent ends before them.
+    pub(crate) fn discard(&self, from: usize, to: usize) {
+        let mut at = from;
+        while at < to {
+            let end = to.min((at / Self::CHUNK_WORDS + 1) * Self::CHUNK_WORDS);
+            let words = self.run(at, end - at);
+            memory::zero(words);
+            at = end;
+        }
+        let extent = self.extent.load(Relaxed);
+        if from < extent && to >= extent {
+            // Fails only if another thread has just reserved more; the extent is then that.
+            let _ = self.extent.compare_exchange(extent, from, Relaxed, Relaxed);
+        }
+    }
+
+    /// Bytes that may be in memory, at most: all up to the highest word reserved and not discarded
+    /// since, as whole chunks where those ask for huge pages. Does not know of discards before that.
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let bytes = self.extent.load(Relaxed) * A::BYTES;
+        if bytes > SMALL_CHUNKS * CHUNK_BYTES { bytes.next_multiple_of(CHUNK_BYTES) } else { bytes }
+    }
+}
+
+impl Region<AtomicU32> {
+    /// Copies the words from `index` on into `out`, as many as `out` takes and the chunk has left.
+    /// Other threads may be writing them: whether what was read belongs together, the caller must
+    /// find out.
+    #[inline(always)]
+    pub(crate) fn copy_out<'a>(
+        &self,
+        index: usize,
+        out: &'a mut [MaybeUninit<u32>],
+    ) -> &'a mut [u32] {
+        let words = self.run(index, out.len());
+        let len = words.len();
+        for (to, from) in out.iter_mut().zip(words) {
+            to.write(from.load(Relaxed));
+        }
+        // SAFETY: the first `len` words were written just now, and `len` is at most `out.len()`.
+        unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), len) }
+    }
+
+    /// The `len` bytes that begin `offset` bytes after word `index`, or fewer where the chunk ends.
+    ///
+    /// # Safety
+    /// No other thread may write those words while the result lives. (Other threads may read them.)
+    #[cfg(not(kv_shuttle))]
+    #[inline(always)]
+    pub(crate) unsafe fn bytes(&self, index: usize, offset: usize, len: usize) -> &[u8] {
+        let words = self.run(index, (offset + len).div_ceil(4));
+        let offset = offset.min(words.len() * 4);
+        let len = len.min(words.len() * 4 - offset);
+        // SAFETY: the bytes lie within the words, which are initialised integers; the caller sees to
+        // it that none changes.
+        unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>().add(offset), len) }
+    }
+
+    /// Shows `bytes` to `look`; this one is there under shuttle too.
+    ///
+    /// # Safety
+    /// As for `bytes`, until `look` returns.
+    #[inline(always)]
+    pub(crate) unsafe fn with_bytes<R>(
+        &self,
+        index: usize,
+        offset: usize,
+        len: usize,
+        look: impl FnOnce(&[u8]) -> R,
+    ) -> R {
+        #[cfg(not(kv_shuttle))]
+        // SAFETY: the caller's promise.
+        return look(unsafe { self.bytes(index, offset, len) });
+        #[cfg(kv_shuttle)]
+        {
+            let words = self.run(index, (offset + len).div_ceil(4));
+            let bytes: Vec<u8> = words.iter().flat_map(|w| w.load(Relaxed).to_le_bytes()).collect();
+            let offset = offset.min(bytes.len());
+            look(&bytes[offset..bytes.len().min(offset + len)])
+        }
+    }
+}
+
+#[cfg(all(target_endian = "big", not(kv_shuttle)))]
+compile_error!("entries are read as bytes of little-endian words");
+
+impl<A: Word> Drop for Region<A> {
+    fn drop(&mut self) {
+        let root = *self.root.get_mut();
+        let Some(root) = NonNull::new(root).filter(|_| !ptr::eq(root, &raw const NO_CHUNKS)) else {
+            return;
+        };
+        // SAFETY: the root is this region's own, and still mapped.
+        for chunk in unsafe { root.as_ref() } {
+            if let Some(chunk) = NonNull::new(chunk.load(Relaxed)) {
+                // SAFETY: nobody refers to the region any more, so nobody to its chunks.
+                unsafe { memory::unmap_chunk::<A>(chunk) };
+            }
+        }
+        // SAFETY: as above.
+        unsafe { memory::unmap_root(root) };
+    }
+}
+
+/// Asks the processor to fetch the cache line at an address. Any address is fine.
+#[inline(always)]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint that faults on no address, and SSE is part of x86-64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: a prefetch is a hint that faults on no address and changes no register.
+    unsafe {
+        std::arch::asm!("prfm pldl1keep, [{}]", in(reg) address, options(nostack, readonly, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
+/// Calls of the system.
+#[cfg(not(kv_shuttle))]
+mod memory {
+    use super::*;
+
+    const READ_WRITE: i32 = libc::PROT_READ | libc::PROT_WRITE;
+    const PRIVATE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+
+    /// Fresh zeroed memory, or none.
+    fn map(bytes: usize) -> Option<NonNull<()>> {
+        // SAFETY: a new private mapping at an address of the system's choice touches nothing else.
+        let at = unsafe { libc::mmap(ptr::null_mut(), bytes, READ_WRITE, PRIVATE, -1, 0) };
+        if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
+    }
+
+    /// # Safety
+    /// The bytes must come from `map`, and nobody may use them any more.
+    unsafe fn unmap(at: NonNull<()>, bytes: usize) {
+        // SAFETY: the caller gives up these pages, and they are no one else's.
+        unsafe { libc::munmap(at.as_ptr().cast(), bytes) };
+    }
+
+    pub(super) fn map_root() -> Option<NonNull<Root>> {
+        map(size_of::<Root>()).map(NonNull::cast)
+    }
+
+    /// # Safety
+    /// As `unmap`.
+    pub(super) unsafe fn unmap_root(root: NonNull<Root>) {
+        // SAFETY: the caller's promise.
+        unsafe { unmap(root.cast(), size_of::<Root>()) };
+    }
+
+    /// # Safety
+    /// As `unmap`.
+    pub(super) unsafe fn unmap_chunk<A>(chunk: NonNull<()>) {
+        // SAFETY: the caller's promise.
+        unsafe { unmap(chunk, CHUNK_BYTES) };
+    }
+
+    /// A chunk aligned to its size.
+    pub(super) fn map_chunk<A>(huge: bool) -> Option<NonNull<()>> {
+        let chunk = match map(CHUNK_BYTES)? {
+            // The system aligns mappings of this size by itself if it is recent.
+            chunk if chunk.addr().get() % CHUNK_BYTES == 0 => chunk,
+            chunk => {
+                // SAFETY: it came from `map`, and was given to nobody.
+                unsafe { unmap(chunk, CHUNK_BYTES) };
+                map_aligned()?
+            }
+        };
+        #[cfg(target_os = "linux")]
+        if huge {
+            // SAFETY: advice on pages that are ours. If it is refused, pages stay small.
+            unsafe { libc::madvise(chunk.as_ptr().cast(), CHUNK_BYTES, libc::MADV_HUGEPAGE) };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = huge;
+        Some(chunk)
+    }
+
+    /// Maps twice the size and gives back what is not aligned.
+    fn map_aligned() -> Option<NonNull<()>> {
+        let all = map(2 * CHUNK_BYTES)?;
+        let before = all.addr().get().wrapping_neg() % CHUNK_BYTES;
+        let chunk = NonNull::new(all.as_ptr().wrapping_byte_add(before))?;
+        let rest = NonNull::new(chunk.as_ptr().wrapping_byte_add(CHUNK_BYTES))?;
+        // SAFETY: the two parts lie within `all`, beside the chunk, and are used by nobody. Addresses
+        // and lengths are multiples of a page, because `all` and a chunk's size are.
+        unsafe {
+            if before > 0 {
+                unmap(all, before);
+            }
+            unmap(rest, CHUNK_BYTES - before);
+        }
+        Some(chunk)
+    }
+
+    /// Puts a chunk into a huge page, if the system can now.
+    pub(super) fn collapse(chunk: *mut ()) {
+        #[cfg(target_os = "linux")]
+        {
+            /// Of Linux 6.1, and younger than some versions of libc.
+            const MADV_COLLAPSE: i32 = 25;
+            // SAFETY: this keeps the contents of the pages, which are ours. Failure changes nothing.
+            unsafe { libc::madvise(chunk.cast(), CHUNK_BYTES, MADV_COLLAPSE) };
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = chunk;
+    }
+
+    /// Bytes of a page.
+    fn page() -> usize {
+        static PAGE: AtomicUsize = AtomicUsize::new(0);
+        let mut page = PAGE.load(Relaxed);
+        if page == 0 {
+            // SAFETY: a question to the system about itself.
+            page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+            PAGE.store(page, Relaxed);
+        }
+        page
+    }
+
+    /// Makes words zero, and gives whole pages of them back.
+    pub(super) fn zero<A: Word>(words: &[A]) {
+        let page = page();
+        let start = words.as_ptr().addr();
+        let head = (start.next_multiple_of(page) - start) / A::BYTES;
+        let (head, rest) = words.split_at(head.min(words.len()));
+        let (pages, tail) = rest.split_at(rest.len() * A::BYTES / page * page / A::BYTES);
+        head.iter().chain(tail).for_each(Word::set_zero);
+        if !pages.is_empty() && !give_back(pages.as_ptr().cast_mut().cast(), size_of_val(pages)) {
+            pages.iter().for_each(Word::set_zero);
+        }
+    }
+
+    /// Exchanges whole pages for fresh ones. To other threads it is as if somebody stored zeros.
+    fn give_back(at: *mut libc::c_void, bytes: usize) -> bool {
+        #[cfg(target_os = "linux")]
+        // SAFETY: the pages are ours, hold nothing but integers that anybody may change at any time,
+        // and stay mapped. Fails for locked pages, which then are as they were.
+        return unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0;
+        #[cfg(not(target_os = "linux"))]
+        {
+            const OVER: i32 = PRIVATE | libc::MAP_FIXED;
+            // SAFETY: as above; a mapping over pages of our own exchanges them in one step.
+            unsafe { libc::mmap(at, bytes, READ_WRITE, OVER, -1, 0) != libc::MAP_FAILED }
+        }
+    }
+}
+
+/// The heap instead, because shuttle's atomics are larger than the words they stand for.
+#[cfg(kv_shuttle)]
+mod memory {
+    use super::*;
+
+    pub(super) fn map_root() -> Option<NonNull<Root>> {
+        let root: Box<Root> = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS]);
+        NonNull::new(Box::into_raw(root))
+    }
+
+    /// # Safety
+    /// The root must come from `map_root`, and nobody may use it any more.
+    pub(super) unsafe fn unmap_root(root: NonNull<Root>) {
+        // SAFETY: the caller's promise.
+        drop(unsafe { Box::from_raw(root.as_ptr()) });
+    }
+
+    pub(super) fn map_chunk<A: Word>(_huge: bool) -> Option<NonNull<()>> {
+        let chunk: Box<[A]> = (0..Region::<A>::CHUNK_WORDS).map(|_| A::ZERO).collect();
+        NonNull::new(Box::into_raw(chunk).cast())
+    }
+
+    /// # Safety
+    /// The chunk must come from `map_chunk` of the same type, and nobody may use it any more.
+    pub(super) unsafe fn unmap_chunk<A: Word>(chunk: NonNull<()>) {
+        let chunk = ptr::slice_from_raw_parts_mut(chunk.as_ptr().cast(), Region::<A>::CHUNK_WORDS);
+        // SAFETY: the caller's promise; every chunk has this length.
+        drop(unsafe { Box::<[A]>::from_raw(chunk) });
+    }
+
+    pub(super) fn collapse(_chunk: *mut ()) {}
+
+    pub(super) fn zero<A: Word>(words: &[A]) {
+        words.iter().for_each(Word::set_zero);
+    }
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests {
+    use super::*;
+
+    const CHUNK: usize = Region::<AtomicU32>::CHUNK_WORDS;
+
+    #[test]
+    fn nothing_reads_as_zero() {
+        let region = Region::<AtomicU32>::new();
+        for index in [0, 7, CHUNK, u32::MAX as usize, usize::MAX] {
+            assert_eq!(region.get(index).load(Relaxed), 0);
+            assert!(region.line::<8>(index).iter().all(|word| word.load(Relaxed) == 0));
+            assert!(region.run(index, 8).is_empty());
+            region.prefetch(index);
+        }
+        assert_eq!(region.resident_bytes(), 0);
+        region.discard(0, 100);
+    }
+
+    #[test]
+    fn words_keep_their_place_and_their_value() {
+        let region = Region::<AtomicU64>::new();
+        let mut first = ptr::null();
+        for n in 0..6 * Region::<AtomicU64>::CHUNK_WORDS {
+            region.reserve(n + 1).unwrap();
+            region.get(n).store(n as u64, Relaxed);
+            if n == 0 {
+                first = ptr::from_ref(region.get(0));
+            }
+        }
+        assert!(ptr::eq(first, region.get(0)));
+        for n in 0..6 * Region::<AtomicU64>::CHUNK_WORDS {
+            assert_eq!(region.get(n).load(Relaxed), n as u64);
+            assert_eq!(region.line::<8>(n)[n % 8].load(Relaxed), n as u64);
+        }
+        assert_eq!(region.resident_bytes(), 6 * CHUNK_BYTES);
+    }
+
+    #[test]
+    fn runs_end_with_their_chunk() {
+        let region = Region::<AtomicU32>::new();
+        region.reserve(CHUNK + 1).unwrap();
+        assert_eq!(region.run(CHUNK - 3, 8).len(), 3);
+        assert_eq!(region.run(CHUNK, 8).len(), 8);
+        assert_eq!(region.run(2 * CHUNK, 8).len(), 0);
+        let mut out = [MaybeUninit::uninit(); 8];
+        assert_eq!(region.copy_out(CHUNK - 2, &mut out), [0, 0]);
+    }
+
+    #[test]
+    fn bytes_are_those_of_the_words() {
+        let region = Region::<AtomicU32>::new();
+        region.reserve(CHUNK).unwrap();
+        region.get(8).store(u32::from_le_bytes(*b"abcd"), Relaxed);
+        region.get(9).store(u32::from_le_bytes(*b"efgh"), Relaxed);
+        let mut out = [MaybeUninit::uninit(); 2];
+        assert_eq!(region.copy_out(8, &mut out)[1].to_le_bytes(), *b"efgh");
+        // SAFETY: nobody writes here.
+        unsafe {
+            assert_eq!(region.bytes(8, 3, 4), b"defg");
+            assert_eq!(region.bytes(CHUNK - 1, 2, 100), [0, 0]);
+            assert_eq!(region.bytes(CHUNK - 1, 200, 100), []);
+            assert_eq!(region.with_bytes(8, 0, 8, <[u8]>::to_vec), b"abcdefgh");
+        }
+    }
+
+    #[test]
+    fn what_is_discarded_is_zero_and_can_be_used_again() {
+        for (from, to) in [(5, 3000), (1024, 2048), (1, 2), (CHUNK - 5000, 3 * CHUNK + 7)] {
+            let region = Region::<AtomicU32>::new();
+            let len = 4 * CHUNK;
+            region.reserve(len).unwrap();
+            for n in 0..len {
+                region.get(n).store(1, Relaxed);
+            }
+            region.discard(from, to);
+            for n in 0..len {
+                let kept = n < from || n >= to;
+                assert_eq!(region.get(n).load(Relaxed), u32::from(kept), "word {n}");
+            }
+            region.get(from).store(2, Relaxed);
+            assert_eq!(region.get(from).load(Relaxed), 2);
+        }
+    }
+
+    #[test]
+    fn the_extent_ends_where_the_last_words_were_discarded() {
+        let region = Region::<AtomicU32>::new();
+        region.reserve(2 * CHUNK).unwrap();
+        region.discard(0, CHUNK);
+        assert_eq!(region.resident_bytes(), 8 * CHUNK);
+        region.discard(CHUNK, 2 * CHUNK);
+        assert_eq!(region.resident_bytes(), 4 * CHUNK);
+        region.reserve(CHUNK + 1).unwrap();
+        assert_eq!(region.resident_bytes(), 4 * CHUNK + 4);
+    }
+
+    #[test]
+    fn racing_growth_makes_one_region() {
+        let region = Region::<AtomicU32>::new();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for n in (0..8 * CHUNK).step_by(CHUNK / 2) {
+                        region.reserve(n + 1).unwrap();
+                        region.get(n).fetch_add(1, Relaxed);
+                    }
+                });
+            }
+        });
+        for n in (0..8 * CHUNK).step_by(CHUNK / 2) {
+            assert_eq!(region.get(n).load(Relaxed), 4);
+        }
+    }
+
+    #[test]
+    fn there_is_an_end() {
+        let region = Region::<AtomicU32>::new();
+        assert_eq!(region.reserve((1 << 32) + 1).unwrap_err().status(), Status::NoMemory);
+        assert_eq!(region.reserve(usize::MAX).unwrap_err().status(), Status::NoMemory);
+        assert_eq!(region.resident_bytes(), 0);
+    }
+}
