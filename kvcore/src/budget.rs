@@ -56,17 +56,20 @@ pub(crate) struct Budget {
     max_bytes: AtomicU64,
     entries: AtomicU64,
     bytes: AtomicU64,
+    /// What may be taken without asking, and so is kept back from those who ask.
+    margin: u64,
 }
 
 impl Budget {
-    /// Limits of an empty store.
-    pub(crate) fn new(max_entries: u64, max_bytes: u64) -> Self {
+    /// Limits of an empty store. `margin` is the most that [`overdraw`](Budget::overdraw) takes.
+    pub(crate) fn new(max_entries: u64, max_bytes: u64, margin: u64) -> Self {
         Budget {
             counting: AtomicBool::new(max_entries != UNLIMITED || max_bytes != UNLIMITED),
             max_entries: AtomicU64::new(max_entries),
             max_bytes: AtomicU64::new(max_bytes),
             entries: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            margin,
         }
     }
 
@@ -91,10 +94,10 @@ impl Budget {
         if !self.is_counting() {
             return true;
         }
-        if !take(&self.entries, need.entries, &self.max_entries) {
+        if !take(&self.entries, need.entries, self.max_entries.load(Ordering::Acquire)) {
             return false;
         }
-        if !take(&self.bytes, need.bytes, &self.max_bytes) {
+        if !take(&self.bytes, need.bytes, self.askable_bytes()) {
             self.entries.fetch_sub(need.entries, Ordering::AcqRel);
             return false;
         }
@@ -119,19 +122,31 @@ impl Budget {
 
     /// Whether there would be room now.
     pub(crate) fn has_room(&self, need: Need) -> bool {
-        let fits = |used: &AtomicU64, more: u64, max: &AtomicU64| {
+        let fits = |used: &AtomicU64, more: u64, max: u64| {
             let total = used.load(Ordering::Acquire).checked_add(more);
-            more == 0 || total.is_some_and(|total| total <= max.load(Ordering::Acquire))
+            more == 0 || total.is_some_and(|total| total <= max)
         };
         !self.is_counting()
-            || fits(&self.entries, need.entries, &self.max_entries)
-                && fits(&self.bytes, need.bytes, &self.max_bytes)
+            || fits(&self.entries, need.entries, self.max_entries.load(Ordering::Acquire))
+                && fits(&self.bytes, need.bytes, self.askable_bytes())
     }
 
     /// Whether an empty store would have room.
     pub(crate) fn could_ever_fit(&self, need: Need) -> bool {
         need.entries <= self.max_entries.load(Ordering::Acquire)
-            && need.bytes <= self.max_bytes.load(Ordering::Acquire)
+            && need.bytes <= self.askable_bytes()
+    }
+
+    /// The limit on bytes for those who ask.
+    fn askable_bytes(&self) -> u64 {
+        const LEAST_SHARE: u64 = 16;
+        let max = self.max_bytes.load(Ordering::Acquire);
+        if max == UNLIMITED { max } else { max - self.margin.min(max / LEAST_SHARE) }
+    }
+
+    /// The limit on entries.
+    pub(crate) fn max_entries(&self) -> u64 {
+        self.max_entries.load(Ordering::Acquire)
     }
 
     /// Sets new limits, given what all shards together use. The caller holds every shard's lock.
@@ -154,11 +169,10 @@ impl Budget {
     }
 }
 
-fn take(used: &AtomicU64, more: u64, max: &AtomicU64) -> bool {
+fn take(used: &AtomicU64, more: u64, max: u64) -> bool {
     if more == 0 {
         return true;
     }
-    let max = max.load(Ordering::Acquire);
     let within = |used: u64| used.checked_add(more).filter(|total| *total <= max);
     used.fetch_update(Ordering::AcqRel, Ordering::Acquire, within).is_ok()
 }
@@ -178,7 +192,7 @@ mod tests {
 
     #[test]
     fn room_is_taken_whole_or_not_at_all() {
-        let budget = Budget::new(2, 100);
+        let budget = Budget::new(2, 100, 0);
         let need = |entries, bytes| Need { entries, bytes };
         assert!(budget.reserve(need(1, 60)));
         assert!(!budget.reserve(need(1, 60)));

@@ -3,6 +3,8 @@
 //! Owns: the revision counter and the settings that can change while the store is open. Invariant:
 //! a revision is taken under the lock of the shard it belongs to, so the revisions of one key rise.
 
+use crossbeam_utils::CachePadded;
+
 use crate::background::Alarm;
 use crate::budget::{Budget, UNLIMITED};
 use crate::clock::{Clock, Now};
@@ -12,17 +14,21 @@ use crate::options::Options;
 use crate::random;
 use crate::removals::Removals;
 use crate::set_options::Expiry;
-use crate::stats::{Counters, Event};
+use crate::stats::ReadCounters;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::value::PinMeter;
 
 /// What a shard needs to know of its store.
 pub(crate) struct Context {
     pub(crate) clock: Clock,
     pub(crate) hasher: KeyHasher,
-    pub(crate) budget: Budget,
-    pub(crate) alarm: Alarm,
+    /// Written by many calls, so it shares no cache line with what reads need.
+    pub(crate) budget: CachePadded<Budget>,
+    pub(crate) alarm: CachePadded<Alarm>,
     pub(crate) removals: Removals,
-    revision: AtomicU64,
+    pub(crate) pins: &'static PinMeter,
+    pub(crate) reads: ReadCounters,
+    revision: CachePadded<AtomicU64>,
     default_ttl_ms: AtomicU64,
     ttl_jitter_ppm: AtomicU32,
     cleanup_interval_ms: AtomicU64,
@@ -39,14 +45,18 @@ pub(crate) enum Deadline {
 }
 
 impl Context {
-    pub(crate) fn new(options: &Options, clock: Clock) -> Self {
+    /// `margin` is how many bytes policies may take without asking.
+    pub(crate) fn new(options: &Options, clock: Clock, margin: usize) -> Self {
+        let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
         let context = Context {
             clock,
             hasher: KeyHasher::new(),
-            budget: Budget::new(limit(options.max_entries()), limit(options.max_memory())),
-            alarm: Alarm::new(),
+            budget: CachePadded::new(Budget::new(max_entries, max_bytes, margin as u64)),
+            alarm: CachePadded::new(Alarm::new()),
             removals: Removals::new(options),
-            revision: AtomicU64::new(0),
+            pins: PinMeter::lease(),
+            reads: ReadCounters::new(),
+            revision: CachePadded::new(AtomicU64::new(0)),
             default_ttl_ms: AtomicU64::new(0),
             ttl_jitter_ppm: AtomicU32::new(0),
             cleanup_interval_ms: AtomicU64::new(0),
@@ -78,11 +88,24 @@ impl Context {
         self.cleanup_interval_ms.load(Ordering::Relaxed)
     }
 
-    /// Counts an operation if operations are counted.
+    /// Whether operations are counted.
     #[inline]
-    pub(crate) fn count(&self, counters: &Counters, event: Event) {
-        if self.metrics.load(Ordering::Relaxed) {
-            counters.count(event);
+    pub(crate) fn counts(&self) -> bool {
+        self.metrics.load(Ordering::Relaxed)
+    }
+
+    /// Counts a read of a value, if operations are counted.
+    #[inline]
+    pub(crate) fn count_read(&self, hit: bool) {
+        if self.counts() {
+            if hit { self.reads.hit() } else { self.reads.miss() }
+        }
+    }
+
+    /// Counts many reads, if operations are counted.
+    pub(crate) fn count_reads(&self, hits: u64, misses: u64) {
+        if self.counts() {
+            self.reads.add(hits, misses);
         }
     }
 
@@ -129,7 +152,7 @@ mod tests {
         for (name, value) in options {
             set.set(name, value).unwrap();
         }
-        let context = Context::new(&set, Clock::manual(1000).0);
+        let context = Context::new(&set, Clock::manual(1000).0, 0);
         context.deadline(expiry, current, &Now::new(&context.clock))
     }
 

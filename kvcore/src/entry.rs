@@ -216,6 +216,9 @@ impl Head {
         } else {
             (number(bytes, at, 2) as u16, number(bytes, at + 2, 2) as u16)
         };
+        // Out of line the lengths are elsewhere; a copy that was taken in the midst of a change may
+        // say otherwise.
+        let (key_len, value_len) = if flags & LARGE == 0 { (key_len, value_len) } else { (0, 0) };
         at += lengths_bytes(flags);
         let mut tag = 0;
         if flags & TAG != 0 {

@@ -22,7 +22,7 @@ impl KeyHasher {
 }
 
 /// A key with its hash, so that it is hashed once a call.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Key<'a> {
     pub(crate) bytes: &'a [u8],
     hash: u64,

@@ -1,8 +1,8 @@
 //! Walks the keys of a store while it goes on changing.
 //!
-//! Owns: [`Keys`], a cursor over shards and, within one, over the places of its entries. An entry
-//! keeps its place for as long as it lives, so one that is there during the whole walk comes exactly
-//! once; one that comes or goes meanwhile may or may not come.
+//! Owns: [`Keys`], a cursor over shards and, within one, over the hashes of its keys. The index keeps
+//! its buckets in the order of the hashes however it grows, so an entry that is there during the whole
+//! walk comes exactly once; one that comes or goes meanwhile may or may not come.
 
 use crate::error::Result;
 use crate::store::Store;
@@ -11,13 +11,14 @@ use crate::store::Store;
 pub struct Keys {
     store: Store,
     shard: usize,
-    chunk: usize,
+    /// The first hash that has not come yet.
+    from: u32,
     ready: std::vec::IntoIter<Vec<u8>>,
 }
 
 impl Keys {
     pub(crate) fn new(store: Store) -> Self {
-        Keys { store, shard: 0, chunk: 0, ready: Vec::new().into_iter() }
+        Keys { store, shard: 0, from: 0, ready: Vec::new().into_iter() }
     }
 }
 
@@ -37,23 +38,17 @@ impl Iterator for Keys {
             let listed = core.state.check_read().and_then(|()| {
                 let shard = core.read_shard(self.shard);
                 core.state.check_open()?;
-                Ok(shard.keys(self.chunk, &core.context))
+                Ok(shard.keys(self.from, &core.context))
             });
-            let keys = match listed {
-                Ok(keys) => keys,
+            match listed {
+                Ok((keys, next)) => {
+                    self.ready = keys.into_iter();
+                    self.shard += usize::from(next.is_none());
+                    self.from = next.unwrap_or(0);
+                }
                 Err(error) => {
                     self.shard = core.shard_count();
                     return Some(Err(error));
-                }
-            };
-            match keys {
-                Some(keys) => {
-                    self.chunk += 1;
-                    self.ready = keys.into_iter();
-                }
-                None => {
-                    self.shard += 1;
-                    self.chunk = 0;
                 }
             }
         }

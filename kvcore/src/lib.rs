@@ -50,16 +50,15 @@ mod options;
 mod poison;
 mod policy;
 mod random;
-#[allow(dead_code)]
-mod region;
-#[allow(dead_code)]
 mod records;
+mod region;
 mod removals;
 mod set_options;
 mod shard;
 mod slab;
 mod stats;
 mod store;
+mod striped;
 mod sync;
 mod table;
 mod value;

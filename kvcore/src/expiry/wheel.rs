@@ -1,65 +1,64 @@
 //! A hierarchical timing wheel with ticks of one millisecond (Varghese and Lauck, "Hashed and
-//! Hierarchical Timing Wheels", 1987).
+//! Hierarchical Timing Wheels", 1987), of records that are cancelled lazily.
 //!
-//! Owns: the heads of the lists; the links are kept beside the entries and reached through
-//! [`Timers`]. Level `n` has 64 slots of `64^n` ms. An entry sits on the level of the highest base-64
-//! digit in which its deadline differs from `elapsed`, in the slot of its own digit there, and moves
-//! to lower levels as that slot comes. Scheduling and cancelling take constant time, entries come due
-//! in the order of their deadlines exact to the tick, and every step of work is counted, so that the
-//! caller can stop and go on later.
+//! Owns: four-byte records, each the id of an entry, in bags of cache lines (`records`). Level `n`
+//! has 64 slots of `64^n` ms. A record sits on the level of the highest base-64 digit in which the
+//! deadline of its entry differs from `elapsed`, in the slot of its own digit there, and moves to
+//! lower levels as that slot comes. Scheduling takes constant time, entries come due in the order
+//! of their deadlines exact to the tick, and every step of work is counted, so that the caller can
+//! stop and go on later.
 //!
-//! Invariants: `elapsed` never goes back and never passes a slot that is in use; an entry is on one
-//! list at most; when a slot above the lowest level has come, its list moves to `cascade` in one
-//! step and is placed anew from there before anything else comes due.
+//! A record is valid if its entry lives and has a deadline that belongs to the slot the record is
+//! in. Nobody looks for the record of an entry that goes, or whose deadline changes: it is stale
+//! from then on and dropped when it is met, or by a pass over all records (`sweep`) that begins
+//! before the stale ones are more than the live entries. Ids are used again, so several records may
+//! be valid for one entry: the first one met makes the others stale.
+//!
+//! `elapsed` may run ahead of the clock while the closest deadlines are looked for (`closest`).
+//! Entries that are scheduled before it then wait in a heap, `early`, whose records hold their
+//! deadlines; when they become many, `elapsed` goes back to the clock (`floor`) and they join the
+//! others.
+//!
+//! Invariants: every live timed entry has a valid record; `elapsed` never passes a slot with
+//! records; a slot's records, taken out for a cascade or a sweep, are in no other slot; all of
+//! `early` is before `elapsed`. What is charged depends only on how many records and levels there
+//! are, at their worst spread over lines, so that time, which moves records about, never makes the
+//! wheel larger: only scheduling does.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use crate::budget::allocation;
+use crate::records::{Bag, LINE_BYTES, LINE_RECORDS, Pool};
 use crate::slab::EntryId;
+
+mod closest;
+mod sweep;
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests;
+
+use sweep::Sweep;
+pub(crate) use sweep::TIDY_STEPS;
 
 const SLOT_BITS: usize = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
 /// Eleven digits of six bits cover every non-negative `i64`.
 const LEVELS: usize = 11;
-/// The number of the list `cascade`, behind those of all slots.
-const CASCADE: u32 = (LEVELS * SLOTS) as u32;
-
-const NIL: u32 = u32::MAX;
-/// Marks a `prev` that names a list instead of an entry.
-const HEAD: u32 = 1 << 31;
-
-/// The neighbours of an entry in its list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Link {
-    prev: u32,
-    next: u32,
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Link { prev: NIL, next: NIL }
-    }
-}
-
-/// Where the wheel finds deadlines and links.
-pub(crate) trait Timers {
-    /// The deadline of an entry that is on the wheel.
-    fn deadline(&self, id: EntryId) -> i64;
-    /// The link of an entry, to change it.
-    fn link(&mut self, id: EntryId) -> &mut Link;
-    /// The link of an entry, to walk on.
-    fn next(&self, id: EntryId) -> Link;
-}
-
-struct Level {
-    in_use: u64,
-    heads: [u32; SLOTS],
-}
-
 const LEVEL_BYTES: usize = allocation(size_of::<Level>());
+const EARLY_BYTES: usize = size_of::<Early>();
+
+/// Where the wheel finds deadlines. Ids may be stale: of a place that is free, or another entry's.
+pub(crate) trait Timers {
+    /// The deadline of the live entry that starts at this place, if there is one and it has one.
+    fn deadline(&self, id: EntryId) -> Option<i64>;
+    /// Says that the entry will be asked for soon.
+    fn prefetch(&self, id: EntryId);
+}
 
 /// What [`Wheel::next_due`] found.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// This entry is due, and is off the wheel now.
+    /// This entry is due, and is off the wheel now: the caller removes it.
     Entry(EntryId),
     /// The steps allowed are used up; there may be more.
     Unknown,
@@ -67,322 +66,421 @@ pub(crate) enum Due {
     Nothing,
 }
 
+struct Level {
+    in_use: u64,
+    bags: [Bag; SLOTS],
+}
+
+impl Level {
+    fn empty() -> Box<Level> {
+        Box::new(Level { in_use: 0, bags: [Bag::EMPTY; SLOTS] })
+    }
+}
+
+/// A slot: its level and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slot {
+    level: usize,
+    number: usize,
+}
+
+/// A deadline and the number of its entry.
+type Early = Reverse<(u64, u32)>;
+
 /// The timing wheel of one shard.
 pub(crate) struct Wheel {
     elapsed: u64,
+    /// The latest time told, where `elapsed` may go back to.
+    floor: u64,
+    /// Held from the lowest to the highest that was needed.
     levels: [Option<Box<Level>>; LEVELS],
-    cascade: u32,
-    len: usize,
+    pool: Pool,
+    /// What is left of the slot that began at `elapsed`, and that slot's level.
+    cascade: Bag,
+    cascade_level: usize,
+    early: BinaryHeap<Early>,
+    /// Pushes to `early` since `elapsed` last went back.
+    early_added: usize,
+    sweep: Sweep,
+    /// All records, stale ones too.
+    records: usize,
+    /// Entries that are scheduled.
+    live: usize,
 }
 
 impl Wheel {
     /// An empty wheel, which holds no memory, at this time.
     pub(crate) fn new(now_ms: i64) -> Self {
-        Wheel { elapsed: now_ms.max(0) as u64, levels: Default::default(), cascade: NIL, len: 0 }
-    }
-
-    /// Puts an entry on the wheel, by its deadline.
-    pub(crate) fn schedule(&mut self, id: EntryId, timers: &mut impl Timers) {
-        let place = self.place(timers.deadline(id));
-        // Cascades only move down, so with these levels there no cascade needs memory.
-        for level in &mut self.levels[..=place as usize / SLOTS] {
-            level.get_or_insert_with(|| Box::new(Level { in_use: 0, heads: [NIL; SLOTS] }));
+        let now = ticks(now_ms);
+        Wheel {
+            elapsed: now,
+            floor: now,
+            levels: Default::default(),
+            pool: Pool::new(),
+            cascade: Bag::EMPTY,
+            cascade_level: 0,
+            early: BinaryHeap::new(),
+            early_added: 0,
+            sweep: Sweep::new(),
+            records: 0,
+            live: 0,
         }
-        self.push(place, id, timers);
-        self.len += 1;
     }
 
-    /// Takes an entry off the wheel.
-    pub(crate) fn cancel(&mut self, id: EntryId, timers: &mut impl Timers) {
-        self.unlink(id, timers);
-        self.removed_one();
+    /// Puts an entry that is not scheduled on the wheel, by its deadline.
+    pub(crate) fn schedule(&mut self, id: EntryId, deadline: i64) {
+        self.live += 1;
+        self.add(id, ticks(deadline));
     }
 
-    /// The next entry whose deadline has come by `now_ms`. Every entry looked at takes one of
+    /// Tells of a scheduled entry that got another deadline and kept its id.
+    pub(crate) fn reschedule(&mut self, id: EntryId, old_deadline: i64, new_deadline: i64) {
+        let (old, new) = (ticks(old_deadline), ticks(new_deadline));
+        let keeps_slot = self.slot(old).is_some_and(|slot| self.slot(new) == Some(slot));
+        if old != new && !keeps_slot {
+            self.add(id, new);
+        }
+    }
+
+    /// Tells that a scheduled entry is gone, is at another place now, or has no deadline any more.
+    pub(crate) fn cancelled(&mut self) {
+        debug_assert!(self.live != 0, "an entry that was not scheduled");
+        self.live -= 1;
+        if self.live == 0 {
+            *self = Wheel::new(self.floor as i64);
+        }
+    }
+
+    /// The next entry whose deadline has come by `now_ms`. Every record looked at takes one of
     /// `steps`.
-    pub(crate) fn next_due(
-        &mut self,
-        now_ms: i64,
-        steps: &mut usize,
-        timers: &mut impl Timers,
-    ) -> Due {
-        let now = now_ms.max(0) as u64;
+    pub(crate) fn next_due(&mut self, now_ms: i64, steps: &mut usize, timers: &impl Timers) -> Due {
+        let now = ticks(now_ms);
+        self.floor = self.floor.max(now);
         loop {
-            if self.len == 0 {
+            let begins = self.begins().filter(|begins| *begins <= now);
+            if begins.is_none() {
                 self.elapsed = self.elapsed.max(now);
                 return Due::Nothing;
             }
             if *steps == 0 {
                 return Due::Unknown;
             }
-            if self.cascade != NIL {
-                *steps -= 1;
-                let id = EntryId::new(self.cascade);
-                self.unlink(id, timers);
-                let place = self.place(timers.deadline(id));
-                self.push(place, id, timers);
-                continue;
+            *steps -= 1;
+            if let Some(Reverse((deadline, number))) = self.pop_early(now) {
+                self.records -= 1;
+                let id = EntryId::new(number);
+                if timers.deadline(id).map(ticks) == Some(deadline) {
+                    self.cancelled();
+                    return Due::Entry(id);
+                }
+            } else if !self.cascade.is_empty() {
+                self.cascade_one(timers);
+            } else if let Some(slot) = self.enter_first_slot() {
+                let id = self.take(slot, timers);
+                if self.is_valid(id, slot, timers) {
+                    self.cancelled();
+                    return Due::Entry(id);
+                }
             }
-            let Some((level, slot, start)) = self.first_slot().filter(|first| first.2 <= now)
-            else {
-                self.elapsed = self.elapsed.max(now);
-                return Due::Nothing;
-            };
-            self.elapsed = self.elapsed.max(start);
-            if level == 0 {
-                *steps -= 1;
-                let id = EntryId::new(self.head(slot as u32));
-                self.unlink(id, timers);
-                self.removed_one();
-                return Due::Entry(id);
-            }
-            self.start_cascade(level, slot, timers);
         }
     }
 
     /// No entry is due before this time; `None` if the wheel is empty.
     pub(crate) fn next_at_ms(&self) -> Option<i64> {
-        if self.cascade != NIL {
-            return Some(self.elapsed as i64);
-        }
-        self.first_slot().map(|(_, _, start)| start as i64)
+        self.begins().map(|at| at as i64)
     }
 
-    /// How many entries have come due by `now_ms` and are still on the wheel. Looks at these
-    /// entries and at those that share a slot with them.
+    /// How many entries on the wheel have come due by `now_ms`. Looks at all records of slots that
+    /// have come, and needs memory for those that are due.
     pub(crate) fn count_due(&self, now_ms: i64, timers: &impl Timers) -> usize {
-        let due_in = |head: u32| {
-            let mut count = 0;
-            let mut at = head;
-            while at != NIL {
-                let id = EntryId::new(at);
-                count += usize::from(timers.deadline(id) <= now_ms);
-                at = timers.next(id).next;
+        let now = ticks(now_ms);
+        let mut due: Vec<u32> = Vec::new();
+        let mut add = |number: u32| {
+            if timers.deadline(EntryId::new(number)).is_some_and(|deadline| deadline <= now_ms) {
+                due.push(number);
             }
-            count
         };
-        let mut count = due_in(self.cascade);
-        for (number, level) in self.levels.iter().enumerate() {
-            let Some(level) = level else { continue };
-            for slot in 0..SLOTS {
-                if level.in_use & 1 << slot != 0 && self.slot_start(number, slot) as i64 <= now_ms {
-                    count += due_in(level.heads[slot]);
+        self.early.iter().for_each(|Reverse((_, number))| add(*number));
+        self.loose_bags().for_each(|bag| bag.iter(&self.pool).for_each(&mut add));
+        for (slot, bag) in self.slots() {
+            if self.slot_start(slot) <= now {
+                bag.iter(&self.pool).for_each(&mut add);
+            }
+        }
+        due.sort_unstable();
+        due.dedup();
+        due.len()
+    }
+
+    /// How many entries are scheduled.
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Bytes charged.
+    pub(crate) fn bytes(&self) -> usize {
+        charge(self.levels_held(), self.records) + self.early.capacity() * EARLY_BYTES
+    }
+
+    /// Bytes that scheduling `count` entries with deadlines from `soonest` to `latest`, anew or
+    /// again, adds at most.
+    pub(crate) fn growth(&self, soonest: i64, latest: i64, count: usize) -> usize {
+        let held = self.levels_held();
+        let needed = self.slot(ticks(latest)).map_or(0, |slot| slot.level + 1).max(held);
+        let lines = charge(needed, self.records + count) - charge(held, self.records);
+        let early = self.early.len() + count;
+        if ticks(soonest) >= self.elapsed || early <= self.early.capacity() {
+            return lines;
+        }
+        lines + (early + early / 8 + EARLY_STEP - self.early.capacity()) * EARLY_BYTES
+    }
+
+    /// Checks the wheel against the entries, for tests.
+    pub(crate) fn validate(&self, timers: &impl Timers) {
+        let mut valid: Vec<u32> = Vec::new();
+        let mut records = self.early.len();
+        for Reverse((deadline, number)) in &self.early {
+            assert!(*deadline < self.elapsed, "a record of the present is early");
+            if timers.deadline(EntryId::new(*number)).map(ticks) == Some(*deadline) {
+                valid.push(*number);
+            }
+        }
+        let here = Slot { level: self.cascade_level, number: self.digit(self.cascade_level) };
+        let taken = self.sweep.bags().map(|bag| (self.sweep.slot(), *bag));
+        for (slot, bag) in self.slots().chain(taken).chain([(here, self.cascade)]) {
+            let covers = |deadline| match self.slot(deadline) {
+                Some(finer) if slot == here => finer.level < slot.level || finer == slot,
+                finer => finer == Some(slot),
+            };
+            for number in bag.iter(&self.pool) {
+                records += 1;
+                if timers.deadline(EntryId::new(number)).map(ticks).is_some_and(covers) {
+                    valid.push(number);
                 }
             }
         }
-        count
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Bytes held.
-    pub(crate) fn bytes(&self) -> usize {
-        self.levels.iter().flatten().count() * LEVEL_BYTES
-    }
-
-    /// Bytes that scheduling a deadline would add.
-    pub(crate) fn growth(&self, deadline: i64) -> usize {
-        let highest = self.place(deadline) as usize / SLOTS;
-        self.levels[..=highest].iter().filter(|level| level.is_none()).count() * LEVEL_BYTES
-    }
-
-    /// The number of the slot, counted through all levels, that a deadline belongs to now.
-    fn place(&self, deadline: i64) -> u32 {
-        // A deadline that has come is due at once, so it goes to the slot of this tick.
-        let deadline = (deadline.max(0) as u64).max(self.elapsed);
-        let differs = deadline ^ self.elapsed;
-        let level = (63 - (differs | 1).leading_zeros() as usize) / SLOT_BITS;
-        let slot = (deadline >> (level * SLOT_BITS)) as usize % SLOTS;
-        (level * SLOTS + slot) as u32
-    }
-
-    /// The earliest slot in use: its level, its number there and its first tick.
-    fn first_slot(&self) -> Option<(usize, usize, u64)> {
-        // Every slot of a level comes before every slot of the level above.
-        let (number, level) = self
-            .levels
-            .iter()
-            .enumerate()
-            .find_map(|(n, level)| level.as_ref().filter(|l| l.in_use != 0).map(|l| (n, l)))?;
-        let slot = level.in_use.trailing_zeros() as usize;
-        Some((number, slot, self.slot_start(number, slot)))
-    }
-
-    /// The first tick of a slot: the digits of `elapsed` above its level, then its own.
-    fn slot_start(&self, level: usize, slot: usize) -> u64 {
-        let shift = level * SLOT_BITS;
-        let above = u64::MAX.checked_shl((shift + SLOT_BITS) as u32).unwrap_or(0);
-        self.elapsed & above | (slot as u64) << shift
-    }
-
-    fn start_cascade(&mut self, level: usize, slot: usize, timers: &mut impl Timers) {
-        let list = (level * SLOTS + slot) as u32;
-        let first = self.head(list);
-        self.set_head(list, NIL);
-        self.set_head(CASCADE, first);
-        timers.link(EntryId::new(first)).prev = HEAD | CASCADE;
-    }
-
-    fn head(&self, list: u32) -> u32 {
-        if list == CASCADE {
-            return self.cascade;
+        for level in self.levels.iter().flatten() {
+            for (number, bag) in level.bags.iter().enumerate() {
+                assert_eq!(bag.is_empty(), level.in_use & 1 << number == 0, "the bitmap is wrong");
+            }
         }
-        let level = &self.levels[list as usize / SLOTS];
-        level.as_ref().map_or(NIL, |level| level.heads[list as usize % SLOTS])
+        valid.sort_unstable();
+        valid.dedup();
+        assert_eq!(valid.len(), self.live, "the wheel lost an entry, or has one too many");
+        assert_eq!(records, self.records, "the wheel lost count of its records");
+        assert!(
+            self.pool.bytes() <= charge(self.levels_held(), self.records),
+            "charged too little"
+        );
     }
 
-    fn set_head(&mut self, list: u32, first: u32) {
-        if list == CASCADE {
-            self.cascade = first;
-            return;
-        }
-        let slot = list as usize % SLOTS;
-        if let Some(level) = &mut self.levels[list as usize / SLOTS] {
-            level.heads[slot] = first;
-            let bit = 1 << slot;
-            level.in_use = if first == NIL { level.in_use & !bit } else { level.in_use | bit };
+    /// Adds a record.
+    fn add(&mut self, id: EntryId, deadline: u64) {
+        self.records += 1;
+        self.put(id, deadline);
+        if deadline < self.elapsed {
+            self.early_added += 1;
+            if self.early_added > self.records / 16 + SLOTS {
+                self.early_added = 0;
+                self.go_back();
+            }
         }
     }
 
-    fn push(&mut self, list: u32, id: EntryId, timers: &mut impl Timers) {
-        let first = self.head(list);
-        *timers.link(id) = Link { prev: HEAD | list, next: first };
-        if first != NIL {
-            timers.link(EntryId::new(first)).prev = id.number();
-        }
-        self.set_head(list, id.number());
-    }
-
-    fn unlink(&mut self, id: EntryId, timers: &mut impl Timers) {
-        let Link { prev, next } = std::mem::take(timers.link(id));
-        debug_assert_ne!(prev, NIL, "{id:?} is not on the wheel");
-        if prev & HEAD != 0 {
-            self.set_head(prev & !HEAD, next);
-        } else {
-            timers.link(EntryId::new(prev)).next = next;
-        }
-        if next != NIL {
-            timers.link(EntryId::new(next)).prev = prev;
+    /// Puts a record where it belongs.
+    fn put(&mut self, id: EntryId, deadline: u64) {
+        match self.slot(deadline) {
+            Some(slot) => self.push(slot, id.number()),
+            None => {
+                if self.early.len() == self.early.capacity() {
+                    self.early.reserve_exact(self.early.len() / 8 + EARLY_STEP);
+                }
+                self.early.push(Reverse((deadline, id.number())));
+            }
         }
     }
 
-    fn removed_one(&mut self) {
-        self.len -= 1;
-        if self.len == 0 {
-            self.levels = Default::default();
-        }
+    fn pop_early(&mut self, now: u64) -> Option<Early> {
+        let is_due = self.early.peek().is_some_and(|Reverse((deadline, _))| *deadline <= now);
+        is_due.then(|| self.early.pop())?
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Entries that are nothing but a deadline.
-    #[derive(Default)]
-    struct Deadlines(Vec<(i64, Link)>);
-
-    impl Timers for Deadlines {
-        fn deadline(&self, id: EntryId) -> i64 {
-            self.0[id.number() as usize].0
+    fn push(&mut self, slot: Slot, number: u32) {
+        // Cascades only move down, so with these levels there no cascade needs another one.
+        for level in &mut self.levels[..slot.level] {
+            level.get_or_insert_with(Level::empty);
         }
-        fn link(&mut self, id: EntryId) -> &mut Link {
-            &mut self.0[id.number() as usize].1
-        }
-        fn next(&self, id: EntryId) -> Link {
-            self.0[id.number() as usize].1
+        let level = self.levels[slot.level].get_or_insert_with(Level::empty);
+        level.in_use |= 1 << slot.number;
+        level.bags[slot.number].push(&mut self.pool, number);
+    }
+
+    /// Puts back many records of one slot.
+    fn join(&mut self, slot: Slot, bag: Bag) {
+        if !bag.is_empty() {
+            let level = self.levels[slot.level].get_or_insert_with(Level::empty);
+            level.in_use |= 1 << slot.number;
+            level.bags[slot.number].append(&mut self.pool, bag);
         }
     }
 
-    fn add(wheel: &mut Wheel, timers: &mut Deadlines, deadline: i64) -> EntryId {
-        let id = EntryId::new(timers.0.len() as u32);
-        timers.0.push((deadline, Link::default()));
-        let foretold = wheel.bytes() + wheel.growth(deadline);
-        wheel.schedule(id, timers);
-        assert_eq!(wheel.bytes(), foretold);
+    /// Takes all records of a slot.
+    fn take_all(&mut self, slot: Slot) -> Bag {
+        let Some(level) = &mut self.levels[slot.level] else { return Bag::EMPTY };
+        level.in_use &= !(1 << slot.number);
+        std::mem::replace(&mut level.bags[slot.number], Bag::EMPTY)
+    }
+
+    /// Takes one record out of a slot that has some.
+    fn take(&mut self, slot: Slot, timers: &impl Timers) -> EntryId {
+        let mut bag = self.take_all(slot);
+        let id = self.pop(&mut bag, timers);
+        if let Some(level) = self.levels[slot.level].as_mut().filter(|_| !bag.is_empty()) {
+            level.in_use |= 1 << slot.number;
+            level.bags[slot.number] = bag;
+        }
+        self.records -= 1;
         id
     }
 
-    fn drain(wheel: &mut Wheel, timers: &mut Deadlines, now: i64, step: usize) -> Vec<i64> {
-        let mut due = Vec::new();
-        loop {
-            let mut steps = step;
-            loop {
-                match wheel.next_due(now, &mut steps, timers) {
-                    Due::Entry(id) => due.push(timers.deadline(id)),
-                    Due::Unknown => break,
-                    Due::Nothing => return due,
-                }
-            }
+    /// Takes one record out of a bag that has some.
+    fn pop(&mut self, bag: &mut Bag, timers: &impl Timers) -> EntryId {
+        for number in bag.upcoming(&self.pool) {
+            timers.prefetch(EntryId::new(*number));
+        }
+        // Zero names no entry.
+        EntryId::new(bag.pop(&mut self.pool).unwrap_or(0))
+    }
+
+    /// Whether the record of an entry is where it belongs.
+    fn is_valid(&self, id: EntryId, slot: Slot, timers: &impl Timers) -> bool {
+        timers.deadline(id).is_some_and(|deadline| self.slot(ticks(deadline)) == Some(slot))
+    }
+
+    /// Moves to the first slot in use. If it is one tick, it is the answer; if not, its records
+    /// begin to cascade.
+    fn enter_first_slot(&mut self) -> Option<Slot> {
+        let slot = self.first_slot()?;
+        if self.sweep.slot() == slot {
+            self.stop_sweeping_slot();
+        }
+        self.elapsed = self.elapsed.max(self.slot_start(slot));
+        if slot.level == 0 {
+            return Some(slot);
+        }
+        self.cascade = self.take_all(slot);
+        self.cascade_level = slot.level;
+        None
+    }
+
+    /// Moves one record of the slot that began to where it belongs now.
+    fn cascade_one(&mut self, timers: &impl Timers) {
+        let mut bag = self.cascade;
+        let id = self.pop(&mut bag, timers);
+        self.cascade = bag;
+        let shift = self.cascade_level * SLOT_BITS;
+        match timers.deadline(id).map(ticks) {
+            Some(deadline) if deadline >> shift == self.elapsed >> shift => self.put(id, deadline),
+            _ => self.records -= 1,
         }
     }
 
-    #[test]
-    fn comes_due_in_order_and_on_time() {
-        for (seed, step) in [(1, 1), (2, 3), (3, 1000)] {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let start = 1_700_000_000_000;
-            let (mut wheel, mut timers) = (Wheel::new(start), Deadlines::default());
-            let mut now = start;
-            let mut waiting = Vec::new();
-            for _ in 0..3000 {
-                for _ in 0..random.usize(..8) {
-                    let reach = random.u32(0..40);
-                    let deadline = now + random.i64(-5..1 << reach);
-                    let id = add(&mut wheel, &mut timers, deadline);
-                    waiting.push((deadline, id));
-                }
-                if random.u8(..4) == 0 && !waiting.is_empty() {
-                    let (_, id) = waiting.swap_remove(random.usize(..waiting.len()));
-                    wheel.cancel(id, &mut timers);
-                }
-                let reach = random.u32(0..24);
-                now += random.i64(0..1 << reach);
-                let mut expected: Vec<i64> =
-                    waiting.iter().map(|w| w.0).filter(|deadline| *deadline <= now).collect();
-                waiting.retain(|w| w.0 > now);
-                assert_eq!(wheel.count_due(now, &timers), expected.len());
-                let next = wheel.next_at_ms();
-                assert!(expected.is_empty() || next.is_some_and(|at| at <= now), "{next:?}");
-                let due = drain(&mut wheel, &mut timers, now, step);
-                // Those that were late already when they were scheduled come in any order.
-                assert!(due.is_sorted_by(|a, b| a <= b || *a - *b <= 5), "{due:?}");
-                expected.sort_unstable();
-                let mut sorted = due;
-                sorted.sort_unstable();
-                assert_eq!(sorted, expected);
-                assert_eq!(wheel.len(), waiting.len());
+    /// Lets `elapsed` go back to the latest time told. The slots between become one again.
+    fn go_back(&mut self) {
+        let differs = self.elapsed ^ self.floor;
+        if self.elapsed <= self.floor {
+            return;
+        }
+        let level = differs.ilog2() as usize / SLOT_BITS;
+        let slot = Slot { level, number: self.digit(level) };
+        if self.sweep.slot().level < level {
+            self.stop_sweeping_slot();
+        }
+        let mut all = std::mem::replace(&mut self.cascade, Bag::EMPTY);
+        for finer in 0..level {
+            for number in 0..SLOTS {
+                let bag = self.take_all(Slot { level: finer, number });
+                all.append(&mut self.pool, bag);
             }
-            for (_, id) in waiting {
-                wheel.cancel(id, &mut timers);
-            }
-            assert_eq!((wheel.len(), wheel.bytes()), (0, 0));
+        }
+        self.elapsed = self.floor;
+        self.join(slot, all);
+        for Reverse((deadline, number)) in std::mem::take(&mut self.early) {
+            self.put(EntryId::new(number), deadline);
         }
     }
 
-    #[test]
-    fn the_far_end_of_time() {
-        let (mut wheel, mut timers) = (Wheel::new(0), Deadlines::default());
-        add(&mut wheel, &mut timers, i64::MAX - 1);
-        add(&mut wheel, &mut timers, i64::MAX);
-        assert_eq!(drain(&mut wheel, &mut timers, i64::MAX - 2, 10), [0; 0]);
-        assert_eq!(drain(&mut wheel, &mut timers, i64::MAX - 1, 10), [i64::MAX - 1]);
-        assert_eq!(drain(&mut wheel, &mut timers, i64::MAX, 10), [i64::MAX]);
+    /// The slot that a deadline belongs to now; none if it is before `elapsed`.
+    fn slot(&self, deadline: u64) -> Option<Slot> {
+        let differs = deadline ^ self.elapsed;
+        let level = (differs | 1).ilog2() as usize / SLOT_BITS;
+        let number = (deadline >> (level * SLOT_BITS)) as usize % SLOTS;
+        (deadline >= self.elapsed).then_some(Slot { level, number })
     }
 
-    #[test]
-    fn work_stops_when_the_steps_are_used_up() {
-        let (mut wheel, mut timers) = (Wheel::new(0), Deadlines::default());
-        for _ in 0..100 {
-            add(&mut wheel, &mut timers, 100_000);
-        }
-        let mut steps = 10;
-        assert_eq!(wheel.next_due(100_000, &mut steps, &mut timers), Due::Unknown);
-        assert_eq!(steps, 0);
-        assert_eq!(wheel.count_due(100_000, &timers), 100);
-        assert_eq!(wheel.count_due(99_999, &timers), 0);
-        assert_eq!(drain(&mut wheel, &mut timers, 100_000, 7).len(), 100);
+    /// The first tick of a slot: the digits of `elapsed` above its level, then its own.
+    fn slot_start(&self, slot: Slot) -> u64 {
+        let shift = slot.level * SLOT_BITS;
+        let above = u64::MAX.checked_shl((shift + SLOT_BITS) as u32).unwrap_or(0);
+        self.elapsed & above | (slot.number as u64) << shift
     }
+
+    /// The digit of `elapsed` on a level.
+    fn digit(&self, level: usize) -> usize {
+        (self.elapsed >> (level * SLOT_BITS)) as usize % SLOTS
+    }
+
+    /// The earliest slot with records, those that are being swept too.
+    fn first_slot(&self) -> Option<Slot> {
+        // Every slot of a level comes before every slot of the level above.
+        let first = self.levels.iter().enumerate().find_map(|(number, level)| {
+            let in_use = level.as_ref().map(|level| level.in_use).filter(|in_use| *in_use != 0)?;
+            Some(Slot { level: number, number: in_use.trailing_zeros() as usize })
+        });
+        let swept = self.sweep.is_in_slot().then(|| self.sweep.slot());
+        first.into_iter().chain(swept).min_by_key(|slot| (slot.level, slot.number))
+    }
+
+    /// Nothing is due before this tick.
+    fn begins(&self) -> Option<u64> {
+        if let Some(Reverse((deadline, _))) = self.early.peek() {
+            return Some(*deadline);
+        }
+        if !self.cascade.is_empty() {
+            return Some(self.elapsed);
+        }
+        self.first_slot().map(|slot| self.slot_start(slot))
+    }
+
+    fn slots(&self) -> impl Iterator<Item = (Slot, Bag)> {
+        let levels = self.levels.iter().enumerate();
+        let levels = levels.filter_map(|(number, level)| Some((number, level.as_ref()?)));
+        levels.flat_map(|(level, held)| {
+            held.bags.iter().enumerate().map(move |(number, bag)| (Slot { level, number }, *bag))
+        })
+    }
+
+    /// The bags that are in no slot.
+    fn loose_bags(&self) -> impl Iterator<Item = &Bag> {
+        self.sweep.bags().chain([&self.cascade])
+    }
+
+    fn levels_held(&self) -> usize {
+        self.levels.iter().take_while(|level| level.is_some()).count()
+    }
+}
+
+/// The least that `early` grows by.
+const EARLY_STEP: usize = 64;
+
+/// Times before zero are as good as zero.
+fn ticks(time_ms: i64) -> u64 {
+    time_ms.max(0) as u64
+}
+
+/// What this many records on this many levels take at most: one line in each bag may be partly
+/// used.
+fn charge(levels: usize, records: usize) -> usize {
+    let bags = levels * SLOTS + sweep::MAX_BAGS + 1;
+    levels * LEVEL_BYTES + (records / LINE_RECORDS + bags).min(records) * LINE_BYTES
 }

@@ -11,7 +11,7 @@ use super::Space;
 use super::large::{LargeEntries, LargeEntry};
 use crate::entry::{self, Head, NEVER};
 use crate::expiry::Timers;
-use crate::slab::{EntryId, Slab};
+use crate::slab::{self, EntryId, Slab};
 
 /// An entry that is in the index.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +79,7 @@ impl<'a> Entries<'a> {
     #[inline]
     pub(super) fn charge(self, found: &Found) -> usize {
         let large = self.large_part(found).map_or(0, LargeEntry::bytes);
-        Slab::charge(found.head.run_len()) + large
+        slab::charge(found.head.run_len()) + large
     }
 
     #[inline]

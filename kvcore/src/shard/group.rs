@@ -21,8 +21,10 @@ pub(crate) struct PutNeeds {
     largest_deadline: i64,
     /// Those of keys that are not there.
     inserts: usize,
-    /// Beside the entries themselves: wheel and policy.
-    structure: usize,
+    /// Those with a deadline, and the first and last of these.
+    timed: usize,
+    soonest: i64,
+    latest: i64,
     /// What the entries are charged that are replaced.
     pub(crate) freed: u64,
 }
@@ -58,7 +60,12 @@ impl Shard {
         if charge > needs.largest {
             (needs.largest, needs.largest_deadline) = (charge, deadline);
         }
-        needs.structure += self.policy.growth() + self.wheel.growth(deadline);
+        if deadline != NEVER {
+            let first = needs.timed == 0;
+            needs.soonest = if first { deadline } else { needs.soonest.min(deadline) };
+            needs.latest = needs.latest.max(deadline);
+            needs.timed += 1;
+        }
         match &found {
             Some(found) => needs.freed += self.entries().charge(found) as u64,
             None => needs.inserts += 1,
@@ -68,14 +75,23 @@ impl Shard {
 
     /// Room for everything that was planned on this shard, without what that frees.
     pub(crate) fn planned_room(&self, needs: &PutNeeds) -> Need {
-        let bytes = needs.put_bytes + needs.structure + self.table.growth_for(needs.inserts);
+        let bytes = needs.put_bytes + self.structure(needs) + self.table.growth_for(needs.inserts);
         Need { entries: needs.inserts as u64, bytes: bytes as u64 }
     }
 
     /// Room for everything that was planned on this shard, if there were no entries beside.
     pub(crate) fn room_alone(&self, needs: &PutNeeds) -> Need {
-        let bytes = needs.put_bytes + needs.structure + self.table.growth_for(needs.puts);
+        let bytes = needs.put_bytes + self.structure(needs) + self.table.growth_for(needs.puts);
         Need { entries: needs.puts as u64, bytes: bytes as u64 }
+    }
+
+    /// Room that wheel and policy need for it.
+    fn structure(&self, needs: &PutNeeds) -> usize {
+        let wheel = match needs.timed {
+            0 => 0,
+            timed => self.wheel.growth(needs.soonest, needs.latest, timed),
+        };
+        wheel + self.policy.growth() * needs.puts
     }
 
     /// Refuses what was planned if its largest entry alone is over the limit.

@@ -26,12 +26,11 @@ use std::sync::Arc;
 
 use crate::budget::Need;
 use crate::clock::Now;
-use crate::context::Context;
 use crate::entry::NEVER;
 use crate::expiry::Wheel;
 use crate::hash::Key;
 use crate::policy::Policy;
-use crate::slab::{EntryId, Slab};
+use crate::slab::Slab;
 use crate::stats::{Counters, Stats};
 use crate::table::TableState;
 
@@ -39,8 +38,9 @@ pub(crate) use change::{Change, Refusal};
 use entries::{Entries, Found};
 pub(crate) use group::{Prepared, PutNeeds};
 use large::{LargeEntries, LargeEntry};
+pub(crate) use read::{Reader, Seen, remaining};
 pub(crate) use scrap::Scrap;
-pub(crate) use space::{PEEK_BYTES, Peek, Space};
+pub(crate) use space::{Peek, Space};
 
 /// One shard, for the holder of its lock.
 pub(crate) struct Shard {
@@ -94,7 +94,7 @@ impl Shard {
 
     /// Bytes charged for everything in this shard.
     fn bytes(&self) -> usize {
-        let structure = self.space.table.bytes(&self.table) + self.wheel.bytes() + self.policy.bytes();
+        let structure = self.table.bytes() + self.wheel.bytes() + self.policy.bytes();
         structure + self.slab.bytes() + self.large.bytes()
     }
 
@@ -122,7 +122,7 @@ impl Shard {
     /// Bytes held from the system.
     fn resident_bytes(&self) -> usize {
         let structure =
-            self.space.table.resident_bytes() + self.wheel.bytes() + self.policy.bytes();
+            self.table.resident_bytes() + self.wheel.bytes() + self.policy.bytes();
         structure + self.slab.resident_bytes(&self.space.words) + self.large.bytes() + size_of::<Shard>()
     }
 

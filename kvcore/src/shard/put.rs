@@ -79,7 +79,7 @@ impl Shard {
     ) -> Result<u64, Refusal> {
         let head = self.head(content, None, change);
         let charge = content.charge(&head);
-        let structure = self.table.growth() + self.policy.growth() + self.wheel.growth(content.deadline);
+        let structure = self.table.growth() + self.policy.growth() + self.wheel_growth(content.deadline);
         let need = Need { entries: 1, bytes: (charge + structure) as u64 };
         if !change.context.budget.reserve(need) {
             self.check_ever_fits(charge, content.deadline, change.context)?;
@@ -134,7 +134,7 @@ impl Shard {
         }
         let charge = content.charge(head);
         let more = charge.saturating_sub(self.entries().charge(found));
-        let need = Need::bytes(more + self.policy.growth() + self.wheel.growth(content.deadline));
+        let need = Need::bytes(more + self.policy.growth() + self.wheel_growth(content.deadline));
         if context.budget.reserve(need) {
             return Ok(need);
         }
@@ -284,7 +284,7 @@ impl Shard {
     ) -> Result<u64, Refusal> {
         let mut head = found.head.with_deadline(deadline, change.context.revision() + 1);
         let more = slab::charge(head.run_len()).saturating_sub(slab::charge(found.head.run_len()));
-        let need = Need::bytes(more + self.policy.growth() + self.wheel.growth(deadline));
+        let need = Need::bytes(more + self.policy.growth() + self.wheel_growth(deadline));
         if !change.context.budget.reserve(need) {
             return Err(Refusal::Room(need));
         }
@@ -379,6 +379,12 @@ impl Shard {
         self.value_bytes -= value as u64;
     }
 
+    /// Bytes that putting an entry on the wheel would add.
+    #[inline]
+    pub(super) fn wheel_growth(&self, deadline: i64) -> usize {
+        growth(&self.wheel, deadline)
+    }
+
     /// Puts an entry on the wheel if it has a deadline.
     #[inline]
     fn schedule(&mut self, id: EntryId, deadline: i64, change: &mut Change<'_>) {
@@ -411,7 +417,7 @@ impl Shard {
         deadline: i64,
         context: &Context,
     ) -> Result<(), Refusal> {
-        let wheel = Wheel::new(context.clock.now_ms()).growth(deadline);
+        let wheel = growth(&Wheel::new(context.clock.now_ms()), deadline);
         let smallest = charge + TableState::new().growth() + self.policy.growth() + wheel;
         if context.budget.could_ever_fit(Need::bytes(smallest)) {
             return Ok(());
@@ -456,4 +462,8 @@ impl Shard {
 pub(super) fn fits_in_place(found: &Found, head: &Head) -> bool {
     let inline = !found.head.is_large() && !head.is_large();
     inline && slab::same_place(found.head.run_len(), head.run_len())
+}
+
+fn growth(wheel: &Wheel, deadline: i64) -> usize {
+    if deadline == NEVER { 0 } else { wheel.growth(deadline, deadline, 1) }
 }

@@ -3,7 +3,7 @@
 use super::{Found, Shard};
 use crate::clock::Now;
 use crate::context::Context;
-use crate::entry::{self, NEVER};
+use crate::entry::{self, Head, NEVER};
 use crate::hash::Key;
 use crate::set_options::Remaining;
 use crate::stats::HitCounter;
@@ -59,7 +59,7 @@ impl Shard {
         let now = Now::new(&context.clock);
         let entries = self.entries();
         let mut keys = Vec::new();
-        let next = self.space.table.visit(&self.table, from, |_, id| {
+        let next = self.space.table.visit(from, |_, id| {
             let found = entries.get(id);
             if super::is_live(&found, &now) {
                 keys.push(entries.key(&found).to_vec());
@@ -67,6 +67,16 @@ impl Shard {
         });
         (keys, next)
     }
+}
+
+/// What a call makes of an entry that it reads.
+pub(crate) trait Reader<R> {
+    /// Makes it of a copy that was taken without the lock.
+    fn peeked(&mut self, head: &Head, value: &[u8], now: &Now<'_>) -> R;
+    /// Makes it of the entry itself, under the lock.
+    fn locked(&mut self, shard: &Shard, seen: &Seen, now: &Now<'_>) -> R;
+    /// Hears that there is no entry, where many are read.
+    fn absent(&mut self) {}
 }
 
 /// An entry that a reader was shown.

@@ -76,7 +76,7 @@ impl Shard {
     /// Frees entries that have expired, looking at `steps` at most.
     pub(crate) fn free_expired(&mut self, steps: usize, change: &mut Change<'_>) -> Cleaned {
         let (mut left, mut freed) = (steps, 0);
-        let more = loop {
+        let (more, before) = loop {
             let before = self.bytes_before(change);
             let now_ms = change.now.ms();
             let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
@@ -86,11 +86,13 @@ impl Shard {
                     let hash = self.index_hash(&found, change);
                     self.remove_unscheduled(hash, &found, Cause::Expired, before, change);
                 }
-                Due::Unknown => break true,
-                Due::Nothing => break false,
+                Due::Unknown => break (true, before),
+                Due::Nothing => break (false, before),
             }
             freed += 1;
         };
+        // Records that were looked at may have given lines back.
+        self.settle(before, Need::default(), change);
         self.tidy(change);
         Cleaned { freed, more }
     }
@@ -139,7 +141,7 @@ impl Shard {
     #[cold]
     fn move_entry(&mut self, id: EntryId, change: &mut Change<'_>) {
         let found = self.entries().get(id);
-        let need = Need::bytes(self.policy.growth() + self.wheel.growth(found.head.deadline));
+        let need = Need::bytes(self.policy.growth() + self.wheel_growth(found.head.deadline));
         let settles = change.settles();
         if settles && !change.context.budget.reserve(need) {
             return;
@@ -190,7 +192,7 @@ impl Shard {
         let mut ids = Vec::new();
         let mut from = Some(0);
         while let Some(start) = from {
-            from = self.space.table.visit(&self.table, start, |_, id| ids.push(id));
+            from = self.space.table.visit(start, |_, id| ids.push(id));
         }
         for id in ids {
             let found = self.entries().get(id);

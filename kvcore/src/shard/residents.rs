@@ -66,7 +66,7 @@ impl<S: Fn(&[u8]) -> bool> Residents for ShardResidents<'_, S> {
     }
 
     fn access(&self, id: EntryId) -> u8 {
-        self.space.table.access(self.index_hash(id), id)
+        self.space.table.access(self.index_hash(id), id).unwrap_or(0)
     }
 
     fn set_access(&mut self, id: EntryId, access: u8) {

@@ -13,7 +13,6 @@ use crate::entry::{Head, NEVER};
 use crate::hash::Key;
 use crate::policy::{Recency, Touch};
 use crate::region::Region;
-use crate::slab::EntryId;
 use crate::stats::HitCounter;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::table::Table;
@@ -131,7 +130,7 @@ impl Space {
     pub(crate) fn prefetch_entry(&self, key: Key<'_>) {
         let Some(probe) = self.table.probe(key.index_hash()) else { return };
         for candidate in probe.candidates() {
-            let first = candidate.id().index();
+            let first = candidate.id().word();
             self.words.prefetch(first);
             self.words.prefetch(first + LINE_WORDS);
             self.words.prefetch(first + 2 * LINE_WORDS);

@@ -11,7 +11,7 @@ impl Shard {
         let mut ids = Vec::new();
         let mut from = Some(0);
         while let Some(start) = from {
-            from = self.space.table.visit(&self.table, start, |_, id| ids.push(id));
+            from = self.space.table.visit(start, |_, id| ids.push(id));
         }
         let (mut places, mut large, mut larges) = (0, 0, 0);
         let (mut key_bytes, mut value_bytes, mut expiring) = (0, 0, 0);

@@ -5,62 +5,39 @@ use std::collections::hash_map::Entry;
 
 use super::Store;
 use super::core::Core;
+use super::read::WAVE;
 use crate::budget::Need;
 use crate::context::Deadline;
-use crate::entry;
 use crate::error::{Result, Status};
 use crate::hash::Key;
 use crate::set_options::Expiry;
-use crate::shard::{Change, PutNeeds, Refusal, Shard};
+use crate::shard::{Change, Prepared, PutNeeds, Refusal, Shard};
 use crate::sync::WriteGuard;
-use crate::value::Value;
 
 impl Store {
-    /// The values of many keys, in their order, `None` where a key is absent or expired.
-    ///
-    /// Each key is read by itself: the answers need not be from one moment.
-    ///
-    /// # Errors
-    /// `TooLarge` for a key over its limit, `Closed`, `Forked`.
-    pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
-        keys.iter().map(|key| self.get(key)).collect()
-    }
-
-    /// Shows the values of many keys to `visit`, in any order: the number of the key, and its value
-    /// or `None` where it is absent or expired.
-    ///
-    /// Each key is read by itself: the answers need not be from one moment. `visit` should copy what
-    /// it needs and return; it must not call the store.
-    ///
-    /// # Errors
-    /// `TooLarge` for a key over its limit, before anything is read; `Closed`, `Forked`.
-    pub fn get_many_with<K: AsRef<[u8]>>(
-        &self,
-        keys: &[K],
-        mut visit: impl FnMut(usize, Option<&[u8]>),
-    ) -> Result<()> {
-        for key in keys {
-            self.core.key(key.as_ref())?;
-        }
-        for (index, key) in keys.iter().enumerate() {
-            if self.get_with(key, |value| visit(index, Some(value)))?.is_none() {
-                visit(index, None);
-            }
-        }
-        Ok(())
-    }
-
     /// Removes many keys, each by itself, and returns how many were there.
     ///
     /// # Errors
     /// `TooLarge` for a key over its limit, before anything is removed; those of every call.
     pub fn del_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<u64> {
-        for key in keys {
-            self.core.key(key.as_ref())?;
+        let core = &*self.core;
+        core.state.check_write()?;
+        for (number, key) in keys.iter().enumerate() {
+            core.check_key(key.as_ref(), number)?;
         }
         let mut deleted = 0;
-        for key in keys {
-            deleted += u64::from(self.del(key)?);
+        for wave in keys.chunks(WAVE) {
+            let mut hashed = [Key::default(); WAVE];
+            for (to, key) in hashed.iter_mut().zip(wave) {
+                *to = core.context.hasher.key(key.as_ref());
+            }
+            let hashed = &hashed[..wave.len()];
+            core.prefetch(hashed.iter().copied());
+            for key in hashed {
+                deleted += u64::from(core.write_hashed(*key, |shard, key, change| {
+                    Ok(shard.del(key, change))
+                })?);
+            }
         }
         Ok(deleted)
     }
@@ -80,11 +57,12 @@ impl Store {
         expiry.check()?;
         let mut last = HashMap::with_capacity(items.len());
         let mut puts = Vec::with_capacity(items.len());
-        for (key, value) in items {
+        for (number, (key, value)) in items.iter().enumerate() {
+            core.check_key(key.as_ref(), number)?;
             let (key, value) = (core.key(key.as_ref())?, value.as_ref());
             core.check_value(value)?;
             let shard = core.shard_of(key);
-            let put = Put { shard, key, value, planned: Deadline::Past, entry: None };
+            let put = Put { shard, key, value, planned: Deadline::Past, prepared: None };
             match last.entry(key.bytes) {
                 Entry::Occupied(earlier) => puts[*earlier.get()] = put,
                 Entry::Vacant(place) => {
@@ -94,11 +72,14 @@ impl Store {
             }
         }
         puts.sort_by_key(|put| put.shard);
+        for wave in puts.chunks(WAVE) {
+            core.prefetch(wave.iter().map(|put| put.key));
+        }
         loop {
             match set_all(core, &mut puts, expiry) {
                 Ok(()) => return Ok(()),
                 Err(Refusal::Room(need)) => {
-                    core.make_room(need, |key| last.contains_key(key))?;
+                    core.make_room(need, puts[0].shard, |key| last.contains_key(key))?;
                 }
                 Err(Refusal::Error(error)) => return Err(error),
             }
@@ -112,8 +93,8 @@ struct Put<'a> {
     key: Key<'a>,
     value: &'a [u8],
     planned: Deadline,
-    /// Built once it is sure that there is room for it.
-    entry: Option<entry::Entry>,
+    /// Taken once it is sure that there is room for it.
+    prepared: Option<Prepared>,
 }
 
 /// A locked shard and what is put into it.
@@ -133,7 +114,7 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
     let result = open.and_then(|()| reserve(core, &mut groups, &needs)).and_then(|room| {
         change.settles_whole();
         let before = used_by(&groups);
-        let result = build(&mut groups, &needs).and_then(|()| apply(&mut groups, &mut change));
+        let result = build(&mut groups, &needs, &mut change).map(|()| apply(&mut groups, &mut change));
         let held = before.bytes + room.bytes;
         let entries = if result.is_err() { room.entries } else { 0 };
         core.context
@@ -195,22 +176,38 @@ fn reserve(
     Err(Status::Full.into())
 }
 
-/// Does everything that can still fail.
-fn build(groups: &mut [Group<'_, '_, '_>], needs: &[PutNeeds]) -> Result<(), Refusal> {
+/// Takes all memory; nothing after this can fail.
+fn build(
+    groups: &mut [Group<'_, '_, '_>],
+    needs: &[PutNeeds],
+    change: &mut Change<'_>,
+) -> Result<(), Refusal> {
+    let mut built = Ok(());
     for ((shard, group), needs) in groups.iter_mut().zip(needs) {
-        shard.reserve_index(needs)?;
+        built = built.and_then(|()| shard.reserve_index(needs));
         for put in group.iter_mut() {
-            put.entry = shard.build_put(put.key, put.value, put.planned)?;
+            built = built.and_then(|()| {
+                put.prepared = Some(shard.prepare_put(put.key, put.value, put.planned, change)?);
+                Ok(())
+            });
         }
     }
-    Ok(())
+    if built.is_err() {
+        for (shard, group) in groups {
+            for prepared in group.iter_mut().filter_map(|put| put.prepared.take()) {
+                shard.cancel_put(prepared, change);
+            }
+        }
+    }
+    Ok(built?)
 }
 
-fn apply(groups: &mut [Group<'_, '_, '_>], change: &mut Change<'_>) -> Result<(), Refusal> {
+fn apply(groups: &mut [Group<'_, '_, '_>], change: &mut Change<'_>) {
     for (shard, group) in groups {
         for put in group.iter_mut() {
-            shard.put(put.key, put.entry.take(), change)?;
+            if let Some(prepared) = put.prepared.take() {
+                shard.put(put.key, put.value, put.planned, prepared, change);
+            }
         }
     }
-    Ok(())
 }

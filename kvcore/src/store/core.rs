@@ -4,10 +4,12 @@
 //! entries are dropped or while the cleaner is told something; several locks are only ever taken in
 //! the order of the shards.
 
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 
 use crate::budget::Need;
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::context::{Context, limit};
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
@@ -16,34 +18,54 @@ use crate::options::Options;
 use crate::poison::State;
 use crate::policy::Policy;
 use crate::random;
-use crate::shard::{Change, Refusal, Shard};
+use crate::shard::{Change, Peek, Reader, Refusal, Shard, ShardPlan, Space};
+use crate::sync::atomic::Ordering;
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
 
 /// Entries that are looked at under one hold of a shard's lock.
 const CLEANING_STEPS: usize = 128;
 
+/// Shards whose fill is compared with that of the shard to be written, before one evicts.
+const SHARDS_COMPARED: usize = 2;
+
 /// A store without its handles.
 pub(crate) struct Core {
     pub(crate) state: State,
     pub(crate) context: Context,
-    shards: Box<[CachePadded<RwLock<Shard>>]>,
-    policy: Policy,
+    shards: Box<[CachePadded<Cell>]>,
+    may_evict: bool,
+    keeps_access: bool,
     max_key_bytes: usize,
     max_value_bytes: usize,
     options: Mutex<Options>,
 }
 
+/// One shard: what its readers share, and the rest behind its lock.
+struct Cell {
+    space: Arc<Space>,
+    shard: RwLock<Shard>,
+}
+
 impl Core {
     pub(crate) fn new(options: Options, clock: Clock) -> Self {
         let policy = Policy::named(options.eviction());
-        let now_ms = clock.now_ms();
-        let shard =
-            |_| CachePadded::new(RwLock::new(Shard::new(policy, options.entry_stats(), now_ms)));
+        let plan = ShardPlan {
+            policy: options.eviction(),
+            keeps_access: options.entry_stats(),
+            weighs_bytes: options.max_memory() != 0,
+            now_ms: clock.now_ms(),
+        };
+        let count = shard_count(&options);
+        let cell = |_| {
+            let (space, shard) = Shard::new(plan);
+            CachePadded::new(Cell { space, shard: RwLock::new(shard) })
+        };
         Core {
             state: State::new(),
-            context: Context::new(&options, clock),
-            shards: (0..shard_count(&options)).map(shard).collect(),
-            policy,
+            context: Context::new(&options, clock, count * policy.growth()),
+            shards: (0..count).map(cell).collect(),
+            may_evict: policy.may_evict(),
+            keeps_access: options.entry_stats(),
             max_key_bytes: options.max_key_bytes(),
             max_value_bytes: options.max_value_bytes(),
             options: Mutex::new(options),
@@ -67,6 +89,15 @@ impl Core {
         Ok(self.context.hasher.key(key))
     }
 
+    /// Checks the length of one of many keys.
+    pub(crate) fn check_key(&self, key: &[u8], number: usize) -> Result<()> {
+        if key.len() > self.max_key_bytes {
+            let error = too_large("key", key.len(), self.max_key_bytes);
+            return Err(Error::new(Status::TooLarge, format!("key {number}: {}", error.message())));
+        }
+        Ok(())
+    }
+
     #[inline]
     pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
         if value.len() > self.max_value_bytes {
@@ -79,28 +110,87 @@ impl Core {
         self.max_value_bytes
     }
 
-    /// Reads from the shard of a key.
+    /// Reads the entry of a key: without the lock if it can, by `peek`, which is called once at most
+    /// with bytes of one moment; with the lock otherwise, by `locked`. `hit` is whether this counts as
+    /// a use of the entry.
     #[inline]
     pub(crate) fn read<R>(
         &self,
         key: &[u8],
-        read: impl FnOnce(&Shard, Key<'_>, &Context) -> R,
-    ) -> Result<R> {
+        hit: bool,
+        reader: &mut impl Reader<R>,
+    ) -> Result<Option<R>> {
         self.state.check_read()?;
         let key = self.key(key)?;
-        let shard = self.shards[self.shard_of(key)].read();
+        self.read_hashed(key, hit, reader)
+    }
+
+    /// As [`read`](Core::read), when the state was checked and the key is hashed.
+    #[inline]
+    pub(crate) fn read_hashed<R>(
+        &self,
+        key: Key<'_>,
+        hit: bool,
+        reader: &mut impl Reader<R>,
+    ) -> Result<Option<R>> {
+        let cell = &self.shards[self.shard_of(key)];
+        let now = Now::new(&self.context.clock);
+        let peeked =
+            cell.space.peek(key, &now, hit, |head, value| reader.peeked(head, value, &now));
+        let read = match peeked {
+            Peek::Found(read) => Some(read),
+            Peek::Absent => None,
+            Peek::Unknown => self.read_locked(cell, key, hit, false, reader),
+            Peek::Counts => self.read_locked(cell, key, hit, true, reader),
+        };
+        // A store that was closed meanwhile may be empty, and that is no answer.
         self.state.check_open()?;
-        Ok(read(&shard, key, &self.context))
+        Ok(read)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_locked<R>(
+        &self,
+        cell: &Cell,
+        key: Key<'_>,
+        hit: bool,
+        counts: bool,
+        reader: &mut impl Reader<R>,
+    ) -> Option<R> {
+        let now = Now::new(&self.context.clock);
+        if hit && (counts || self.keeps_access) {
+            cell.shard.write().count_hit(key, &now, counts);
+        }
+        let shard = cell.shard.read();
+        shard.read(key, &now, hit, |shard, seen| reader.locked(shard, seen, &now))
     }
 
     /// Locks a shard for reading.
     pub(crate) fn read_shard(&self, shard: usize) -> ReadGuard<'_, Shard> {
-        self.shards[shard].read()
+        self.shards[shard].shard.read()
     }
 
     /// Locks a shard for a change.
     pub(crate) fn write_shard(&self, shard: usize) -> WriteGuard<'_, Shard> {
-        self.shards[shard].write()
+        self.shards[shard].shard.write()
+    }
+
+    /// What the readers of a key's shard share.
+    #[inline]
+    pub(crate) fn space(&self, key: Key<'_>) -> &Space {
+        &self.shards[self.shard_of(key)].space
+    }
+
+    /// Brings the buckets of a wave of keys into the cache, and then their entries.
+    #[inline]
+    pub(crate) fn prefetch<'k>(&self, keys: impl Iterator<Item = Key<'k>> + Clone) {
+        for key in keys.clone() {
+            self.space(key).prefetch_bucket(key);
+        }
+        for key in keys {
+            self.space(key).prefetch_entry(key);
+        }
     }
 
     /// Changes the shard of a key, making room as often as it takes.
@@ -108,10 +198,20 @@ impl Core {
     pub(crate) fn write<R>(
         &self,
         key: &[u8],
-        mut write: impl FnMut(&mut Shard, Key<'_>, &mut Change<'_>) -> Result<R, Refusal>,
+        write: impl FnMut(&mut Shard, Key<'_>, &mut Change<'_>) -> Result<R, Refusal>,
     ) -> Result<R> {
         self.state.check_write()?;
         let key = self.key(key)?;
+        self.write_hashed(key, write)
+    }
+
+    /// As [`write`](Core::write), when the state was checked and the key is hashed.
+    #[inline]
+    pub(crate) fn write_hashed<R>(
+        &self,
+        key: Key<'_>,
+        mut write: impl FnMut(&mut Shard, Key<'_>, &mut Change<'_>) -> Result<R, Refusal>,
+    ) -> Result<R> {
         let shard = self.shard_of(key);
         loop {
             let changed = self.change(shard, |shard, change| {
@@ -120,7 +220,9 @@ impl Core {
             });
             match changed {
                 Ok(done) => return Ok(done),
-                Err(Refusal::Room(need)) => self.make_room(need, |other| other == key.bytes)?,
+                Err(Refusal::Room(need)) => {
+                    self.make_room(need, shard, |other| other == key.bytes)?;
+                }
                 Err(Refusal::Error(error)) => return Err(error),
             }
         }
@@ -131,23 +233,29 @@ impl Core {
     fn change<R>(&self, shard: usize, change: impl FnOnce(&mut Shard, &mut Change<'_>) -> R) -> R {
         let mut under_way = Change::new(&self.context);
         let guard = self.state.guard();
-        let result = change(&mut self.shards[shard].write(), &mut under_way);
+        let result = change(&mut self.shards[shard].shard.write(), &mut under_way);
         guard.done();
         under_way.finish();
         result
     }
 
-    /// Makes room: frees what has expired, then evicts, but no key that is spared.
+    /// Makes room: frees what has expired, then evicts, but no key that is spared. `home` is a shard
+    /// that is to be written.
     ///
     /// # Errors
     /// `Full` if there is nothing left that may go.
     #[cold]
     #[inline(never)]
-    pub(crate) fn make_room(&self, need: Need, spares: impl Fn(&[u8]) -> bool) -> Result<()> {
+    pub(crate) fn make_room(
+        &self,
+        need: Need,
+        home: usize,
+        spares: impl Fn(&[u8]) -> bool,
+    ) -> Result<()> {
         let has_room = || self.context.budget.has_room(need);
         while !has_room() {
             // Others may take what is freed here, so every round begins with what has expired.
-            if self.free_expired(has_room) == 0 && !has_room() && !self.evict_one(&spares) {
+            if self.free_expired(has_room) == 0 && !has_room() && !self.evict_one(home, &spares) {
                 return self.find_room(need, spares);
             }
         }
@@ -159,14 +267,14 @@ impl Core {
     fn find_room(&self, need: Need, spares: impl Fn(&[u8]) -> bool) -> Result<()> {
         let mut change = Change::new(&self.context);
         let guard = self.state.guard();
-        let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
+        let mut shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
         let mut found = self.context.budget.has_room(need);
         for shard in &mut shards {
             let cleaned = shard.free_expired(CLEANING_STEPS, &mut change);
             found |= cleaned.more || cleaned.freed > 0;
         }
         for shard in &mut shards {
-            found = found || self.policy.may_evict() && shard.evict(&spares, &mut change);
+            found = found || self.may_evict && shard.evict(&spares, &mut change);
         }
         drop(shards);
         guard.done();
@@ -174,13 +282,17 @@ impl Core {
         if found { Ok(()) } else { Err(Status::Full.into()) }
     }
 
-    /// Evicts one entry of any shard.
-    fn evict_one(&self, spares: impl Fn(&[u8]) -> bool) -> bool {
-        if !self.policy.may_evict() {
+    /// Evicts one entry: of the shard that is to be written, unless others are fuller. So every shard
+    /// keeps about its share of the limit.
+    fn evict_one(&self, home: usize, spares: impl Fn(&[u8]) -> bool) -> bool {
+        if !self.may_evict {
             return false;
         }
         let count = self.shards.len();
-        let start = random::below(count);
+        let fill = |shard: usize| self.shards[shard].space.fill.load(Ordering::Relaxed);
+        let start = (0..SHARDS_COMPARED.min(count))
+            .map(|_| random::below(count))
+            .fold(home, |fullest, other| if fill(other) > fill(fullest) { other } else { fullest });
         (start..start + count)
             .any(|shard| self.change(shard % count, |shard, change| shard.evict(&spares, change)))
     }
@@ -198,7 +310,7 @@ impl Core {
                 if enough() {
                     return freed;
                 }
-                let due = self.shards[shard].read().next_due_ms();
+                let due = self.shards[shard].shard.read().next_due_ms();
                 if due.is_none_or(|due| due > now_ms) {
                     break;
                 }
@@ -215,17 +327,17 @@ impl Core {
 
     /// No entry of the store is due before this time.
     pub(crate) fn next_due_ms(&self) -> i64 {
-        let due = self.shards.iter().filter_map(|shard| shard.read().next_due_ms());
+        let due = self.shards.iter().filter_map(|cell| cell.shard.read().next_due_ms());
         due.min().unwrap_or(NEVER)
     }
 
-    /// Takes everything out, at one moment for the whole store.
-    pub(crate) fn clear(&self) {
+    /// Takes everything out, at one moment for the whole store. `tells` is whether callbacks are told.
+    pub(crate) fn clear(&self, tells: bool) {
         let mut change = Change::new(&self.context);
         let guard = self.state.guard();
-        let mut shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
+        let mut shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
         for shard in &mut shards {
-            shard.clear(&mut change);
+            shard.clear(tells, &mut change);
         }
         self.context.next_revision();
         drop(shards);
@@ -253,7 +365,7 @@ impl Core {
 
     /// Puts new limits in force, or says what the store holds if that is more than they allow.
     fn set_limits(&self, max_entries: u64, max_bytes: u64) -> Result<(), Need> {
-        let shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
+        let shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
         let used = Need::sum(shards.iter().map(|shard| shard.used()));
         if used.entries > max_entries || used.bytes > max_bytes {
             return Err(used);
@@ -267,7 +379,7 @@ impl Core {
         if self.free_expired(|| false) > 0 {
             return Ok(());
         }
-        if !self.policy.may_evict() {
+        if !self.may_evict {
             return Err(Error::new(
                 Status::Full,
                 format!(
@@ -283,7 +395,7 @@ impl Core {
         let too_much = used.bytes.saturating_sub(max_bytes) / bytes_each;
         let group = too_many.max(too_much).max(1);
         for _ in 0..group {
-            if !self.evict_one(|_| false) {
+            if !self.evict_one(random::below(self.shards.len()), |_| false) {
                 break;
             }
         }
@@ -292,8 +404,8 @@ impl Core {
 
     /// Checks every invariant; panics if one is broken.
     pub(crate) fn validate(&self) {
-        let shards: Vec<_> = self.shards.iter().map(|shard| shard.write()).collect();
-        let used = Need::sum(shards.iter().map(|shard| shard.validate(&self.context.hasher)));
+        let mut shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
+        let used = Need::sum(shards.iter_mut().map(|shard| shard.validate(&self.context.hasher)));
         self.context.budget.validate(used);
     }
 }
@@ -308,18 +420,25 @@ fn too_large(what: &str, len: usize, limit: usize) -> Error {
     )
 }
 
-/// The number of shards: four for each core, and fewer where a limit would be spread too thin.
+/// The number of shards: sixteen for each core, and fewer where a limit would be spread too thin.
+/// More shards than threads cost nothing but a few pages, and keep the tags of the index long.
 fn shard_count(options: &Options) -> usize {
-    const MEMORY_PER_SHARD: u64 = 1 << 20;
-    const ENTRIES_PER_SHARD: u64 = 1 << 10;
+    const MEMORY_PER_SHARD: u64 = 16 << 20;
+    const ENTRIES_PER_SHARD: u64 = 1 << 14;
     if let Some(count) = options.shards() {
         return count;
     }
     let cores = std::thread::available_parallelism().map_or(4, usize::from);
-    let by_cores = (cores * 4).next_power_of_two().min(256) as u64;
+    let by_cores = (cores * 16).next_power_of_two().min(256) as u64;
     let by_memory = limit(options.max_memory()) / MEMORY_PER_SHARD;
     let by_entries = limit(options.max_entries()) / ENTRIES_PER_SHARD;
     let count = by_cores.min(by_memory).min(by_entries).max(1) as usize;
     // Rounded down to a power of two.
     1 << count.ilog2()
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.context.pins.give_back();
+    }
 }

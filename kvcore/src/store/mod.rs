@@ -1,12 +1,14 @@
 //! The store as callers see it: opening, closing, and everything that concerns all of it.
 //!
-//! Owns: [`Store`], the handle. `ops` has the calls on one key, `batch` those on many, `core` what
+//! Owns: [`Store`], the handle. `read` has the calls that read, `ops` those that change one
+//! key, `batch` those that change many, `core` what
 //! the handles share. Invariants: the last handle stops the store's thread before it goes; a handle
 //! that crossed a `fork` touches no lock, not even to free what it holds.
 
 mod batch;
 mod core;
 mod ops;
+mod read;
 
 use std::sync::Arc;
 
@@ -49,6 +51,7 @@ impl Drop for Handle {
         } else {
             self.core.state.close();
             self.cleaner.stop(&self.core.context.alarm);
+            self.core.context.removals.abandon();
         }
     }
 }
@@ -105,7 +108,9 @@ impl Store {
         }
         let manual = clock.is_manual();
         let core = Arc::new(Core::new(options, clock));
-        let cleaner = if manual { Cleaner::none() } else { Cleaner::start(&core)? };
+        core.context.removals.start()?;
+        let cleaner = if manual { Ok(Cleaner::none()) } else { Cleaner::start(&core) };
+        let cleaner = cleaner.inspect_err(|_| core.context.removals.abandon())?;
         let handle = Arc::new(Handle { core: Arc::clone(&core), cleaner });
         Ok(Store { core, handle })
     }
@@ -120,11 +125,13 @@ impl Store {
         if self.is_forked() {
             return Err(Status::Forked.into());
         }
+        self.core.context.removals.check_may_stop()?;
         let was_sound = self.core.state.close();
         self.handle.cleaner.stop(&self.core.context.alarm);
+        self.core.context.removals.stop();
         // A panic may have left a poisoned store in pieces, which only the last handle clears away.
         if was_sound {
-            self.core.clear();
+            self.core.clear(false);
         }
         Ok(())
     }
@@ -135,13 +142,11 @@ impl Store {
     /// `Closed`, `Forked`.
     pub fn len(&self) -> Result<u64> {
         self.core.state.check_read()?;
-        // The sum over the shards is from no one moment, and might show a limit exceeded.
-        let taken = self.core.context.budget.taken();
         let shards = 0..self.core.shard_count();
-        let counted = || shards.map(|shard| self.core.read_shard(shard).len() as u64).sum();
-        let count = taken.map_or_else(counted, |taken| taken.entries);
+        let count: u64 = shards.map(|shard| self.core.read_shard(shard).len() as u64).sum();
         self.core.state.check_open()?;
-        Ok(count)
+        // The sum over the shards is from no one moment, and might show a limit exceeded.
+        Ok(count.min(self.core.context.budget.max_entries()))
     }
 
     /// Whether [`len`](Store::len) is zero.
@@ -168,7 +173,7 @@ impl Store {
     /// `Closed`, `Forked`, `Poisoned`.
     pub fn clear(&self) -> Result<()> {
         self.core.state.check_write()?;
-        self.core.clear();
+        self.core.clear(true);
         Ok(())
     }
 
@@ -208,7 +213,11 @@ impl Store {
         if let Some(taken) = self.core.context.budget.taken() {
             (stats.entries, stats.memory_bytes) = (taken.entries, taken.bytes);
         }
-        stats.revision = self.core.context.revision();
+        let context = &self.core.context;
+        context.reads.add_to(&mut stats);
+        stats.callbacks_dropped = context.removals.dropped();
+        stats.pinned_bytes = context.pins.bytes() + context.removals.pinned_bytes();
+        stats.revision = context.revision();
         self.core.state.check_open()?;
         Ok(stats)
     }

@@ -1,11 +1,11 @@
-//! The calls on one key: check, lock the key's shard, do it there, and let go.
+//! The calls that change one key: check, lock the key's shard, do it there, and let go.
 //!
 //! The errors that every call shares are those of [`Store`]; what a call adds is listed with it.
 
 use super::Store;
 use crate::error::Result;
-use crate::set_options::{DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome};
-use crate::value::{Value, Within};
+use crate::set_options::{DeleteOutcome, Expiry, SetOptions, SetOutcome};
+use crate::value::Value;
 
 impl Store {
     /// Sets a key, with the store's `default_ttl`, and returns the version of the new value.
@@ -38,70 +38,6 @@ impl Store {
         self.core.write(key.as_ref(), |shard, key, change| shard.set(key, value, options, change))
     }
 
-    /// The value of a key, or `None` if it is absent or expired.
-    ///
-    /// A value of less than 16 KiB is copied; a larger one is shared with the store.
-    ///
-    /// # Errors
-    /// Those of every call.
-    #[inline]
-    pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
-        self.core.read(key.as_ref(), |shard, key, context| shard.get(key, context))
-    }
-
-    /// Shows the value of a key to `read` and returns what that makes of it, if the value has at
-    /// most `longest` bytes. A longer one is not read, and does not count as a read.
-    ///
-    /// `read` runs under the lock of the key's shard: it should copy what it needs and return. It
-    /// must not call the store, or it may wait for itself for ever.
-    ///
-    /// # Errors
-    /// Those of every call.
-    #[inline]
-    pub fn get_within<R>(
-        &self,
-        key: impl AsRef<[u8]>,
-        longest: usize,
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Result<Option<Within<R>>> {
-        self.core
-            .read(key.as_ref(), |shard, key, context| shard.get_within(key, longest, context, read))
-    }
-
-    /// As [`get_within`](Store::get_within), for a value of any length.
-    ///
-    /// # Errors
-    /// Those of every call.
-    #[inline]
-    pub fn get_with<R>(
-        &self,
-        key: impl AsRef<[u8]>,
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Result<Option<R>> {
-        let found = self.get_within(key, usize::MAX, read)?;
-        Ok(found.and_then(|within| match within {
-            Within::Read(result) => Some(result),
-            Within::Longer(_) => None,
-        }))
-    }
-
-    /// Copies the value of a key into `buffer` and returns its length, or `None` if the key is
-    /// absent or expired. If the length is more than the buffer has, nothing was written, and it
-    /// does not count as a read.
-    ///
-    /// # Errors
-    /// Those of every call.
-    #[inline]
-    pub fn get_into(&self, key: impl AsRef<[u8]>, buffer: &mut [u8]) -> Result<Option<usize>> {
-        let found = self.get_within(key, buffer.len(), |value| {
-            buffer[..value.len()].copy_from_slice(value);
-            value.len()
-        })?;
-        Ok(found.map(|within| match within {
-            Within::Read(len) | Within::Longer(len) => len,
-        }))
-    }
-
     /// Removes a key and returns the value it had, in one step.
     ///
     /// # Errors
@@ -124,14 +60,6 @@ impl Store {
     /// Those of every call.
     pub fn del_if(&self, key: impl AsRef<[u8]>, version: u64) -> Result<DeleteOutcome> {
         self.core.write(key.as_ref(), |shard, key, change| Ok(shard.del_if(key, version, change)))
-    }
-
-    /// Whether a key is there. Does not count as a read of its value.
-    ///
-    /// # Errors
-    /// Those of every call.
-    pub fn exists(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        self.core.read(key.as_ref(), |shard, key, context| shard.exists(key, context))
     }
 
     /// Adds to an integer kept as decimal text, and returns the sum. An absent key counts from 0 and
@@ -183,13 +111,5 @@ impl Store {
     /// Those of every call.
     pub fn persist(&self, key: impl AsRef<[u8]>) -> Result<bool> {
         self.expire_at(key, crate::TTL_NONE)
-    }
-
-    /// How long a key has left, or `None` if it is absent or expired.
-    ///
-    /// # Errors
-    /// Those of every call.
-    pub fn ttl(&self, key: impl AsRef<[u8]>) -> Result<Option<Remaining>> {
-        self.core.read(key.as_ref(), |shard, key, context| shard.ttl(key, context))
     }
 }
