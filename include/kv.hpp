@@ -156,7 +156,8 @@ class Store {
     [[nodiscard]] std::optional<Failure> last_fault() const { return last_fault(std::nothrow).value(); }
     /// Stops the store, safely beside running calls; they and later ones fail with Status::closed. Idempotent.
     void shutdown() { shutdown(std::nothrow).value(); }
-    /// shutdown, then frees the handle, whatever it throws. No other call may be running. Idempotent.
+    /// shutdown, then frees the handle, whatever it throws. No other call may be running. Idempotent. In the store's
+    /// own removal callback both are Status::invalid and do nothing.
     void close() { close(std::nothrow).value(); }
 #endif
 
@@ -317,7 +318,9 @@ class Store {
     Result<void> close(std::nothrow_t) noexcept {
         if (handle_ == nullptr) return {};
         kv_error_t* error = nullptr;
-        const kv_status_t status = kv_close(std::exchange(handle_, nullptr), &error);
+        const kv_status_t status = kv_close(handle_, &error);
+        // In the store's own removal callback closing is refused, and the handle stays.
+        if (status != KV_ERR_INVALID) handle_ = nullptr;
         return detail::done(status, error);
     }
 
