@@ -62,6 +62,8 @@ mod stats;
 mod store;
 mod sync;
 mod table;
+#[allow(dead_code)]
+mod table2;
 mod value;
 
 pub use clock::{Clock, ManualClock};
