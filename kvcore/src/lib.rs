@@ -58,6 +58,8 @@ mod removals;
 mod set_options;
 mod shard;
 mod slab;
+#[allow(dead_code, unused_imports)]
+mod slab2;
 mod stats;
 mod store;
 mod sync;
