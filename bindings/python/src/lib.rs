@@ -19,6 +19,7 @@ mod mapping;
 mod options;
 #[cfg(feature = "planted-panics")]
 mod plant;
+mod removals;
 mod stats;
 mod store;
 
