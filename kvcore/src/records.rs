@@ -2,7 +2,7 @@
 //!
 //! Owns: a [`Pool`] of lines, each one cache line with a link, a count and up to fifteen records,
 //! and the two kinds of list made of them: a [`Queue`], first in and first out, and a [`Bag`],
-//! which keeps no order, takes one record back at a time and joins another bag in constant time.
+//! which keeps no order, and joins another bag without touching most records.
 //! A list owns its lines, but not the pool: every call takes the pool along, and a list that is
 //! dropped without being cleared leaks its lines until the pool goes.
 //!
@@ -258,25 +258,21 @@ impl Queue {
     }
 }
 
-/// Records in no order.
+/// Records in no order. Four bytes, for there may be hundreds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bag {
     head: u32,
-    tail: u32,
 }
 
 impl Bag {
     /// An empty bag, which has no line.
-    pub(crate) const EMPTY: Bag = Bag { head: NIL, tail: NIL };
+    pub(crate) const EMPTY: Bag = Bag { head: NIL };
 
     /// Adds a record.
     pub(crate) fn push(&mut self, pool: &mut Pool, record: u32) {
         let full = pool.existing(self.head).is_none_or(|line| line.count() == LINE_RECORDS);
         if full {
             self.head = pool.take(self.head);
-            if self.tail == NIL {
-                self.tail = self.head;
-            }
         }
         pool.line_mut(self.head).push(record);
     }
@@ -291,14 +287,11 @@ impl Bag {
         let record = line.records[line.count()];
         if line.count() == 0 {
             self.head = pool.give(self.head);
-            if self.head == NIL {
-                self.tail = NIL;
-            }
         }
         Some(record)
     }
 
-    /// Adds every record of another bag, in constant time.
+    /// Adds every record of another bag, in a time that grows with the lines of that one.
     pub(crate) fn append(&mut self, pool: &mut Pool, mut other: Bag) {
         if self.head == NIL {
             *self = other;
@@ -310,14 +303,14 @@ impl Bag {
                 self.push(pool, record);
             }
         }
-        if other.head == NIL {
-            return;
+        let mut tail = other.head;
+        while let Some(next) = pool.existing(tail).map(Line::next).filter(|next| *next != NIL) {
+            tail = next;
         }
-        let behind = pool.line(self.head).next();
-        pool.line_mut(self.head).set_next(other.head);
-        pool.line_mut(other.tail).set_next(behind);
-        if behind == NIL {
-            self.tail = other.tail;
+        if tail != NIL {
+            let behind = pool.line(self.head).next();
+            pool.line_mut(self.head).set_next(other.head);
+            pool.line_mut(tail).set_next(behind);
         }
     }
 
