@@ -34,7 +34,7 @@ const LARGEST: f64 = 4096.0;
 const WINDOW: f64 = 8.0;
 /// One value in so many has a TTL, of up to so long.
 const TIMED_ONE_IN: usize = 4;
-/// Operations between two looks at how much there is.
+/// Operations between two looks at how much there is, at most.
 const BLOCK: usize = 2048;
 /// What may be held of what is counted.
 const HELD_MAX: f64 = 1.3;
@@ -161,8 +161,8 @@ impl Writer {
     }
 
     /// Overwrites keys, and moves the live data towards what it should be. An overwrite of a key
-    /// that has expired brings it back.
-    fn block(&mut self, trial: &Trial, second: f64) -> Result<()> {
+    /// that has expired brings it back. Gives how many operations that was.
+    fn block(&mut self, trial: &Trial, second: f64) -> Result<u64> {
         let smallest = trial.smallest(second);
         let stats = self.store.stats()?;
         let live = stats.key_bytes + stats.value_bytes;
@@ -181,13 +181,12 @@ impl Writer {
                 self.store.del(plan::key(number as usize))?;
             }
         }
-        for _ in 0..BLOCK / 2 {
-            if !self.numbers.is_empty() {
-                let at = self.random.usize(..self.numbers.len());
-                self.set(self.numbers[at], smallest)?;
-            }
+        let overwritten = if self.numbers.is_empty() { 0 } else { BLOCK / 2 };
+        for _ in 0..overwritten {
+            let at = self.random.usize(..self.numbers.len());
+            self.set(self.numbers[at], smallest)?;
         }
-        Ok(())
+        Ok((moved + overwritten) as u64)
     }
 }
 
@@ -201,8 +200,7 @@ fn churn(trial: &Trial) -> Result<(Vec<Look>, u64)> {
         if second > trial.seconds {
             return Ok((looks, operations));
         }
-        writer.block(trial, second)?;
-        operations += BLOCK as u64;
+        operations += writer.block(trial, second)?;
         if second >= next_look {
             next_look += trial.sample_seconds;
             let resident = resident_bytes()? - before;
