@@ -571,7 +571,7 @@ mod tests {
         unsafe {
             assert_eq!(region.bytes(8, 3, 4), b"defg");
             assert_eq!(region.bytes(CHUNK - 1, 2, 100), [0, 0]);
-            assert_eq!(region.bytes(CHUNK - 1, 200, 100), []);
+            assert_eq!(region.bytes(CHUNK - 1, 200, 100), [0u8; 0]);
             assert_eq!(region.with_bytes(8, 0, 8, <[u8]>::to_vec), b"abcdefgh");
         }
     }
