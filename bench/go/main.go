@@ -61,6 +61,7 @@ func (b *bench) round() {
 	report("get", 1, b.alone(b.get))
 	report("concurrent set", 1, b.together(b.set))
 	report("concurrent get", 1, b.together(b.get))
+	report("batch of 100 sets", batch, b.alone(b.setMany))
 	report("batch of 100 gets", batch, b.alone(b.getMany))
 }
 
@@ -102,6 +103,17 @@ func (b *bench) get(from int) {
 	for i := range b.calls {
 		_, err := b.store.Get(b.keys[(from+i)%len(b.keys)])
 		check(err)
+	}
+}
+
+func (b *bench) setMany(from int) {
+	values := make([][]byte, batch)
+	for i := range values {
+		values[i] = b.value
+	}
+	for i := 0; i+batch <= b.calls; i += batch {
+		start := (from + i) % (len(b.keys) - batch)
+		check(b.store.SetMany(b.keys[start:start+batch], values))
 	}
 }
 
