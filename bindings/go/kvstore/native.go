@@ -6,7 +6,8 @@ package kvstore
 // never by Close, so a call that races with Close finds a store that answers ErrClosed and not freed memory.
 // Every call here ends with runtime.KeepAlive, without which a handle could be freed while C still works on it.
 //
-// C keeps no pointer into Go memory and calls nothing back, which is what noescape and nocallback promise the
+// C keeps no pointer into Go memory, and none of these calls calls back (removals are told on a thread of the store),
+// which is what noescape and nocallback promise the
 // compiler: keys, values and buffers stay on the stack, and a call into C costs no allocation.
 
 /*
@@ -65,6 +66,8 @@ func takeBuffer() *[pooledBuffer]byte {
 // handle holds a C store until nothing refers to the handle any more.
 type handle struct {
 	store *C.kvgo_store_t
+	// removals is nil without callbacks.
+	removals *listener
 	// pooled says that the store has values which do not fit the buffer on the stack.
 	pooled atomic.Bool
 }

@@ -245,6 +245,26 @@ static inline kvgo_fault_t kvgo_options_set(kv_options_t *options, const char *n
     return fault;
 }
 
+/* Go functions, which cgo exports. `listener` is a number that stands for a Go value. */
+void kvgoRemoved(uintptr_t listener, uint32_t change, char *key, size_t key_len, char *value, size_t value_len);
+void kvgoFinalize(uintptr_t listener);
+
+static inline void kvgo_removed(void *listener, uint32_t change, const void *key, size_t key_len, const void *value,
+                                size_t value_len)
+{
+    kvgoRemoved((uintptr_t)listener, change, (char *)(uintptr_t)key, key_len, (char *)(uintptr_t)value, value_len);
+}
+
+static inline void kvgo_finalize(void *listener)
+{
+    kvgoFinalize((uintptr_t)listener);
+}
+
+static inline kv_status_t kvgo_options_on_remove(kv_options_t *options, uint32_t changes, uintptr_t listener)
+{
+    return kv_options_on_remove(options, changes, kvgo_removed, (void *)listener, kvgo_finalize);
+}
+
 static inline kvgo_opened_t kvgo_open(const char *location, const kv_options_t *options)
 {
     kvgo_opened_t opened = {NULL, NULL, KV_OK};
