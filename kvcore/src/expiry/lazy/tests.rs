@@ -148,7 +148,7 @@ fn storm(seed: u64, step: usize, reach: u32, looks: u32, size: usize) {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut model = Model::new(START);
     let mut now = START;
-    for round in 0..20_000 {
+    for round in 0..10_000 {
         let until = random.u32(0..reach);
         let deadline = now + random.i64(-5..1 << until);
         let any = model.any(&mut random);
@@ -308,4 +308,45 @@ fn many_timed_entries_cost_little_more_than_their_records() {
     }
     let (levels, early) = (wheel.levels_held(), wheel.early.capacity());
     assert!(wheel.bytes() < 150_000 * 45 / 10, "{} {levels} {early}", wheel.bytes());
+}
+
+#[test]
+fn early_entries_join_the_others_even_while_these_are_swept() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let mut model = Model::new(START);
+    let mut went_back = 0;
+    for turn in 0..40_000 {
+        let deadline = START + 3_600_000 + random.i64(0..60_000);
+        if model.sorted.len() < 4000 {
+            model.add(deadline);
+            continue;
+        }
+        let any = model.any(&mut random).unwrap();
+        model.change(any, deadline);
+        if turn % 16 == 0 {
+            // All of these come before those above, which the wheel has gone on to.
+            model.check_earliest(None);
+            let first = EntryId::new(model.sorted.first().unwrap().1);
+            model.remove(first);
+            model.add(START + 3_500_000 - random.i64(0..5000));
+        } else if random.u32(..400) == 0 {
+            for _ in 0..500 {
+                let before = (model.wheel.elapsed, model.wheel.sweep.is_in_slot());
+                let any = model.any(&mut random).unwrap();
+                model.change(any, START + 1_000_000 + random.i64(0..1000));
+                went_back += u32::from(model.wheel.elapsed < before.0 && before.1);
+            }
+            assert!(model.wheel.early.len() <= model.wheel.records / 16 + SLOTS);
+            model.wheel.validate(&model.timers);
+            for _ in 0..500 {
+                model.check_earliest(None);
+                let first = EntryId::new(model.sorted.first().unwrap().1);
+                model.remove(first);
+            }
+        }
+        if turn % 100 == 0 {
+            model.wheel.validate(&model.timers);
+        }
+    }
+    assert!(went_back > 0);
 }
