@@ -15,6 +15,7 @@ mod c_abi;
 mod clock;
 mod contestants;
 mod engines;
+mod hits;
 mod go;
 mod machine;
 mod outside;
@@ -58,6 +59,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match first.as_str() {
         engines::CHILD => engines::measure_one(rest),
         "memory" => engines::run(root, rest),
+        hits::PART => hits::run(root, rest),
         "churn" => trials::churn::run(root, rest),
         "limit" => trials::limit::run(root, rest),
         "collide" => trials::collide::run(root, rest),
