@@ -98,7 +98,7 @@ fn set_link(line: &Line, link: u32) {
 }
 
 /// How many of these slots are taken. They are filled from the first on.
-fn taken(slots: &[AtomicU64]) -> usize {
+pub(super) fn taken(slots: &[AtomicU64]) -> usize {
     slots.iter().position(|slot| slot.load(Relaxed) == 0).unwrap_or(slots.len())
 }
 

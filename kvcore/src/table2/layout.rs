@@ -94,6 +94,11 @@ impl Layout {
         if low < self.cursor() { low } else { place(hash, self.high()) }
     }
 
+    /// The bucket of a hash by the larger size.
+    pub(super) const fn home_when_grown(self, hash: u32) -> usize {
+        place(hash, self.high())
+    }
+
     /// The first bucket that is placed by the larger size.
     pub(super) const fn high_start(self) -> usize {
         if self.cursor() == self.low() {

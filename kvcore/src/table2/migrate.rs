@@ -117,11 +117,24 @@ impl Table {
         let layout = old.with_cursor(source);
         let (first, last) = old.span(source);
         self.change(source, first, last, || {
+            // How full the targets are: a bucket has three at most.
+            let mut full = [None; 3];
             state.nodes.drain(&self.nodes, self.line(source), |nodes, word| {
-                nodes.push(&self.nodes, self.line(layout.home(word as u32)), word);
+                let target = layout.home_when_grown(word as u32);
+                let line = self.line(target);
+                if let Some(full) = full.get_mut(target.wrapping_sub(first)) {
+                    let taken = full.get_or_insert_with(|| bucket::taken(&line[..SLOTS]));
+                    if *taken < SLOTS {
+                        line[*taken].store(word, Relaxed);
+                        *taken += 1;
+                        return;
+                    }
+                }
+                nodes.push(&self.nodes, line, word);
             });
             self.publish(state, layout);
         });
+        state.used = source + layout.high() - first;
         self.settle(state);
     }
 
@@ -145,6 +158,7 @@ impl Table {
             }
             self.publish(state, layout);
         });
+        state.count_buckets();
         self.settle(state);
     }
 
@@ -166,7 +180,7 @@ impl Table {
         if settled != state.layout {
             self.publish(state, settled);
         }
-        state.count_buckets();
+        debug_assert_eq!(state.used, settled.used());
     }
 
     /// Takes buckets away if there are too many for the entries.

@@ -89,7 +89,7 @@ impl Table {
             let words: Vec<u64> =
                 bucket::slots(&self.nodes, line).map(|slot| slot.load(Relaxed)).collect();
             for word in &words {
-                assert!(ids.insert(bucket::id_of(*word)), "an id is there twice");
+                assert!(ids.insert(bucket::id_of(*word).number()), "an id is there twice");
                 assert_eq!(layout.home(*word as u32), number, "an entry is in another bucket");
             }
             let links = self.count_links(bucket::link_of(meta), state.nodes.high);
