@@ -94,7 +94,7 @@ impl CStore<'_> {
 impl Subject for CStore<'_> {
     fn run(&self, call: Call, keys: &[Key]) -> usize {
         match call {
-            Call::GetInto => self.read(self.calls.get_into, keys),
+            Call::GetInto | Call::GetMany(_) => self.read(self.calls.get_into, keys),
             Call::Get => self.read(self.calls.get, keys),
             Call::Insert | Call::Overwrite => self.write(self.calls.set, keys),
             Call::Mix => self.write(self.calls.mix, keys),

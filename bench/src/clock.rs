@@ -10,11 +10,20 @@ use std::sync::Barrier;
 use std::time::Instant;
 
 /// Nanoseconds of processor time that this thread has used.
-fn thread_ns() -> f64 {
+pub fn thread_ns() -> f64 {
+    used_ns(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// Nanoseconds of processor time that all threads of this process have used.
+pub fn process_ns() -> f64 {
+    used_ns(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+fn used_ns(clock: libc::clockid_t) -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for one timespec, and the call writes nothing else. The clock
     // is there on every system that this program runs on; without it, `time` stays zero.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    unsafe { libc::clock_gettime(clock, &mut time) };
     time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 

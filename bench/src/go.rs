@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 
 use crate::outside::stdout_of;
-use crate::samples::{Goal, Samples};
+use crate::samples::{Goal, Limit, Samples};
 use crate::scale::Scale;
 use crate::text::table;
 
@@ -92,7 +92,7 @@ pub fn goals(samples: &Samples) -> Vec<Goal> {
         GOALS.map(|(figure, c)| Goal {
             what: format!("Go `Get`, as a multiple of {c} and one cgo call together ({case})"),
             measured: samples.median(TABLE, case, figure),
-            limit: GOAL,
+            limit: Limit::AtMost(GOAL),
             unit: "x",
         })
     };

@@ -18,7 +18,11 @@ pub fn describe(root: &Path) -> String {
         ("cc", said_by("cc", &["--version"])),
         ("go", said_by("go", &["env", "GOVERSION"])),
         ("python", said_by(&python(), &["--version"])),
+        ("huge pages", chosen(&read("/sys/kernel/mm/transparent_hugepage/enabled"))),
+        ("papaya", locked_version(&lock, "papaya")),
         ("dashmap", locked_version(&lock, "dashmap")),
+        ("scc", locked_version(&lock, "scc")),
+        ("quick_cache", locked_version(&lock, "quick_cache")),
         ("moka", locked_version(&lock, "moka")),
         ("load before the run", load()),
     ];
@@ -43,6 +47,11 @@ fn first_line(text: &str) -> Option<String> {
 fn field(text: &str, name: &str) -> Option<String> {
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// The word in brackets: `always [madvise] never`.
+fn chosen(text: &str) -> Option<String> {
+    Some(text.split_once('[')?.1.split_once(']')?.0.to_owned())
 }
 
 fn gibibytes(text: &str) -> Option<String> {
@@ -83,6 +92,7 @@ mod tests {
     #[test]
     fn fields_and_sizes() {
         assert_eq!(field("a : 1\nb\t: 2 kB\n", "b").as_deref(), Some("2 kB"));
+        assert_eq!(chosen("always [madvise] never").as_deref(), Some("madvise"));
         assert_eq!(gibibytes("25165824 kB").as_deref(), Some("24 GiB"));
     }
 }

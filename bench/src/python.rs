@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::outside::{required, stdout_of};
-use crate::samples::{Goal, Samples};
+use crate::samples::{Goal, Limit, Samples};
 use crate::scale::Scale;
 use crate::text::{count, table};
 
@@ -53,7 +53,7 @@ pub fn goals(samples: &Samples) -> Vec<Goal> {
         GOALS.map(|(name, limit)| Goal {
             what: format!("Python `{name}`, as a multiple of `{BASE}` ({case})"),
             measured: samples.ratio(TABLE, &case, name, BASE),
-            limit,
+            limit: Limit::AtMost(limit),
             unit: "x",
         })
     };

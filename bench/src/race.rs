@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use crate::c_abi::{self, Calls};
 use crate::clock;
 use crate::contestants::{self, Call, Subject};
-use crate::plan::Plan;
-use crate::samples::{Goal, Samples};
+use crate::plan::{Key, Plan};
+use crate::samples::{Goal, Limit, Samples};
 use crate::scale::Scale;
 use crate::text::{count, table};
 
@@ -48,7 +48,7 @@ pub fn run(scale: &Scale, calls: &Calls, samples: &mut Samples) -> Result<()> {
         let plan = Plan::new(entries);
         for fill in 0..scale.fills {
             println!("race: {store}, fill {} of {}", fill + 1, scale.fills);
-            let mut field = open_all(calls, with_ttl)?;
+            let mut field = open_all(calls, with_ttl, entries)?;
             turn_order(&mut field, fill);
             for (name, subject) in &field {
                 let mut done = 0;
@@ -71,11 +71,11 @@ pub fn run(scale: &Scale, calls: &Calls, samples: &mut Samples) -> Result<()> {
 
 type Field<'c> = Vec<(&'static str, Box<dyn Subject + 'c>)>;
 
-fn open_all(calls: &Calls, with_ttl: bool) -> Result<Field<'_>> {
+fn open_all(calls: &Calls, with_ttl: bool, entries: usize) -> Result<Field<'_>> {
     let open = |name| -> Result<(&'static str, Box<dyn Subject + '_>)> {
         let subject: Box<dyn Subject> = match name {
             c_abi::NAME => Box::new(calls.open(with_ttl)?),
-            name => contestants::open(name, with_ttl)?,
+            name => contestants::open(name, with_ttl, entries)?,
         };
         Ok((name, subject))
     };
@@ -102,22 +102,38 @@ fn one_round(
         for threads in THREADS {
             let case = name_of_case(store, call, threads);
             for (name, subject) in field {
-                let visits = |thread| plan.visits(turn + thread, scale.calls);
-                let check = |thread| {
-                    let done = subject.run(call, visits(thread));
-                    assert_eq!(done, scale.calls, "{name} failed at {case}");
-                };
-                // Caches and predictors get used to the contestant before its time is taken.
-                subject.run(call, plan.visits(turn + THREADS.len(), scale.calls / 20));
-                let ns = match threads {
-                    1 => clock::alone(|| check(0)),
-                    _ => clock::together(threads, check),
-                };
-                samples.add(TABLE, &case, name, "ns", ns / (scale.calls * threads) as f64);
+                let calls = scale.calls;
+                let ns = timed(name, &**subject, call, threads, calls, |run| {
+                    plan.visits(turn + run, calls)
+                });
+                samples.add(TABLE, &case, name, "ns", ns);
             }
         }
     }
     Ok(())
+}
+
+/// Nanoseconds for one of `calls` calls of each thread. `visits` gives the keys of a thread, by its
+/// number; the keys of the number after the last are for getting warm.
+pub fn timed<'k>(
+    name: &str,
+    subject: &dyn Subject,
+    call: Call,
+    threads: usize,
+    calls: usize,
+    visits: impl Fn(usize) -> &'k [Key] + Sync,
+) -> f64 {
+    let check = |thread| {
+        let done = subject.run(call, &visits(thread)[..calls]);
+        assert_eq!(done, calls, "{name} failed at {}", call.name());
+    };
+    // Caches and predictors get used to the contestant before its time is taken.
+    subject.run(call, &visits(threads)[..calls / 20]);
+    let ns = match threads {
+        1 => clock::alone(|| check(0)),
+        _ => clock::together(threads, check),
+    };
+    ns / (calls * threads) as f64
 }
 
 /// What the C interface has to show.
@@ -128,7 +144,7 @@ pub fn goals(scale: &Scale, samples: &Samples) -> Vec<Goal> {
         [(Call::GetInto, "kv_get_into"), (Call::Overwrite, "kv_set")].map(|(call, function)| Goal {
             what: format!("{function}, as a multiple of the same call in Rust ({store})"),
             measured: samples.ratio(TABLE, &name_of_case(&store, call, 1), c_abi::NAME, libkv),
-            limit: 1.10,
+            limit: Limit::AtMost(1.10),
             unit: "x",
         })
     };
@@ -152,7 +168,7 @@ pub fn report(scale: &Scale, samples: &Samples) -> String {
         let cases = CALLS.iter().flat_map(|call| THREADS.map(|threads| (*call, threads)));
         let row = |(call, threads): (Call, usize)| {
             let case = name_of_case(&store, call, threads);
-            let mut row = vec![call.name().to_owned(), threads.to_string()];
+            let mut row = vec![call.name(), threads.to_string()];
             row.extend(
                 names().map(|name| format!("{:.2}", 1e3 / samples.median(TABLE, &case, name))),
             );

@@ -97,14 +97,23 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// A figure that has to stay at or under a limit.
+/// Where a figure has to be.
+#[derive(Clone, Copy)]
+pub enum Limit {
+    /// There or below.
+    AtMost(f64),
+    /// There or above.
+    AtLeast(f64),
+}
+
+/// A figure that has to stay on one side of a limit.
 pub struct Goal {
     /// What it says, and of what.
     pub what: String,
     /// What was measured.
     pub measured: f64,
-    /// What it may be at most.
-    pub limit: f64,
+    /// Where it has to be.
+    pub limit: Limit,
     /// What follows both numbers.
     pub unit: &'static str,
 }
@@ -112,17 +121,25 @@ pub struct Goal {
 impl Goal {
     /// Whether the figure is within its limit. One that was not measured is not.
     pub fn reached(&self) -> bool {
-        self.measured <= self.limit
+        match self.limit {
+            Limit::AtMost(limit) => self.measured <= limit,
+            Limit::AtLeast(limit) => self.measured >= limit,
+        }
     }
 
     /// As a row of a table.
     pub fn row(&self) -> [String; 4] {
         let number = |value: f64| match self.unit {
             "x" => format!("{value:.2}x"),
+            unit if value.abs() < 10.0 => format!("{value:.2} {unit}"),
+            unit if value.abs() < 100.0 => format!("{value:.1} {unit}"),
             unit => format!("{value:.0} {unit}"),
         };
         let reached = if self.reached() { "reached" } else { "missed" };
-        let limit = format!("at most {}", number(self.limit));
+        let limit = match self.limit {
+            Limit::AtMost(limit) => format!("at most {}", number(limit)),
+            Limit::AtLeast(limit) => format!("at least {}", number(limit)),
+        };
         [self.what.clone(), number(self.measured), limit, reached.to_owned()]
     }
 }
@@ -151,9 +168,13 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_reached() {
-        let goal = |measured| Goal { what: String::new(), measured, limit: 1.1, unit: "x" };
-        assert!(goal(1.1).reached());
-        assert!(!goal(1.2).reached());
-        assert!(!goal(f64::NAN).reached());
+        let goal = |measured, limit| Goal { what: String::new(), measured, limit, unit: "x" };
+        assert!(goal(1.1, Limit::AtMost(1.1)).reached());
+        assert!(!goal(1.2, Limit::AtMost(1.1)).reached());
+        assert!(goal(1.2, Limit::AtLeast(1.1)).reached());
+        assert!(!goal(1.0, Limit::AtLeast(1.1)).reached());
+        for limit in [Limit::AtMost(1.1), Limit::AtLeast(1.1)] {
+            assert!(!goal(f64::NAN, limit).reached());
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 use crate::outside::stdout_of;
-use crate::samples::{Goal, Samples};
+use crate::samples::{Goal, Limit, Samples};
 use crate::scale::Scale;
 use crate::text::table;
 
@@ -54,7 +54,7 @@ pub fn goals(samples: &Samples) -> Vec<Goal> {
     vec![Goal {
         what: format!("{BACK} ({CASE}), with a `cleanup_interval` of {CLEANUP_INTERVAL_MS} ms"),
         measured: slowest.unwrap_or(f64::NAN),
-        limit: CLEANUP_INTERVAL_MS + 50.0,
+        limit: Limit::AtMost(CLEANUP_INTERVAL_MS + 50.0),
         unit: "ms",
     }]
 }

@@ -28,6 +28,7 @@ func (c *conformanceCall) perform(operation string) (answer, error) {
 	}
 	operations := map[string]func() (answer, error){
 		"configure": c.configure, "set": c.set, "fill": c.fill, "get": c.get, "info": c.info, "get_many": c.getMany,
+		"set_many": c.setMany, "del_many": c.delMany,
 		"take": c.take, "del": c.del, "del_if": c.delIf, "exists": c.exists, "persist": c.persist, "expire": c.expire,
 		"expire_at": c.expireAt, "ttl": c.ttl, "incr": c.incr, "append": c.append, "len": c.len,
 		"purge_expired": c.purgeExpired, "clear": c.clear, "stats": c.stats, "last_fault": c.lastFault,
@@ -302,6 +303,38 @@ func (c *conformanceCall) getMany() (answer, error) {
 	got := asAnswer(err)
 	got.values = values
 	return got, nil
+}
+
+func (c *conformanceCall) setMany() (answer, error) {
+	var keys []string
+	var values [][]byte
+	for _, argument := range c.arguments {
+		switch {
+		case argument.named:
+		case len(keys) == len(values):
+			keys = append(keys, string(argument.bytes))
+		default:
+			values = append(values, argument.bytes)
+		}
+	}
+	options, _, err := c.setOptions()
+	if err != nil || len(keys) != len(values) {
+		return answer{}, errors.Join(err, fmt.Errorf("set_many takes pairs"))
+	}
+	return asAnswer(c.run.store.SetManyWithTTL(keys, values, options.TTL)), nil
+}
+
+func (c *conformanceCall) delMany() (answer, error) {
+	words, err := c.bytes(len(c.arguments))
+	if err != nil {
+		return answer{}, err
+	}
+	keys := make([]string, len(words))
+	for i, key := range words {
+		keys[i] = string(key)
+	}
+	deleted, err := c.run.store.DeleteMany(keys)
+	return asAnswer(err).with("count", int64(deleted)), nil
 }
 
 func (c *conformanceCall) take() (answer, error) {

@@ -15,7 +15,7 @@ import (
 )
 
 // conformanceFeatures are those of the format's features that this package has.
-var conformanceFeatures = []string{"del_if", "last_fault", "location"}
+var conformanceFeatures = []string{"del_if", "last_fault", "location", "set_many"}
 
 // allFeatures are those the format knows; a case that needs another one is an error.
 var allFeatures = []string{"set_many", "keys", "location", "get_into", "del_if", "last_fault", "raw_ttl"}

@@ -52,6 +52,6 @@
 // garbage collector, once the last call has returned and nothing refers to the Store. A Store that is dropped without
 // Close is closed by the garbage collector.
 //
-// A single-key call is one call into C, which costs some 30 ns; GetMany makes one for up to 64 keys, and AppendGet
-// is a Get that allocates nothing.
+// A single-key call is one call into C, which costs some 30 ns; GetMany, SetMany and DeleteMany make one for all of
+// their keys, and AppendGet is a Get that allocates nothing.
 package kvstore

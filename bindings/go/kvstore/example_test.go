@@ -99,8 +99,10 @@ func ExampleStore_AppendGet() {
 func ExampleStore_GetMany() {
 	var store kvstore.Store
 	defer store.Close()
-	store.SetString("a", "one")
-	store.SetString("c", "")
+	err := store.SetMany([]string{"a", "c"}, [][]byte{[]byte("one"), {}})
+	if err != nil {
+		panic(err)
+	}
 	values, err := store.GetMany([]string{"a", "b", "c"})
 	if err != nil {
 		panic(err)
@@ -112,6 +114,15 @@ func ExampleStore_GetMany() {
 	// "one" false
 	// "" true
 	// "" false
+}
+
+func ExampleStore_DeleteMany() {
+	var store kvstore.Store
+	defer store.Close()
+	store.SetString("a", "one")
+	deleted, err := store.DeleteMany([]string{"a", "b"})
+	fmt.Println(deleted, err)
+	// Output: 1 <nil>
 }
 
 func ExampleStore_SetIf() {

@@ -10,7 +10,7 @@ import (
 
 // lengths are those at which reading a value takes another way.
 var lengths = []int{
-	0, 1, 7, stackBuffer - 1, stackBuffer, stackBuffer + 1, arenaValue - 1, arenaValue, arenaValue + 1,
+	0, 1, 7, stackBuffer - 1, stackBuffer, stackBuffer + 1, 1023, 1024, 1025,
 	pooledBuffer - 1, pooledBuffer, pooledBuffer + 1, 3 << 20,
 }
 
@@ -156,77 +156,5 @@ func TestGetEntryTellsVersions(t *testing.T) {
 	must(t, err)
 	if second.Version <= first.Version || second.ExpiresAt.IsZero() {
 		t.Errorf("got %+v after %+v", second, first)
-	}
-}
-
-func TestGetMany(t *testing.T) {
-	store := newStore(t)
-	for _, count := range []int{0, 1, 2, manyMax - 1, manyMax, manyMax + 1, 1000} {
-		var keys []string
-		for i := range count {
-			key := fmt.Sprintf("key-%d-%d", count, i)
-			keys = append(keys, key)
-			if i%3 != 0 {
-				must(t, store.Set(key, pattern(i)))
-			}
-		}
-		values, err := store.GetMany(keys)
-		must(t, err)
-		if len(values) != count {
-			t.Fatalf("%d values for %d keys", len(values), count)
-		}
-		for i, value := range values {
-			switch {
-			case i%3 == 0 && value != nil:
-				t.Errorf("%s is not there, and has %d bytes", keys[i], len(value))
-			case i%3 != 0 && (value == nil || !bytes.Equal(value, pattern(i))):
-				t.Errorf("%s has %d bytes", keys[i], len(value))
-			}
-		}
-	}
-}
-
-func TestGetManyOfMixedLengths(t *testing.T) {
-	store := newStore(t)
-	var keys []string
-	for round := range 3 {
-		for _, length := range lengths {
-			key := fmt.Sprintf("%d-%d", round, length)
-			keys = append(keys, key, "gone")
-			must(t, store.Set(key, pattern(length)))
-		}
-	}
-	values, err := store.GetMany(keys)
-	must(t, err)
-	for i, value := range values {
-		if i%2 == 1 {
-			if value != nil {
-				t.Errorf("%d bytes of an absent key", len(value))
-			}
-			continue
-		}
-		expected := pattern(lengths[i/2%len(lengths)])
-		if value == nil || !bytes.Equal(value, expected) {
-			t.Errorf("%s has %d bytes", keys[i], len(value))
-		}
-		// Growing one value must leave its neighbours alone.
-		_ = append(value, "overrun"...)
-	}
-	for i, value := range values {
-		if i%2 == 0 && !bytes.Equal(value, pattern(lengths[i/2%len(lengths)])) {
-			t.Errorf("%s was overwritten by its neighbour", keys[i])
-		}
-	}
-}
-
-func TestGetManyRefusesALongKey(t *testing.T) {
-	store := newStore(t)
-	must(t, store.SetString("k", "v"))
-	keys := make([]string, manyMax+1)
-	keys[manyMax] = strings.Repeat("k", 65_536)
-	values, err := store.GetMany(keys)
-	wants(t, err, ErrTooLarge)
-	if values != nil {
-		t.Error("an error gives no values")
 	}
 }

@@ -1,12 +1,13 @@
 package kvstore
 
-// The only file that talks to C, with native_open.go, and the only two that use unsafe.
+// The files native*.go are the only ones that talk to C and the only ones that use unsafe; this one has the calls on a key.
 //
 // Owns: the handle, and the rule that keeps it alive. A handle is freed when nothing refers to it any more,
 // never by Close, so a call that races with Close finds a store that answers ErrClosed and not freed memory.
 // Every call here ends with runtime.KeepAlive, without which a handle could be freed while C still works on it.
 //
-// C keeps no pointer into Go memory and calls nothing back, which is what noescape and nocallback promise the
+// C keeps no pointer into Go memory, and none of these calls calls back (removals are told on a thread of the store),
+// which is what noescape and nocallback promise the
 // compiler: keys, values and buffers stay on the stack, and a call into C costs no allocation.
 
 /*
@@ -15,8 +16,6 @@ package kvstore
 #cgo noescape kvgo_get
 #cgo noescape kvgo_take
 #cgo noescape kvgo_entry
-#cgo noescape kvgo_get_many
-#cgo noescape kvgo_free_many
 #cgo noescape kvgo_del
 #cgo noescape kvgo_del_if
 #cgo noescape kvgo_exists
@@ -31,8 +30,6 @@ package kvstore
 #cgo nocallback kvgo_get
 #cgo nocallback kvgo_take
 #cgo nocallback kvgo_entry
-#cgo nocallback kvgo_get_many
-#cgo nocallback kvgo_free_many
 #cgo nocallback kvgo_del
 #cgo nocallback kvgo_del_if
 #cgo nocallback kvgo_exists
@@ -69,6 +66,8 @@ func takeBuffer() *[pooledBuffer]byte {
 // handle holds a C store until nothing refers to the handle any more.
 type handle struct {
 	store *C.kvgo_store_t
+	// removals is nil without callbacks.
+	removals *listener
 	// pooled says that the store has values which do not fit the buffer on the stack.
 	pooled atomic.Bool
 }
@@ -184,46 +183,6 @@ type nativeInfo struct {
 	createdAtMs int64
 	expireAtMs  int64
 	hits        uint64
-}
-
-// manyMax is how many keys one call of getMany takes.
-const manyMax = C.KVGO_MANY_MAX
-
-// getMany reads the values of at most manyMax keys into values, nil where a key is absent.
-//
-// The keys are copied into one run of bytes, because Go memory handed to C may hold no pointers to further
-// Go memory.
-func (h *handle) getMany(keys []string, values [][]byte, room *arena) Status {
-	var packedStack [1024]byte
-	var lens [manyMax]C.size_t
-	var found [manyMax]C.kvgo_found_t
-	packed := packedStack[:0]
-	for i, key := range keys {
-		packed = append(packed, key...)
-		lens[i] = C.size_t(len(key))
-	}
-	foundStart := (*C.char)(unsafe.Pointer(&found))
-	count := C.size_t(len(keys))
-	status := C.kvgo_get_many(h.store, bytesStart(packed), &lens[0], count, foundStart)
-	runtime.KeepAlive(h)
-	if status != C.KV_OK {
-		return Status(status)
-	}
-	total := 0
-	for i := range keys {
-		total += int(found[i].len)
-	}
-	for i := range keys {
-		if found[i].value == nil {
-			values[i] = nil
-			continue
-		}
-		owned := unsafe.Slice((*byte)(unsafe.Pointer(found[i].data)), int(found[i].len))
-		values[i] = room.clone(owned, total)
-		total -= len(owned)
-	}
-	C.kvgo_free_many(foundStart, count)
-	return StatusOK
 }
 
 func (h *handle) set(key string, value []byte, ttlMs int64) Status {

@@ -24,9 +24,6 @@ static inline kv_store_t *kvgo_store(kvgo_store_t *store)
     return (kv_store_t *)(void *)store;
 }
 
-/* How many keys kvgo_get_many takes at once: its slices then fit on the stack. */
-enum { KVGO_MANY_MAX = 64 };
-
 typedef struct {
     kv_status_t status;
     uint64_t number;
@@ -44,13 +41,6 @@ typedef struct {
     kvgo_read_t read;
     kv_value_info_t info;
 } kvgo_entry_t;
-
-/* One answer of kvgo_get_many: `value` is NULL where the key is absent. */
-typedef struct {
-    kv_value_t *value;
-    const char *data;
-    size_t len;
-} kvgo_found_t;
 
 typedef struct {
     kv_status_t status;
@@ -154,42 +144,6 @@ static inline kvgo_entry_t kvgo_entry(kvgo_store_t *store, const char *key, size
     return entry;
 }
 
-/* `keys` holds the bytes of all keys one after the other. `found` is an array of kvgo_found_t, as a `char *` for the
- * reason given at the top. At most KVGO_MANY_MAX keys. */
-static inline kv_status_t kvgo_get_many(kvgo_store_t *store, const char *keys, const size_t *key_lens, size_t count,
-                                        char *found)
-{
-    kvgo_found_t *out = (kvgo_found_t *)(void *)found;
-    kv_slice_t slices[KVGO_MANY_MAX];
-    kv_value_t *values[KVGO_MANY_MAX];
-    kv_status_t status;
-    size_t i;
-    for (i = 0; i < count; i++) {
-        slices[i].data = keys;
-        slices[i].len = key_lens[i];
-        keys += key_lens[i];
-    }
-    status = kv_get_many(kvgo_store(store), slices, count, values);
-    if (status != KV_OK) {
-        return status;
-    }
-    for (i = 0; i < count; i++) {
-        out[i].value = values[i];
-        out[i].data = values[i] == NULL ? NULL : (const char *)kv_value_data(values[i]);
-        out[i].len = values[i] == NULL ? 0 : kv_value_len(values[i]);
-    }
-    return status;
-}
-
-static inline void kvgo_free_many(const char *found, size_t count)
-{
-    const kvgo_found_t *all = (const kvgo_found_t *)(const void *)found;
-    size_t i;
-    for (i = 0; i < count; i++) {
-        kv_value_free(all[i].value);
-    }
-}
-
 static inline kv_status_t kvgo_del(kvgo_store_t *store, const char *key, size_t key_len)
 {
     return kv_del(kvgo_store(store), key, key_len);
@@ -289,6 +243,26 @@ static inline kvgo_fault_t kvgo_options_set(kv_options_t *options, const char *n
     kvgo_fault_t fault = {KV_OK, NULL};
     fault.status = kv_options_set(options, name, value, &fault.err);
     return fault;
+}
+
+/* Go functions, which cgo exports. `listener` is a number that stands for a Go value. */
+void kvgoRemoved(uintptr_t listener, uint32_t change, char *key, size_t key_len, char *value, size_t value_len);
+void kvgoFinalize(uintptr_t listener);
+
+static inline void kvgo_removed(void *listener, uint32_t change, const void *key, size_t key_len, const void *value,
+                                size_t value_len)
+{
+    kvgoRemoved((uintptr_t)listener, change, (char *)(uintptr_t)key, key_len, (char *)(uintptr_t)value, value_len);
+}
+
+static inline void kvgo_finalize(void *listener)
+{
+    kvgoFinalize((uintptr_t)listener);
+}
+
+static inline kv_status_t kvgo_options_on_remove(kv_options_t *options, uint32_t changes, uintptr_t listener)
+{
+    return kv_options_on_remove(options, changes, kvgo_removed, (void *)listener, kvgo_finalize);
 }
 
 static inline kvgo_opened_t kvgo_open(const char *location, const kv_options_t *options)

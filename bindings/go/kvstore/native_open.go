@@ -44,6 +44,13 @@ func openHandle(c config) (*handle, error) {
 			return nil, err
 		}
 	}
+	var removals *listener
+	if len(c.onRemove) > 0 {
+		removals = newListener(c.onRemove)
+		if err := onRemove(options, removals); err != nil {
+			return nil, err
+		}
+	}
 	var place *C.char
 	if c.location != nil {
 		text, free, err := toC("location", *c.location)
@@ -57,7 +64,7 @@ func openHandle(c config) (*handle, error) {
 	if opened.status != C.KV_OK {
 		return nil, takeError(opened.status, opened.err)
 	}
-	h := &handle{store: opened.store}
+	h := &handle{store: opened.store, removals: removals}
 	handlesOpen.Add(1)
 	runtime.AddCleanup(h, freeStore, opened.store)
 	return h, nil
@@ -148,7 +155,11 @@ func (h *handle) lastFault() error {
 func (h *handle) shutdown() error {
 	done := C.kvgo_shutdown(h.store)
 	runtime.KeepAlive(h)
-	return takeError(done.status, done.err)
+	err := takeError(done.status, done.err)
+	if err == nil && h.removals != nil {
+		h.removals.release()
+	}
+	return err
 }
 
 func (h *handle) clear() Status {

@@ -16,6 +16,7 @@ type Option func(*config)
 type config struct {
 	location *string // nil: in memory
 	settings []setting
+	onRemove []removalFunc
 }
 
 type setting struct {

@@ -71,12 +71,14 @@ func (s *Store) openFirst() (*handle, error) {
 
 // Close ends the store and frees what it holds. Calls that run meanwhile finish or fail with ErrClosed; calls that
 // come later fail with ErrClosed. Closing again does nothing. A store that nothing refers to any more is closed by the
-// garbage collector, but at a time of its choosing.
+// garbage collector, but at a time of its choosing. Close waits until the functions of WithOnRemove were told all that
+// they are to be told; called by one of them it fails with ErrInvalid and does nothing.
 func (s *Store) Close() error {
 	s.opening.Lock()
-	defer s.opening.Unlock()
 	s.closed = true
 	h := s.open.Load()
+	// A removal callback may call Close too, and another Close waits for it.
+	s.opening.Unlock()
 	if h == nil {
 		return nil
 	}

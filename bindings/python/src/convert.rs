@@ -124,5 +124,10 @@ pub(crate) fn read<'py>(
 
 /// A value that the engine handed out, as `bytes`.
 pub(crate) fn value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    owned(py, new_bytes(py, value))
+    value_of(py, value)
+}
+
+/// The bytes of a value, as `bytes`. Runs no Python code, so it may be called where a lock is held.
+pub(crate) fn value_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    owned(py, new_bytes(py, bytes))
 }

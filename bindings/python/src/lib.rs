@@ -5,8 +5,9 @@
 //! exception classes, the views, the records) is said in `python/libkv`.
 //!
 //! The GIL is held for calls on one key, because releasing it costs more than the call. It is
-//! released for calls whose work grows with the data: `get_many`, `set_many`, `clear`,
-//! `purge_expired`, `configure`, `close`. No Python code ever runs under a lock of the engine.
+//! released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`,
+//! `clear`, `purge_expired`, `configure`, `close`. No Python code ever runs under a lock of the
+//! engine.
 
 #![deny(unsafe_code)]
 
@@ -19,6 +20,7 @@ mod mapping;
 mod options;
 #[cfg(feature = "planted-panics")]
 mod plant;
+mod removals;
 mod stats;
 mod store;
 

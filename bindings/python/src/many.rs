@@ -1,7 +1,11 @@
-//! Calls on many keys: `get_many`, `set_many` and the pairs that `update` and they take.
+//! Calls on many keys: `get_many`, `set_many`, `delete_many`, and the pairs that `update` takes too.
 //!
 //! The GIL is released around the engine's work when there is much of it. Invariant: what the
 //! engine reads meanwhile belongs to immutable objects that the call itself holds references to.
+//!
+//! `get_many` makes no value handles. A few keys are read straight into the list, because handing
+//! over the GIL costs more than they do. Of many keys the engine copies a stretch into one run of
+//! bytes without the GIL, and the list is built from that: two copies, but other threads run.
 
 use kvcore::Expiry;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -9,11 +13,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::Backend;
-use crate::convert::{Data, key, read, value};
+use crate::convert::{Data, key, read, value_of};
 use crate::errors::{OrRaise, guarded};
+use crate::store::Store;
 
-/// From this many keys on, the GIL is released: the work then outweighs the hand-over.
+/// From this many keys on, writes release the GIL: the work then outweighs the hand-over.
 const RELEASE_FROM: usize = 32;
+
+/// From this many keys on, reads release the GIL: building the list needs it anyway.
+const READ_RELEASE_FROM: usize = 256;
+
+/// So many keys are read at a time without the GIL, and values up to so many bytes are copied then:
+/// that bounds the memory of the copies to 64 MiB.
+const STRETCH_KEYS: usize = 4096;
+const STRETCH_VALUE_MAX: usize = 16 << 10;
 
 /// A list with the value of each key, `None` where there is none.
 pub(crate) fn get_many<'py>(
@@ -21,23 +34,114 @@ pub(crate) fn get_many<'py>(
     keys: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyList>> {
     let py = keys.py();
-    if keys.is_instance_of::<PyString>() || keys.is_instance_of::<PyBytes>() {
-        return Err(PyTypeError::new_err("get_many takes an iterable of keys, not one key"));
-    }
-    let keys = tuple_of(keys)?;
-    let values = guarded(py, store, |store| {
-        if keys.len() < RELEASE_FROM {
-            let one = |object: Borrowed<'_, 'py, PyAny>| {
-                read(py, store, key(&object)?).or_raise(py)?.transpose()
-            };
-            return keys.iter_borrowed().map(one).collect::<PyResult<Vec<_>>>();
+    let keys = keys_of("get_many", keys)?;
+    let objects: Vec<Borrowed<'_, 'py, PyAny>> = keys.iter_borrowed().collect();
+    let names = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
+    guarded(py, store, |store| {
+        // Absent keys are done with, and no place is ever empty.
+        let list = PyList::new(py, std::iter::repeat_n(None::<()>, names.len()))?;
+        if names.len() < READ_RELEASE_FROM {
+            read_direct(store, &names, &list)?;
+        } else {
+            for (stretch, names) in names.chunks(STRETCH_KEYS).enumerate() {
+                read_released(store, names, stretch * STRETCH_KEYS, &list)?;
+            }
         }
-        let objects: Vec<Borrowed<'_, 'py, PyAny>> = keys.iter_borrowed().collect();
-        let slices = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
-        let found = py.detach(|| store.get_many(&slices)).or_raise(py)?;
-        found.iter().map(|one| one.as_ref().map(|one| value(py, one)).transpose()).collect()
-    })?;
-    PyList::new(py, values)
+        Ok(list)
+    })
+}
+
+/// Reads values straight into the list.
+fn read_direct(store: &Backend, names: &[&[u8]], list: &Bound<'_, PyList>) -> PyResult<()> {
+    let py = list.py();
+    let mut result = Ok(());
+    // What runs inside the engine is making `bytes` objects and putting them into the list in place
+    // of None: no Python code.
+    let read = store.get_many_with(names, |index, found| {
+        if let (Some(found), true) = (found, result.is_ok()) {
+            result = value_of(py, found).and_then(|value| list.set_item(index, value));
+        }
+    });
+    read.or_raise(py).and(result)
+}
+
+/// Reads values without the GIL, then puts them into the list from `first` on.
+fn read_released(
+    store: &Backend,
+    names: &[&[u8]],
+    first: usize,
+    list: &Bound<'_, PyList>,
+) -> PyResult<()> {
+    let py = list.py();
+    let mut copies = Copies { bytes: Vec::new(), found: Vec::with_capacity(names.len()) };
+    py.detach(|| store.get_many_with(names, |index, value| copies.take(index, value)))
+        .or_raise(py)?;
+    for (index, found) in &copies.found {
+        let value = match found {
+            Found::Copied { start, len } => value_of(py, &copies.bytes[*start..*start + *len])?,
+            Found::Large => match read(py, store, names[*index]).or_raise(py)? {
+                Some(value) => value?,
+                None => continue,
+            },
+        };
+        list.set_item(first + index, value)?;
+    }
+    Ok(())
+}
+
+/// Values copied out of the engine, each with the number of its key.
+struct Copies {
+    bytes: Vec<u8>,
+    found: Vec<(usize, Found)>,
+}
+
+enum Found {
+    /// Where in the bytes it is.
+    Copied { start: usize, len: usize },
+    /// Better read again, straight into its object, than copied twice.
+    Large,
+}
+
+impl Copies {
+    fn take(&mut self, index: usize, value: Option<&[u8]>) {
+        let Some(value) = value else { return };
+        if value.len() > STRETCH_VALUE_MAX || self.bytes.try_reserve(value.len()).is_err() {
+            self.found.push((index, Found::Large));
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.found.push((index, Found::Copied { start, len: value.len() }));
+    }
+}
+
+#[pymethods]
+impl Store {
+    /// Remove keys and return how many were there. Releases the GIL for many keys.
+    ///
+    /// Each is removed by itself. Raises TooLargeError, and removes none, for a key over its limit.
+    fn delete_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let py = keys.py();
+        let keys = keys_of("delete_many", keys)?;
+        let objects: Vec<Borrowed<'_, '_, PyAny>> = keys.iter_borrowed().collect();
+        let names = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
+        guarded(py, &self.backend, |store| {
+            if names.len() < RELEASE_FROM {
+                store.del_many(&names).or_raise(py)
+            } else {
+                py.detach(|| store.del_many(&names)).or_raise(py)
+            }
+        })
+    }
+}
+
+/// The keys of a call that takes many.
+fn keys_of<'py>(call: &str, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    if keys.is_instance_of::<PyString>() || keys.is_instance_of::<PyBytes>() {
+        let message = format!("{call} takes an iterable of keys, not one key");
+        return Err(PyTypeError::new_err(message));
+    }
+    tuple_of(keys)
 }
 
 /// The elements as a tuple of our own: a list of the caller's may change once the GIL is released.

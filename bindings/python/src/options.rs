@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyString};
 
 use crate::Backend;
-use crate::errors::OrRaise;
+use crate::errors::{OrRaise, invalid};
 use crate::expiry::{NeverType, Ttl, ttl};
+use crate::removals::Listener;
 use crate::store::Store;
 
 /// Open a store.
@@ -23,13 +24,23 @@ use crate::store::Store;
 /// number of seconds, shares such as ttl_jitter also a float from 0 to 1. Options in the location
 /// win over keywords.
 ///
+/// `on_remove` is called as on_remove(cause, key, value) for every entry that goes, after it went,
+/// on a thread of the store. The cause is "deleted", "expired", "evicted", "cleared" or "replaced"
+/// (the old value of a write that stored another), and `on_remove_causes` limits the calls to some
+/// of them. It may use the store, but not close it. A slow one delays no write: callback_buffer
+/// removals wait for it, and more are dropped and counted in stats().callbacks_dropped. close()
+/// returns once all that wait were told; a store that is dropped without it, and Python when it
+/// exits, tell no more. An exception in it goes to sys.unraisablehook.
+///
 /// Raises UnsupportedError for an unknown option (naming the nearest valid one) and InvalidError
 /// for a value that does not fit (naming the valid range); both are ValueErrors.
 #[pyfunction]
-#[pyo3(signature = (path=None, **options))]
+#[pyo3(signature = (path=None, *, on_remove=None, on_remove_causes=None, **options))]
 pub(crate) fn open(
     py: Python<'_>,
     path: Option<&Bound<'_, PyAny>>,
+    on_remove: Option<&Bound<'_, PyAny>>,
+    on_remove_causes: Option<&Bound<'_, PyAny>>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Store> {
     let mut chosen = Options::new();
@@ -43,8 +54,17 @@ pub(crate) fn open(
         None => ":memory:".to_owned(),
         Some(path) => py.import("os")?.call_method1("fsdecode", (path,))?.extract::<String>()?,
     };
+    let listener = match (on_remove, on_remove_causes) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(invalid(py, "on_remove_causes needs on_remove")),
+        (Some(callable), causes) => {
+            let (listener, listening) = Listener::listen(callable, causes, chosen)?;
+            chosen = listening;
+            Some(listener)
+        }
+    };
     let backend = py.detach(|| Backend::open(&location, chosen)).or_raise(py)?;
-    Ok(Store::new(backend, location))
+    Ok(Store::new(backend, location, listener))
 }
 
 /// The text of an option's value.

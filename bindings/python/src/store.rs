@@ -3,7 +3,10 @@
 //! Owns: the handle. Invariant: a method converts all of its arguments before it calls the engine,
 //! so a refused argument changes nothing.
 
+use std::sync::Arc;
+
 use kvcore::{Expiry, Remaining, SetOptions, SetOutcome, Status};
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyList;
@@ -14,6 +17,7 @@ use crate::errors::{OrRaise, guarded, invalid, not_found};
 use crate::expiry::{Ttl, deadline_ms, seconds, ttl_of_write, ttl_or_default};
 use crate::many;
 use crate::options::text_of;
+use crate::removals::Listener;
 
 /// A key-value store, used as a dict from keys (bytes, or str taken as UTF-8) to bytes.
 ///
@@ -26,12 +30,17 @@ use crate::options::text_of;
 pub(crate) struct Store {
     pub(crate) backend: Backend,
     location: String,
+    listener: Option<Arc<Listener>>,
 }
 
 impl Store {
     /// A handle for an open store.
-    pub(crate) fn new(backend: Backend, location: String) -> Store {
-        Store { backend, location }
+    pub(crate) fn new(
+        backend: Backend,
+        location: String,
+        listener: Option<Arc<Listener>>,
+    ) -> Store {
+        Store { backend, location, listener }
     }
 
     /// The value of a key that is removed by this.
@@ -44,6 +53,15 @@ impl Store {
         guarded(py, &self.backend, |store| {
             store.take(name).or_raise(py)?.map(|found| value(py, &found)).transpose()
         })
+    }
+}
+
+impl Drop for Store {
+    /// Nothing is told of a store that is gone: its callable may be part of the same garbage.
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            listener.clear();
+        }
     }
 }
 
@@ -321,9 +339,20 @@ impl Store {
 
     /// Stop the store and free what it holds; later calls raise ClosedError. Releases the GIL.
     ///
-    /// Closing twice does nothing.
+    /// Closing twice does nothing. Returns once on_remove was told of all removals before; raises
+    /// InvalidError when on_remove itself calls it.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(py, &self.backend, |store| py.detach(|| store.shutdown()).or_raise(py))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.listener.as_ref().map_or(Ok(()), |listener| listener.traverse(&visit))
+    }
+
+    fn __clear__(&self) {
+        if let Some(listener) = &self.listener {
+            listener.clear();
+        }
     }
 
     fn __enter__<'py>(slf: Bound<'py, Self>) -> Bound<'py, Self> {

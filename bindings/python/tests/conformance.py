@@ -342,6 +342,9 @@ class Runner:
         self.store.set_many(list(zip(data[::2], data[1::2], strict=True)), ttl=self.ttl(ttl))
         return Answer()
 
+    def do_del_many(self, *keys: str) -> Answer:
+        return Answer(numbers={"count": self.store.delete_many([as_bytes(key) for key in keys])})
+
     def do_fill(self, prefix: str, count: str, value: str, ttl: str | None = None) -> Answer:
         stored = 0
         statuses, message = ("OK",), ""

@@ -49,6 +49,7 @@ KEYS = [key for key, _ in PAIRS]
 RELEASED: dict[str, Callable[[libkv.Store], object]] = {
     "set_many": lambda store: store.set_many(PAIRS),
     "get_many": lambda store: store.get_many(KEYS),
+    "delete_many": lambda store: store.delete_many(KEYS),
     "clear": lambda store: store.clear(),
     "purge_expired": lambda store: store.purge_expired(),
     "close": lambda store: store.close(),
@@ -74,7 +75,8 @@ def test_short_calls_hold_the_gil(store: libkv.Store) -> None:
         for key, value in PAIRS[:5000]:
             store[key] = value
             store.get(key)
-            store.get_many([key])
+            store.get_many([key] * 10)
+            store.delete_many([key])
             store.set(key, value, ttl=5)
             store.delete(key)
 
@@ -118,7 +120,9 @@ def test_calls_leave_reference_counts_as_they_were(state: str) -> None:
         lambda store: store.set(key, buffer, ttl=5),
         lambda store: store.set(text, text, ttl=text),
         lambda store: store.set_many({key: value, text: buffer}),
-        lambda store: store.get_many([key, text] * 50),
+        lambda store: store.get_many([key, text, "absent"] * 20),
+        lambda store: store.get_many([key, text, "absent"] * 200),
+        lambda store: store.delete_many(["absent", text] * 50),
         lambda store: store.pop(key, absent),
         lambda store: store.pop(key),
         lambda store: store.take(key, absent),

@@ -36,6 +36,8 @@ CALLS: dict[str, Any] = {
     "set_many": lambda store: store.set_many({"k": "v"}),
     "set_many of many": lambda store: store.set_many({str(n): "v" for n in range(100)}),
     "delete": lambda store: store.delete("k"),
+    "delete_many": lambda store: store.delete_many(["k"]),
+    "delete_many of many": lambda store: store.delete_many(["k"] * 100),
     "take": lambda store: store.take("k"),
     "pop": lambda store: store.pop("k", None),
     "popitem": lambda store: store.popitem(),

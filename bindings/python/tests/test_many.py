@@ -1,4 +1,4 @@
-"""get_many and set_many."""
+"""get_many, set_many and delete_many."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 import libkv
 
-SIZES = [0, 1, 31, 32, 33, 5000]
-"""On both sides of the number of keys from which the GIL is released."""
+SIZES = [0, 1, 31, 32, 33, 255, 256, 257, 5000]
+"""On both sides of the numbers of keys from which the GIL is released, and more than a stretch."""
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -37,6 +37,54 @@ def test_get_many_takes_any_iterable_of_keys(store: libkv.Store) -> None:
 def test_get_many_refuses_one_key(store: libkv.Store, keys: Any) -> None:
     with pytest.raises(TypeError):
         store.get_many(keys)
+    with pytest.raises(TypeError):
+        store.delete_many(keys)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_get_many_of_values_of_all_lengths(store: libkv.Store, size: int) -> None:
+    lengths = [0, 1, 100, 16384, 16385, 100_000]
+    pairs = [(b"k%d" % number, b"x" * lengths[number % 6]) for number in range(min(size, 600))]
+    store.set_many(pairs)
+    keys = [key for key, _ in pairs] + [b"gone"]
+    expected = [value for _, value in pairs] + [None]
+    assert store.get_many(keys) == expected
+    assert store.get_many(keys * 3) == expected * 3
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_get_many_and_delete_many_refuse_a_long_key(size: int) -> None:
+    with libkv.open(max_key_bytes=8) as store:
+        pairs = [(b"k%d" % number, b"v") for number in range(size)]
+        store.set_many(pairs)
+        keys = [key for key, _ in pairs] + [b"123456789"]
+        with pytest.raises(libkv.TooLargeError):
+            store.get_many(keys)
+        with pytest.raises(libkv.TooLargeError):
+            store.delete_many(keys)
+        with pytest.raises(TypeError):
+            store.delete_many([*keys[:-1], 5])  # type: ignore[list-item]
+        assert len(store) == size
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_delete_many(store: libkv.Store, size: int) -> None:
+    pairs = [(b"k%d" % number, b"v") for number in range(size)]
+    store.set_many([*pairs, ("stays", "v")])
+    keys = [key for key, _ in pairs]
+    assert store.delete_many([*keys, b"gone", *keys]) == size
+    assert store.delete_many(key for key in keys) == 0
+    assert store == {b"stays": b"v"}
+
+
+def test_values_of_get_many_are_ordinary_objects(store: libkv.Store) -> None:
+    store["a"] = "1"
+    for count in (1, 1000):
+        values = store.get_many(["a", "gone"] * count)
+        assert type(values) is list and all(type(value) is bytes for value in values[::2])
+        values.append(None)
+        values[0] = b"mine"
+        assert store["a"] == b"1"
 
 
 def test_set_many_takes_pairs(store: libkv.Store) -> None:

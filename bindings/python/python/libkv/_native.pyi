@@ -1,8 +1,8 @@
-from collections.abc import Container, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
+from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
 from datetime import datetime, timedelta
 from os import PathLike
 from types import TracebackType
-from typing import ClassVar, Final, Protocol, TypeAlias, TypeVar, final, overload, type_check_only
+from typing import ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Buffer, Self
 
@@ -16,6 +16,7 @@ _Key: TypeAlias = bytes | str
 _Data: TypeAlias = Buffer | str
 _Ttl: TypeAlias = float | timedelta | str | NeverType
 _Option: TypeAlias = str | bool | float | timedelta | NeverType
+_Cause: TypeAlias = Literal["deleted", "expired", "evicted", "cleared", "replaced"]
 
 class _HasKeys(Protocol[_K]):
     def keys(self) -> Iterable[_K]: ...
@@ -34,7 +35,13 @@ NEVER: Final[NeverType]
 STATUSES: Final[list[tuple[int, str, str]]]
 __version__: Final[str]
 
-def open(path: str | PathLike[str] | None = None, **options: _Option) -> Store: ...
+def open(
+    path: str | PathLike[str] | None = None,
+    *,
+    on_remove: Callable[[_Cause, bytes, bytes], object] | None = None,
+    on_remove_causes: _Cause | Iterable[_Cause] | None = None,
+    **options: _Option,
+) -> Store: ...
 
 @final
 class KeyIterator(Iterator[bytes]):
@@ -89,6 +96,7 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
     ) -> int | None: ...
     def set_many(self, mapping: _Pairs, *, ttl: _Ttl | None = None) -> None: ...
     def delete(self, key: _Key) -> bool: ...
+    def delete_many(self, keys: Iterable[_Key]) -> int: ...
     @overload
     def take(self, key: _Key, default: None = None) -> bytes | None: ...
     @overload
