@@ -135,6 +135,9 @@ impl Table {
             self.publish(state, layout);
         });
         state.used = source + layout.high() - first;
+        // What the next move needs, which is some inserts away.
+        self.buckets.prefetch(source.saturating_sub(1) * LINE_WORDS);
+        self.buckets.prefetch(first.saturating_sub(1) * LINE_WORDS);
         self.settle(state);
     }
 
@@ -159,6 +162,9 @@ impl Table {
             self.publish(state, layout);
         });
         state.count_buckets();
+        // What the next move needs.
+        self.buckets.prefetch((target + 1) * LINE_WORDS);
+        (1..3).for_each(|next| self.buckets.prefetch((last + next) * LINE_WORDS));
         self.settle(state);
     }
 
