@@ -32,11 +32,26 @@ class SetOptions(c.Structure):
     )
 
 
+class Span(c.Structure):
+    """kv_span_t: where a value lies in the buffer of kv_get_packed."""
+
+    _fields_ = (("offset", c.c_size_t), ("len", c.c_size_t))
+
+
+KV_SPAN_NONE = c.c_size_t(-1).value
+
+
+def packed(strings: list[bytes]) -> tuple[bytes, c.Array[c.c_size_t]]:
+    """Strings as the packed calls take them: one behind the other, and their lengths."""
+    return b"".join(strings), (c.c_size_t * len(strings))(*map(len, strings))
+
+
 def load(path: str) -> c.CDLL:
     """Opens the library and tells ctypes the types of the functions used here."""
     lib = c.CDLL(path)
     store, key = c.c_void_p, (c.c_char_p, c.c_size_t)
     value = (c.c_char_p, c.c_size_t)
+    lens, spans = c.POINTER(c.c_size_t), c.POINTER(Span)
     prototypes = {
         "kv_version": (c.c_char_p, ()),
         "kv_status_message": (c.c_char_p, (c.c_int32,)),
@@ -51,6 +66,19 @@ def load(path: str) -> c.CDLL:
         "kv_set_with": (c.c_int32, (store, *key, *value, c.c_void_p, c.c_void_p)),
         "kv_get_into": (c.c_int32, (store, *key, c.c_void_p, c.c_size_t, c.c_void_p)),
         "kv_del": (c.c_int32, (store, *key)),
+        "kv_get_packed": (
+            c.c_int32,
+            (store, c.c_char_p, lens, c.c_size_t)
+            + (c.c_void_p, c.c_size_t, spans, c.c_void_p, c.c_void_p),
+        ),
+        "kv_set_packed": (
+            c.c_int32,
+            (store, c.c_char_p, lens, c.c_char_p, lens, c.c_size_t, c.c_int64, c.c_void_p),
+        ),
+        "kv_del_packed": (
+            c.c_int32,
+            (store, c.c_char_p, lens, c.c_size_t, c.c_void_p, c.c_void_p),
+        ),
         "kv_incr": (c.c_int32, (store, *key, c.c_int64, c.c_int64, c.c_void_p)),
         "kv_ttl": (c.c_int32, (store, *key, c.c_void_p)),
         "kv_len": (c.c_int32, (store, c.c_void_p)),
@@ -113,6 +141,51 @@ class Store:
             assert status == KV_SHORT_BUFFER
             buffer = c.create_string_buffer(length.value)
 
+    def set_many(self, pairs: dict[bytes, bytes], ttl_ms: int = KV_TTL_DEFAULT) -> None:
+        """Stores all or nothing, in one call."""
+        keys, values = packed(list(pairs)), packed(list(pairs.values()))
+        error = c.c_void_p()
+        self.check(
+            self.lib.kv_set_packed(
+                self.handle, *keys, *values, len(pairs), ttl_ms, c.byref(error)
+            ),
+            error,
+        )
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """Reads all in one call, or in two if the values need more room than there is."""
+        spans, needed = (Span * len(keys))(), c.c_size_t(4096)
+        status = KV_SHORT_BUFFER
+        while status == KV_SHORT_BUFFER:
+            buffer, error = c.create_string_buffer(needed.value), c.c_void_p()
+            status = self.lib.kv_get_packed(
+                self.handle,
+                *packed(keys),
+                len(keys),
+                buffer,
+                len(buffer),
+                spans,
+                c.byref(needed),
+                c.byref(error),
+            )
+            self.check(status, error)
+        values = buffer.raw
+        return [
+            None if at.len == KV_SPAN_NONE else values[at.offset : at.offset + at.len]
+            for at in spans
+        ]
+
+    def delete_many(self, keys: list[bytes]) -> int:
+        """Tells how many there were."""
+        count, error = c.c_uint64(), c.c_void_p()
+        self.check(
+            self.lib.kv_del_packed(
+                self.handle, *packed(keys), len(keys), c.byref(count), c.byref(error)
+            ),
+            error,
+        )
+        return count.value
+
     def delete(self, key: bytes) -> bool:
         return self.check(self.lib.kv_del(self.handle, key, len(key))) == KV_OK
 
@@ -156,6 +229,11 @@ def main() -> None:
     assert not store.add(b"user:1", b"Eve"), "it is there already"
     assert store.incr(b"visits", 42) == 42
     assert store.delete(b"large")
+
+    store.set_many({b"page:%d" % number: b"<p>%d</p>" % number for number in range(1000)}, 60_000)
+    pages = store.get_many([b"page:%d" % number for number in range(1001)])
+    assert pages[999] == b"<p>999</p>" and pages[1000] is None
+    assert store.delete_many([b"page:%d" % number for number in range(1001)]) == 1000
     print(f"libkv {lib.kv_version().decode()}: {len(store)} entries")
 
     try:

@@ -1,8 +1,10 @@
-// Calls over many keys: get_many, len, clear, stats.
+// Calls over many keys: get_many, get_packed, set_many, del_many, len, clear, stats.
 
 #include <array>
 #include <deque>
+#include <map>
 #include <string>
+#include <unordered_map>
 
 #include "check.hpp"
 
@@ -35,6 +37,55 @@ TEST(get_many_clears_all_on_an_error) {
     store.set("a", "1");
     const std::string long_key(70000, 'k');
     CHECK_THROWS(kv::Status::too_large, store.get_many({"a", long_key}));
+}
+
+TEST(get_packed_keeps_order_and_holes) {
+    kv::Store store = kv::Store::memory();
+    store.set_many({{"a", "1"}, {"empty", ""}, {"", "empty key"}});
+    kv::PackedValues values = store.get_packed({"a", "gone", "empty", "", "a"});
+    CHECK(values.size() == 5 && !values.empty());
+    CHECK(values[0] == "1"sv && !values[1] && values[2] == ""sv && values[3] == "empty key"sv && values[4] == "1"sv);
+    // The memory again, for other keys, and too little of it.
+    store.set("large", std::string(100000, 'x'));
+    values = store.get_packed(std::vector<std::string>{"large", "a"}, std::move(values));
+    CHECK(values.size() == 2 && values[0] == std::string(100000, 'x') && values[1] == "1"sv);
+    CHECK(store.get_packed(std::vector<std::string>()).empty());
+}
+
+TEST(get_packed_of_a_long_key_is_an_error) {
+    kv::Store store = kv::Store::memory();
+    const std::string long_key(70000, 'k');
+    CHECK_THROWS(kv::Status::too_large, store.get_packed({"a", long_key}));
+    CHECK_THROWS(kv::Status::too_large, store.del_many({"a", long_key}));
+}
+
+TEST(set_many_takes_any_pairs) {
+    kv::Store store = kv::Store::memory();
+    store.set_many(std::map<std::string, std::string>{{"a", "1"}, {"b", "2"}});
+    store.set_many(std::unordered_map<std::string_view, const char*>{{"c", "3"}}, 1h);
+    store.set_many(std::vector<std::pair<const char*, std::string>>{{"d", "4"}, {"d", "5"}});
+    store.set_many(std::map<std::string, std::string>());
+    CHECK(store.get("a") == "1"sv && store.get("b") == "2"sv && store.get("c") == "3"sv && store.get("d") == "5"sv);
+    CHECK(*store.ttl("c") <= 1h && *store.ttl("a") == kv::never);
+}
+
+TEST(set_many_stores_all_or_nothing) {
+    kv::Store store = kv::Store::memory(kv::Options().set("max_value_bytes", 4).set("max_entries", 2));
+    store.set("a", "old");
+    CHECK_THROWS(kv::Status::too_large, store.set_many({{"a", "new"}, {"b", "12345"}}));
+    CHECK_THROWS(kv::Status::full, store.set_many({{"a", "new"}, {"b", "1"}, {"c", "1"}}));
+    CHECK_THROWS(kv::Status::invalid, store.set_many({{"a", "new"}}, -1s));
+    CHECK(store.get("a") == "old"sv && store.len() == 1);
+}
+
+TEST(del_many_counts) {
+    kv::Store store = kv::Store::memory();
+    store.set_many({{"a", "1"}, {"b", "2"}, {"c", "3"}});
+    const std::deque<std::string> keys{"a", "gone", "b", "a"};
+    CHECK(store.del_many(keys) == 2);
+    CHECK(store.del_many({"a", "b"}) == 0);
+    CHECK(store.del_many(std::vector<std::string>()) == 0);
+    CHECK(store.len() == 1);
 }
 
 TEST(len_and_clear) {

@@ -20,6 +20,10 @@ static_assert(ThrowingGet<kv::Store>::value == (KV_HPP_EXCEPTIONS != 0));
 static_assert(noexcept(kv::Store::memory(std::nothrow)));
 static_assert(noexcept(std::declval<kv::Store&>().get(std::nothrow, "key")));
 static_assert(noexcept(std::declval<kv::Store&>().get_many(std::nothrow, {"key"})));
+static_assert(noexcept(std::declval<kv::Store&>().get_packed(std::nothrow, {"key"})));
+static_assert(noexcept(std::declval<kv::Store&>().set_many(
+    std::nothrow, std::declval<const std::vector<std::pair<std::string, std::string>>&>())));
+static_assert(noexcept(std::declval<kv::Store&>().del_many(std::nothrow, {"key"})));
 static_assert(noexcept(std::declval<kv::Store&>().stats_text(std::nothrow)));
 
 static kv::Store open_store() {
@@ -85,6 +89,13 @@ TEST(many) {
     CHECK(store.clear(std::nothrow).ok());
     CHECK(*store.len(std::nothrow) == 0);
     CHECK(!store.last_fault(std::nothrow)->has_value());
+    CHECK(store.set_many(std::nothrow, {{"c", "3"}, {"d", "4"}}).ok());
+    const kv::Result<kv::PackedValues> packed = store.get_packed(std::nothrow, {"c", "gone"});
+    CHECK(packed.ok() && (*packed)[0] == "3"sv && !(*packed)[1]);
+    CHECK(*store.del_many(std::nothrow, {"c", "d", "e"}) == 2);
+    const std::string long_key(70000, 'k');
+    CHECK(store.get_packed(std::nothrow, {std::string_view(long_key)}).status() == kv::Status::too_large);
+    CHECK(store.del_many(std::nothrow, {std::string_view(long_key)}).status() == kv::Status::too_large);
 }
 
 TEST(failures_carry_a_message) {

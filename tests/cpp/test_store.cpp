@@ -51,6 +51,9 @@ TEST(shutdown_then_closed) {
     CHECK_THROWS(kv::Status::closed, store.set("key", "v"));
     CHECK_THROWS(kv::Status::closed, store.incr("key"));
     CHECK_THROWS(kv::Status::closed, store.get_many({"key"}));
+    CHECK_THROWS(kv::Status::closed, store.get_packed({"key"}));
+    CHECK_THROWS(kv::Status::closed, store.set_many({{"key", "v"}}));
+    CHECK_THROWS(kv::Status::closed, store.del_many({"key"}));
     CHECK_THROWS(kv::Status::closed, store.stats());
     store.close();
     store.close();

@@ -56,7 +56,7 @@ fn fill(entries: usize, from_ms: i64) -> Result<Store> {
     let store = Store::memory(Options::default())?;
     let mut random = fastrand::Rng::with_seed(3);
     for number in 0..entries {
-        let options = SetOptions::default().expire_at_ms(from_ms + random.i64(..SECOND_MS));
+        let options = SetOptions::default().expire_at_ms(from_ms + random.i64(0..SECOND_MS));
         store.set_with(plan::key(number), VALUE, &options)?;
     }
     for number in entries..entries + STAYING {

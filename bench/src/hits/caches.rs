@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_engine_does_not_offer_is_left_out() {
-        assert!(open("no-such-policy", 10).unwrap().is_none());
+    fn a_policy_nobody_knows_is_an_error() {
+        assert!(open("no-such-policy", 10).is_err());
     }
 }

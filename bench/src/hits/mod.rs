@@ -270,7 +270,8 @@ mod tests {
         let figures = replay(&loaded).unwrap();
         for &size in &loaded[0].sizes {
             let best = figures.percent(TRACES[0].name, size, OPTIMUM).unwrap();
-            for subject in [EXACT_LRU, "random", "moka", "quick_cache"] {
+            // Not moka: a cache that may refuse a key can do better.
+            for subject in [EXACT_LRU, "random"] {
                 let percent = figures.percent(TRACES[0].name, size, subject).unwrap();
                 assert!(percent <= best + 1e-9, "{subject} beats the optimum at {size}");
             }

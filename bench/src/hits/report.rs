@@ -34,7 +34,9 @@ fn introduction(command: &str) -> String {
          * moka and quick_cache are their concurrent caches with default settings; moka does its \
          pending work after every insert, or it would hold more than its limit.\n\
          * exact LRU and the optimum (Belady: what is asked for last goes) are \
-         computed from the whole trace, and agree with the published figures beside the traces.\n\
+         computed from the whole trace, and agree with the published figures beside the traces. The \
+         optimum is that of caches which take in every key; moka may refuse one, and can pass it in \
+         a tiny cache.\n\
          * A trace under {} accesses is replayed {REPLAYS} times, because hash seeds differ: the \
          mean is shown.\n",
         text::count(SHORT)

@@ -34,7 +34,7 @@ const LARGEST: f64 = 4096.0;
 const WINDOW: f64 = 8.0;
 /// One value in so many has a TTL, of up to so long.
 const TIMED_ONE_IN: usize = 4;
-/// Operations between two looks at how much there is, at most.
+/// Operations between two looks at how much there is.
 const BLOCK: usize = 2048;
 /// What may be held of what is counted.
 const HELD_MAX: f64 = 1.3;
@@ -166,12 +166,16 @@ impl Writer {
         let smallest = trial.smallest(second);
         let stats = self.store.stats()?;
         let live = stats.key_bytes + stats.value_bytes;
-        let mean = smallest * (WINDOW - 1.0) / WINDOW.ln() + plan::KEY_BYTES as f64;
-        let off = ((live as f64 - trial.live_bytes as f64) / mean) as i64;
-        // A block moves all it can; half of it at most, while there is anything to overwrite.
-        let moved = (off.unsigned_abs() as usize).min(BLOCK / 2);
+        let too_much = live > trial.live_bytes;
+        // What goes has the size of what is there, what comes that of the moment.
+        let mean = match too_much {
+            true => live as f64 / stats.entries.max(1) as f64,
+            false => smallest * (WINDOW - 1.0) / WINDOW.ln() + plan::KEY_BYTES as f64,
+        };
+        let off = live.abs_diff(trial.live_bytes) as f64 / mean;
+        let moved = (off as usize).min(BLOCK);
         for _ in 0..moved {
-            if off < 0 {
+            if !too_much {
                 self.numbers.push(self.next);
                 self.set(self.next, smallest)?;
                 self.next += 1;
@@ -181,7 +185,7 @@ impl Writer {
                 self.store.del(plan::key(number as usize))?;
             }
         }
-        let overwritten = if self.numbers.is_empty() { 0 } else { BLOCK / 2 };
+        let overwritten = if self.numbers.is_empty() { 0 } else { BLOCK - moved };
         for _ in 0..overwritten {
             let at = self.random.usize(..self.numbers.len());
             self.set(self.numbers[at], smallest)?;

@@ -29,7 +29,7 @@ const NORMAL: &str = "random keys";
 /// Bits of a hash that the searched keys have in common.
 const BITS: u32 = 8;
 /// Keys for the map that is attacked: enough to see it, few enough to wait for it.
-const ATTACKED: usize = 5000;
+const ATTACKED: usize = 10_000;
 const VALUE: [u8; 16] = [7; 16];
 const RATIO_MAX: f64 = 2.0;
 

@@ -52,6 +52,13 @@
 // garbage collector, once the last call has returned and nothing refers to the Store. A Store that is dropped without
 // Close is closed by the garbage collector.
 //
+// # Being told what goes
+//
+// WithOnEvict, WithOnExpire and WithOnRemove take functions that are called for entries that went, on a thread of the
+// store. They may use the store but not close it, and a slow one delays no write; see WithOnRemove.
+//
+// # Cost
+//
 // A single-key call is one call into C, which costs some 30 ns; GetMany, SetMany and DeleteMany make one for all of
 // their keys, and AppendGet is a Get that allocates nothing.
 package kvstore

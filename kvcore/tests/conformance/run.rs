@@ -211,6 +211,7 @@ impl Runner {
             "info" => answered(store.get(key()?).map(info)),
             "get_into" => get_into(store, key()?, self.number(arguments.word(1)?)?),
             "get_many" => get_many(store, arguments),
+            "del_many" => answered(store.del_many(&arguments.all_bytes()?).map(count)),
             "take" => answered(store.take(key()?).map(Answer::value)),
             "del" => answered(store.del(key()?).map(Answer::found)),
             "del_if" => {
