@@ -56,15 +56,11 @@ mod removals;
 mod set_options;
 mod shard;
 mod slab;
-#[allow(dead_code, unused_imports)]
-mod slab2;
 mod stats;
 mod store;
 mod striped;
 mod sync;
 mod table;
-#[allow(dead_code)]
-mod table2;
 mod value;
 
 pub use clock::{Clock, ManualClock};

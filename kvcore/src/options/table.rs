@@ -159,7 +159,7 @@ pub const OPTION_TABLE: &[OptionSpec] = &[
         "none",
         false,
         OptionKind::Choice(&["none", "lru", "lfu", "random", "ttl", "s3fifo", "tinylfu"]),
-        Offers::Only(&["none", "random"]),
+        Offers::All,
         "what goes when a limit is reached; `none` refuses writes instead",
     ),
     row(

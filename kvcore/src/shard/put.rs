@@ -348,7 +348,7 @@ impl Shard {
     fn policy_moved(&mut self, found: &Found, id: EntryId, (old, new): (usize, usize)) {
         if self.policy.may_evict() && (id != found.id || old != new) {
             let (old, new) = (self.weight(old), self.weight(new));
-            self.policy.moved(found.id, id, found.head.tag().unwrap_or(0), old, new);
+            self.policy.moved(found.id, id, found.head.tag().unwrap_or(0), [old, new]);
         }
     }
 

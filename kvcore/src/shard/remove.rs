@@ -85,6 +85,7 @@ impl Shard {
                     let found = self.entries().get(id);
                     let hash = self.index_hash(&found, change);
                     self.remove_unscheduled(hash, &found, Cause::Expired, before, change);
+                    self.evacuate(change);
                 }
                 Due::Unknown => break (true, before),
                 Due::Nothing => break (false, before),
@@ -129,6 +130,12 @@ impl Shard {
         let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
         self.wheel.tidy(TIDY_STEPS, &entries);
         self.settle(before, Need::default(), change);
+        self.evacuate(change);
+    }
+
+    /// Moves entries out of a span that is being emptied.
+    #[inline]
+    fn evacuate(&mut self, change: &mut Change<'_>) {
         for _ in 0..MOVES {
             match self.slab.draining_next(&self.space.words) {
                 None => return,
@@ -160,7 +167,7 @@ impl Shard {
             }
             if self.policy.may_evict() {
                 let weight = self.weight(self.entries().charge(&found));
-                self.policy.moved(id, new, found.head.tag().unwrap_or(0), weight, weight);
+                self.policy.moved(id, new, found.head.tag().unwrap_or(0), [weight, weight]);
             }
             self.slab.free(&self.space.words, id);
         }
@@ -176,7 +183,7 @@ impl Shard {
         self.space.table.clear(&mut self.table);
         self.slab.clear(&self.space.words);
         self.wheel = Wheel::new(change.now.ms());
-        self.policy.cleared(&self.space.recency);
+        self.policy.cleared();
         let large = std::mem::replace(&mut self.large, LargeEntries::default());
         change.scrap.all(large, change.context.pins);
         (self.key_bytes, self.value_bytes) = (0, 0);

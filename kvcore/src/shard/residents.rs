@@ -96,8 +96,4 @@ impl<S: Fn(&[u8]) -> bool> Residents for ShardResidents<'_, S> {
         let spares = &self.spares;
         self.wheel.earliest(&entries, |id| !spares(entries.key(&entries.get(id))))
     }
-
-    fn prefetch(&self, id: EntryId) {
-        self.space.words.prefetch(id.word());
-    }
 }

@@ -420,16 +420,16 @@ fn too_large(what: &str, len: usize, limit: usize) -> Error {
     )
 }
 
-/// The number of shards: sixteen for each core, and fewer where a limit would be spread too thin.
-/// More shards than threads cost nothing but a few pages, and keep the tags of the index long.
+/// The number of shards: four for each core, and fewer where a limit would be spread too thin: a shard
+/// keeps partly filled spans of each size of entry it has.
 fn shard_count(options: &Options) -> usize {
-    const MEMORY_PER_SHARD: u64 = 16 << 20;
+    const MEMORY_PER_SHARD: u64 = 32 << 20;
     const ENTRIES_PER_SHARD: u64 = 1 << 14;
     if let Some(count) = options.shards() {
         return count;
     }
     let cores = std::thread::available_parallelism().map_or(4, usize::from);
-    let by_cores = (cores * 16).next_power_of_two().min(256) as u64;
+    let by_cores = (cores * 4).next_power_of_two().min(256) as u64;
     let by_memory = limit(options.max_memory()) / MEMORY_PER_SHARD;
     let by_entries = limit(options.max_entries()) / ENTRIES_PER_SHARD;
     let count = by_cores.min(by_memory).min(by_entries).max(1) as usize;

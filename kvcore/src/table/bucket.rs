@@ -73,6 +73,11 @@ pub(super) fn node(nodes: &Region<AtomicU64>, link: u32) -> &[AtomicU64; NODE_WO
     nodes.line::<NODE_WORDS>((link as usize).wrapping_sub(1).wrapping_mul(NODE_WORDS))
 }
 
+/// Fetches the node of a link into the cache; for none, some other.
+pub(super) fn prefetch_node(nodes: &Region<AtomicU64>, link: u32) {
+    nodes.prefetch((link as usize).wrapping_sub(1).wrapping_mul(NODE_WORDS));
+}
+
 /// Says that a bucket is about to change. False if it was open already.
 pub(super) fn open(line: &Line) -> bool {
     let meta = line[SLOTS].load(Relaxed);

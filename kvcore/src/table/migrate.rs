@@ -135,6 +135,12 @@ impl Table {
             self.publish(state, layout);
         });
         state.used = source + layout.high() - first;
+        // What the next moves need. The first node of the next bucket is known only by its line,
+        // which was fetched a move ago.
+        let next = self.line(source.saturating_sub(1));
+        bucket::prefetch_node(&self.nodes, bucket::link_of(next[SLOTS].load(Relaxed)));
+        self.buckets.prefetch(source.saturating_sub(2) * LINE_WORDS);
+        self.buckets.prefetch(first.saturating_sub(1) * LINE_WORDS);
         self.settle(state);
     }
 
@@ -159,6 +165,9 @@ impl Table {
             self.publish(state, layout);
         });
         state.count_buckets();
+        // What the next move needs.
+        self.buckets.prefetch((target + 1) * LINE_WORDS);
+        (1..3).for_each(|next| self.buckets.prefetch((last + next) * LINE_WORDS));
         self.settle(state);
     }
 
