@@ -57,7 +57,7 @@ impl Ghost {
 
     fn bucket(&self, hash: u32) -> usize {
         let buckets = (self.slots.len() / SLOTS) as u64;
-        ((mix(hash) >> 32) * buckets >> 32) as usize * SLOTS
+        (((mix(hash) >> 32) * buckets) >> 32) as usize * SLOTS
     }
 }
 
