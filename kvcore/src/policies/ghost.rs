@@ -40,7 +40,7 @@ impl Ghost {
         let print = fingerprint(hash);
         let bucket = self.bucket(hash);
         let bucket = &mut self.slots[bucket..bucket + SLOTS];
-        let Some(at) = bucket.iter().position(|slot| *slot == print) else { return None };
+        let at = bucket.iter().position(|slot| *slot == print)?;
         bucket.copy_within(at + 1.., at);
         bucket[SLOTS - 1] = 0;
         Some((at * 2 + 1) * self.slots.len() / SLOTS / 2)
