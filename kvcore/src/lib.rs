@@ -48,6 +48,8 @@ mod location;
 mod number;
 mod options;
 mod poison;
+#[allow(dead_code)]
+mod policies;
 mod policy;
 mod random;
 mod records;

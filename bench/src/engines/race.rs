@@ -277,13 +277,12 @@ pub fn report(sizes: &Sizes, samples: &Samples) -> String {
     text
 }
 
+/// Groups of bars: a name, and a number for each engine.
+pub type Groups = Vec<(String, Vec<f64>)>;
+
 /// Millions of calls a second of one thread on keys that are equally likely: for each call a name
 /// and a number for each of `engines`.
-pub fn throughput(
-    sizes: &Sizes,
-    samples: &Samples,
-    engines: &[&str],
-) -> Vec<(String, Vec<(String, Vec<f64>)>)> {
+pub fn throughput(sizes: &Sizes, samples: &Samples, engines: &[&str]) -> Vec<(String, Groups)> {
     let of_store = |race: Race| {
         let of_call = |call: Call| {
             let entries = race.entries;

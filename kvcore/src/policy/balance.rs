@@ -57,7 +57,7 @@ impl Balance {
     /// Whether main should be looked at although nobody asks to enter it: every eighth time.
     pub(super) fn is_due(&mut self) -> bool {
         self.turn = self.turn.wrapping_add(1);
-        self.turn % 8 == 0
+        self.turn.is_multiple_of(8)
     }
 
     /// A newcomer is compared with main.

@@ -40,7 +40,7 @@ impl Ghost {
         let print = fingerprint(hash);
         let bucket = self.bucket(hash);
         let bucket = &mut self.slots[bucket..bucket + SLOTS];
-        let Some(at) = bucket.iter().position(|slot| *slot == print) else { return None };
+        let at = bucket.iter().position(|slot| *slot == print)?;
         bucket.copy_within(at + 1.., at);
         bucket[SLOTS - 1] = 0;
         Some((at * 2 + 1) * self.slots.len() / SLOTS / 2)
@@ -57,7 +57,7 @@ impl Ghost {
 
     fn bucket(&self, hash: u32) -> usize {
         let buckets = (self.slots.len() / SLOTS) as u64;
-        ((mix(hash) >> 32) * buckets >> 32) as usize * SLOTS
+        (((mix(hash) >> 32) * buckets) >> 32) as usize * SLOTS
     }
 }
 

@@ -171,7 +171,7 @@ impl<const N: usize> Lists<N> {
         for list in 1..=N {
             let mut weight = 0;
             for (id, tag) in self.iter(list) {
-                if residents.tag(id) == Some(tag) && listed.insert(id) {
+                if residents.tag(id) == Some(tag) && listed.insert(id.number()) {
                     weight += residents.weight(id);
                 }
             }

@@ -75,7 +75,7 @@ impl Sketch {
         let spread = mix(hash);
         std::array::from_fn(|row| {
             let bits = mix((spread >> (row * 8)) as u32 ^ row as u32);
-            let word = ((bits >> 32) * self.words.len() as u64 >> 32) as usize;
+            let word = (((bits >> 32) * self.words.len() as u64) >> 32) as usize;
             (word, (row as u32 * 4 + (bits & 3) as u32) * 4)
         })
     }
