@@ -48,8 +48,6 @@ mod location;
 mod number;
 mod options;
 mod poison;
-#[allow(dead_code)]
-mod policies;
 mod policy;
 mod random;
 mod records;

@@ -57,7 +57,6 @@ fn meaning(option: &OptionSpec) -> String {
 fn offered(offers: Offers) -> String {
     match offers {
         Offers::All => String::new(),
-        Offers::Only(choices) => format!("{} only", words(choices)),
         Offers::DefaultOnly => "default only".to_owned(),
         Offers::OnDiskOnly => "checked only".to_owned(),
         // A kind of offer that this table does not know yet must not pass for a whole one.

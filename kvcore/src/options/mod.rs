@@ -242,8 +242,6 @@ fn check(spec: &OptionSpec, value: &str) -> Result<Setting> {
     })?;
     let offered = match spec.offers {
         Offers::All | Offers::OnDiskOnly => return Ok(setting),
-        Offers::Only(words) if words.contains(&value) => return Ok(setting),
-        Offers::Only(words) => words.join(" or "),
         Offers::DefaultOnly if read(spec, spec.default) == Some(setting) => return Ok(setting),
         Offers::DefaultOnly => format!("its default, {}", spec.default),
     };
@@ -356,8 +354,7 @@ mod tests {
 
     #[test]
     fn values_of_later_versions() {
-        for (name, value) in [("eviction", "lru"), ("ordered_index", "true"), ("watch_buffer", "1")]
-        {
+        for (name, value) in [("ordered_index", "true"), ("watch_buffer", "1")] {
             assert_eq!(
                 status(Options::new().with(name, value)),
                 Some(Status::Unsupported),

@@ -66,8 +66,6 @@ pub enum OptionKind {
 pub enum Offers {
     /// All of them.
     All,
-    /// Only these words.
-    Only(&'static [&'static str]),
     /// Only the default.
     DefaultOnly,
     /// All of them, and they matter only to a store in a directory.

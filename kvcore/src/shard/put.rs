@@ -44,7 +44,7 @@ impl Content<'_> {
 }
 
 /// The memory of an entry that is about to be put: its place, and its part out of line.
-pub(super) struct Place {
+pub(crate) struct Place {
     id: EntryId,
     large: Option<LargeEntry>,
 }
@@ -345,10 +345,13 @@ impl Shard {
         self.slab.free(&self.space.words, found.id);
     }
 
-    fn policy_moved(&mut self, found: &Found, id: EntryId, (old, new): (usize, usize)) {
+    /// Tells the policy of an entry that has another place or size.
+    pub(super) fn policy_moved(&mut self, found: &Found, id: EntryId, (old, new): (usize, usize)) {
         if self.policy.may_evict() && (id != found.id || old != new) {
             let (old, new) = (self.weight(old), self.weight(new));
-            self.policy.moved(found.id, id, found.head.tag().unwrap_or(0), [old, new]);
+            let tag = found.head.tag().unwrap_or(0);
+            let tag = self.policy.moved(found.id, id, tag, [old, new]);
+            entry::set_tag(&self.space.words, id, tag);
         }
     }
 

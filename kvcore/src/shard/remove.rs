@@ -120,17 +120,30 @@ impl Shard {
     /// holds few entries.
     #[inline]
     pub(super) fn tidy(&mut self, change: &mut Change<'_>) {
-        let before = self.bytes_before(change);
         if self.policy.may_evict() {
-            let space = Arc::clone(&self.space);
-            let (policy, mut residents) =
-                self.policy_and_residents(&change.context.hasher, |_| false);
-            policy.tidy(TIDY_STEPS, &mut residents, &space.recency);
+            self.tidy_policy(TIDY_STEPS, change);
         }
+        let before = self.bytes_before(change);
         let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
         self.wheel.tidy(TIDY_STEPS, &entries);
         self.settle(before, Need::default(), change);
         self.evacuate(change);
+    }
+
+    /// Lets the policy sort all that was used since it last did.
+    #[cold]
+    pub(crate) fn sort_policy(&mut self, change: &mut Change<'_>) {
+        const STEPS: usize = 256;
+        self.tidy_policy(STEPS, change);
+    }
+
+    fn tidy_policy(&mut self, steps: usize, change: &Change<'_>) {
+        let before = self.bytes_before(change);
+        let space = Arc::clone(&self.space);
+        let (policy, mut residents) =
+            self.policy_and_residents(&change.context.hasher, |_| false);
+        policy.tidy(steps, &mut residents, &space.recency);
+        self.settle(before, Need::default(), change);
     }
 
     /// Moves entries out of a span that is being emptied.
@@ -165,10 +178,8 @@ impl Shard {
                 self.wheel.cancelled();
                 self.wheel.schedule(new, found.head.deadline);
             }
-            if self.policy.may_evict() {
-                let weight = self.weight(self.entries().charge(&found));
-                self.policy.moved(id, new, found.head.tag().unwrap_or(0), [weight, weight]);
-            }
+            let charge = self.entries().charge(&found);
+            self.policy_moved(&found, new, (charge, charge));
             self.slab.free(&self.space.words, id);
         }
         self.settle(before, need, change);

@@ -98,6 +98,9 @@ impl Space {
                             return Peek::Counts;
                         }
                     }
+                    if self.is_stuck() {
+                        return Peek::Unknown;
+                    }
                     let access = candidate.access();
                     let touched = self.touch.touched(access, &self.recency);
                     if touched != access {
@@ -111,6 +114,12 @@ impl Space {
             }
         }
         Peek::Unknown
+    }
+
+    /// Whether the policy must be given the lock before more uses can be told apart.
+    #[inline]
+    pub(crate) fn is_stuck(&self) -> bool {
+        matches!(self.touch, Touch::Stamp) && self.recency.stuck()
     }
 
     /// What a use makes of access bits.

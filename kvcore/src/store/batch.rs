@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::Store;
-use super::core::Core;
+use super::core::{Core, numbered};
 use super::read::WAVE;
 use crate::budget::Need;
 use crate::context::Deadline;
@@ -60,7 +60,7 @@ impl Store {
         for (number, (key, value)) in items.iter().enumerate() {
             core.check_key(key.as_ref(), number)?;
             let (key, value) = (core.key(key.as_ref())?, value.as_ref());
-            core.check_value(value)?;
+            core.check_value(value).map_err(|error| numbered("value", number, &error))?;
             let shard = core.shard_of(key);
             let put = Put { shard, key, value, planned: Deadline::Past, prepared: None };
             match last.entry(key.bytes) {

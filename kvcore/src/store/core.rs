@@ -91,11 +91,10 @@ impl Core {
 
     /// Checks the length of one of many keys.
     pub(crate) fn check_key(&self, key: &[u8], number: usize) -> Result<()> {
-        if key.len() > self.max_key_bytes {
-            let error = too_large("key", key.len(), self.max_key_bytes);
-            return Err(Error::new(Status::TooLarge, format!("key {number}: {}", error.message())));
+        if key.len() <= self.max_key_bytes {
+            return Ok(());
         }
-        Ok(())
+        Err(numbered("key", number, &too_large("key", key.len(), self.max_key_bytes)))
     }
 
     #[inline]
@@ -161,6 +160,9 @@ impl Core {
         let now = Now::new(&self.context.clock);
         if hit && (counts || self.keeps_access) {
             cell.shard.write().count_hit(key, &now, counts);
+        }
+        if hit && cell.space.is_stuck() {
+            self.change_cell(cell, |shard, change| shard.sort_policy(change));
         }
         let shard = cell.shard.read();
         shard.read(key, &now, hit, |shard, seen| reader.locked(shard, seen, &now))
@@ -231,9 +233,18 @@ impl Core {
     /// Changes one shard under its lock, and ends the change without it.
     #[inline]
     fn change<R>(&self, shard: usize, change: impl FnOnce(&mut Shard, &mut Change<'_>) -> R) -> R {
+        self.change_cell(&self.shards[shard], change)
+    }
+
+    #[inline]
+    fn change_cell<R>(
+        &self,
+        cell: &Cell,
+        change: impl FnOnce(&mut Shard, &mut Change<'_>) -> R,
+    ) -> R {
         let mut under_way = Change::new(&self.context);
         let guard = self.state.guard();
-        let result = change(&mut self.shards[shard].shard.write(), &mut under_way);
+        let result = change(&mut cell.shard.write(), &mut under_way);
         guard.done();
         under_way.finish();
         result
@@ -408,6 +419,12 @@ impl Core {
         let used = Need::sum(shards.iter_mut().map(|shard| shard.validate(&self.context.hasher)));
         self.context.budget.validate(used);
     }
+}
+
+/// An error of one of many keys or values, which says which one.
+#[cold]
+pub(super) fn numbered(what: &str, number: usize, error: &Error) -> Error {
+    Error::new(error.status(), format!("{what} {number}: {}", error.message()))
 }
 
 #[cold]
