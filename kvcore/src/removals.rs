@@ -15,6 +15,7 @@ use std::ops::BitOr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::ThreadId;
+use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
@@ -28,6 +29,10 @@ const BYTES_MAX: usize = 64 << 20;
 
 /// Removals that the queue keeps room for while it is empty.
 const IDLE_CAPACITY: usize = 1024;
+
+/// How long the dispatcher looks away before it looks again, and only then sleeps until it is woken:
+/// waking it for each of many removals would cost their writers more than all the rest.
+const NAP: Duration = Duration::from_millis(1);
 
 /// Why an entry, or its value, went. The numbers are those of every change, on every surface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -233,6 +238,8 @@ struct Queue {
     bytes: usize,
     own_bytes: usize,
     dropped: u64,
+    /// The dispatcher looks at the queue only if it is woken.
+    asleep: bool,
     /// The dispatcher tells what waits and ends; nothing is taken any more.
     stop: bool,
 }
@@ -304,8 +311,11 @@ impl Removals {
                 refused.push(removed);
             }
         }
+        let wake = queue.asleep || queue.waiting.len() >= shared.capacity / 2;
         drop(queue);
-        shared.bell.notify_all();
+        if wake {
+            shared.bell.notify_all();
+        }
     }
 
     /// Counts removals that nobody could be told of.
@@ -386,8 +396,13 @@ impl Shared {
             if queue.stop {
                 return None;
             }
-            queue.shrink();
-            self.bell.wait(&mut queue);
+            self.bell.wait_for(&mut queue, NAP);
+            if queue.waiting.is_empty() && !queue.stop {
+                queue.shrink();
+                queue.asleep = true;
+                self.bell.wait(&mut queue);
+                queue.asleep = false;
+            }
         }
     }
 
