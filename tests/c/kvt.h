@@ -1,7 +1,7 @@
 /* The driver that runs tests/conformance through kv.h. Its README.md describes the format.
  *
  * kvt_words cuts lines into words and evaluates them, kvt_run runs cases and compares answers,
- * kvt_ops and kvt_many make the calls, conformance.c finds the files. A function that returns a bool has told
+ * kvt_ops, kvt_many and kvt_told make the calls, conformance.c finds the files. A function that returns a bool has told
  * kvt_fail what is wrong when it returns false; the first complaint of a case is the one that is
  * kept. Memory of a line lives until the next one. */
 
@@ -40,6 +40,7 @@ typedef struct {
 } kvt_answer_t;
 
 typedef struct kvt_block kvt_block_t;
+typedef struct kvt_told kvt_told_t;
 
 typedef struct {
   /* Where it is. */
@@ -48,6 +49,7 @@ typedef struct {
   char name[80];
   /* What the case has. */
   kv_store_t *store;
+  kvt_told_t *told; /* what the store's callback is told; NULL without one */
   struct {
     char name[KVT_NAME];
     int64_t number;
@@ -76,5 +78,8 @@ void kvt_run_file(kvt_run_t *run, const char *path);
 
 /* kvt_ops.c */
 bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *answer);
+
+/* kvt_told.c */
+void kvt_free_told(kvt_run_t *run);
 
 #endif /* KV_TEST_KVT_H */

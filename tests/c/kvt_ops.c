@@ -103,6 +103,7 @@ static bool op_open(call_t *call) {
     kvt_fail(run, "the store before could not be closed");
   }
   run->store = NULL;
+  kvt_free_told(run);
   for (int n = 1; n < call->count && status == KV_OK; n++) {
     const kvt_word_t *word = &call->words[n];
     if (word->name == NULL) {
@@ -111,6 +112,11 @@ static bool op_open(call_t *call) {
     }
     if (strcmp(word->name, "at") == 0) {
       path = word->text;
+    } else if (strcmp(word->name, "on_remove") == 0) {
+      if (!listen(call, word, options, &status)) {
+        kv_options_free(options);
+        return false;
+      }
     } else {
       status = kv_options_set(options, word->name, word->text, &err);
     }
@@ -379,6 +385,7 @@ bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *
       {"ttl", op_ttl},           {"incr", op_incr},           {"append", op_append},
       {"len", op_store},         {"clear", op_store},         {"purge_expired", op_store},
       {"last_fault", op_store},  {"shutdown", op_store},      {"stats", op_stats},
+      {"removed", op_removed},
   };
   call_t call = {run, words, count, answer};
   for (size_t n = 0; n < sizeof table / sizeof table[0]; n++) {

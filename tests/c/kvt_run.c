@@ -196,6 +196,7 @@ static void end_case(kvt_run_t *run) {
       kvt_fail(run, "closing the store is %s", kv_status_name(status));
     }
   }
+  kvt_free_told(run);
   run->cases++;
   run->skips += run->skipped;
   if (run->must_fail && !run->failed && !run->skipped) {

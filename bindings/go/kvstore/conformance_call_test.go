@@ -32,7 +32,7 @@ func (c *conformanceCall) perform(operation string) (answer, error) {
 		"take": c.take, "del": c.del, "del_if": c.delIf, "exists": c.exists, "persist": c.persist, "expire": c.expire,
 		"expire_at": c.expireAt, "ttl": c.ttl, "incr": c.incr, "append": c.append, "len": c.len,
 		"purge_expired": c.purgeExpired, "clear": c.clear, "stats": c.stats, "last_fault": c.lastFault,
-		"shutdown": c.shutdown,
+		"shutdown": c.shutdown, "removed": c.removed,
 	}
 	perform, known := operations[operation]
 	if !known {
@@ -128,28 +128,6 @@ func (c *conformanceCall) parseTTL(text string) (time.Duration, error) {
 		return 0, err
 	}
 	return duration(ms)
-}
-
-func (c *conformanceCall) open() (answer, error) {
-	if err := c.run.close(); err != nil {
-		return answer{}, fmt.Errorf("closing the store before: %w", err)
-	}
-	open := New
-	var options []Option
-	for _, argument := range c.arguments {
-		text := argument.text
-		if argument.isBytes {
-			text = string(argument.bytes)
-		}
-		if argument.name == "at" {
-			open = func(options ...Option) (*Store, error) { return Open(text, options...) }
-			continue
-		}
-		options = append(options, WithOption(argument.name, text))
-	}
-	store, err := open(options...)
-	c.run.store = store
-	return asAnswer(err), nil
 }
 
 func (c *conformanceCall) configure() (answer, error) {

@@ -7,6 +7,7 @@ its own, and a word it does not know is a failure.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ DIRECTORY = Path(__file__).parents[3] / "tests" / "conformance"
 FEATURES = frozenset({"set_many", "keys", "location"})
 NOT_HERE = frozenset({"get_into", "del_if", "last_fault", "raw_ttl"})
 TTL_NONE = 2**63 - 1
+CAUSES = {2: "deleted", 4: "expired", 8: "evicted", 16: "cleared", 32: "replaced"}
 UNMET = ("EXISTS", "NOT_FOUND", "CONFLICT")
 
 
@@ -140,6 +142,8 @@ class Runner:
     def __init__(self) -> None:
         self.opened: libkv.Store | None = None
         self.variables: dict[str, int] = {}
+        self.told: list[bytes | None] = []
+        self.moved = threading.Condition()
 
     @property
     def store(self) -> libkv.Store:
@@ -210,7 +214,7 @@ class Runner:
             raise Failure(f"expected {status}, got {got} {answer.message}")
         plain = [word for word in results if word == "-" or word.startswith('"')]
         want = [None if word == "-" else as_bytes(word) for word in plain]
-        several = operation in ("get_many", "keys") and status == "OK"
+        several = operation in ("get_many", "keys", "removed") and status == "OK"
         if plain or several:
             got_values = answer.values or []
             if operation == "keys":
@@ -259,8 +263,27 @@ class Runner:
         self.close()
         texts = {name: text_of(word) for name, word in options.items()}
         location = texts.pop("at", None)
-        self.opened = libkv.open(location, **texts)
+        keywords: dict[str, Any] = dict(texts)
+        if (mask := texts.get("on_remove")) is not None:
+            bits = self.number(mask)
+            names = [CAUSES.get(1 << n, f"bit {n}") for n in range(32) if bits >> n & 1]
+            keywords |= {"on_remove": self.on_remove, "on_remove_causes": names or None}
+            self.told = []
+        self.opened = libkv.open(location, **keywords)
         return Answer()
+
+    def on_remove(self, cause: str, key: bytes, value: bytes) -> None:
+        with self.moved:
+            self.told += [cause.encode(), key, value]
+            self.moved.notify_all()
+
+    def do_removed(self, count: str) -> Answer:
+        wanted = self.number(count) * 3
+        with self.moved:
+            if not self.moved.wait_for(lambda: len(self.told) >= wanted, timeout=60):
+                raise Failure(f"only {len(self.told) // 3} removals were told")
+            told, self.told = self.told, []
+        return Answer(values=told)
 
     def do_configure(self, **options: str) -> Answer:
         [(name, word)] = options.items()

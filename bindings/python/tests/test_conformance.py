@@ -33,6 +33,8 @@ PLANTED = [
     'open -> OK\nset "k" "v" ttl=600000 -> OK\nttl "k" -> OK ttl=never',
     'open -> OK\nset "k" "v" -> OK\nget_many "k" "l" -> OK "v"',
     'open -> OK\nset "k" "v" -> OK\nkeys -> OK',
+    'open on_remove=0 -> OK\nset "k" "v" -> OK\ndel "k" -> OK\nremoved 1 -> OK',
+    'open on_remove=0 -> OK\nset "k" "v" -> OK\ndel "k" -> OK\nremoved 1 -> OK "expired" "k" "v"',
     'open -> OK\nstats -> OK entries=1',
     'open -> OK\nstats -> OK nonsense=1',
     'open -> OK\nincr "k" 1 -> OK number=2',

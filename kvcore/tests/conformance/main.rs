@@ -8,6 +8,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod case;
+mod removed;
 mod run;
 
 use std::path::Path;
@@ -95,6 +96,7 @@ const PLANTED: &[(&str, &str)] = &[
     ("configure max_entries=x -> ERR_INVALID message=\"something else\"", "message"),
     ("len -> OK colour=1", "colour"),
     ("len -> OK count=$nothing", "$nothing"),
+    ("removed 0 -> OK \"deleted\"", "expected \"deleted\""),
     ("frobnicate \"k\" -> OK", "frobnicate"),
     ("get \"k", "quote"),
     ("get \"k\"", "->"),

@@ -3,6 +3,7 @@
 //! Owns: the meaning of the operations. After every operation the store checks its own invariants.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kvcore::{
@@ -11,6 +12,7 @@ use kvcore::{
 };
 
 use crate::case::{Arguments, Case, Line, Word, option_text, shown, shown_bytes};
+use crate::removed::Told;
 
 /// Where the time of a case comes from.
 pub enum Timing {
@@ -95,12 +97,14 @@ fn answered(result: Result<Answer, Error>) -> Outcome {
 struct Runner {
     timing: Timing,
     store: Option<Store>,
+    told: Arc<Told>,
     variables: HashMap<String, i64>,
 }
 
 /// Runs a case; an error says `file:line: what was expected and what came`.
 pub fn run(case: &Case, timing: Timing) -> Result<(), String> {
-    let mut runner = Runner { timing, store: None, variables: HashMap::new() };
+    let mut runner =
+        Runner { timing, store: None, told: Arc::default(), variables: HashMap::new() };
     for line in &case.lines {
         runner.line(line).map_err(|error| {
             format!("{}:{}: {error} (case {})", case.file, line.number, case.name)
@@ -170,10 +174,16 @@ impl Runner {
         self.close()?;
         let mut options = Options::new();
         let mut location = None;
+        self.told = Arc::default();
         for (name, value) in &arguments.named {
             let text = option_text(value)?;
             if *name == "at" {
                 location = Some(text);
+            } else if *name == "on_remove" {
+                match self.told.listen(self.number_text(&text)?, options) {
+                    Ok(listening) => options = listening,
+                    Err(error) => return Ok(Answer::failed(&error)),
+                }
             } else if let Err(error) = options.set(name, &text) {
                 return Ok(Answer::failed(&error));
             }
@@ -236,6 +246,10 @@ impl Runner {
                     .map(|len| Answer::of(Status::Ok).number("len", len as i64)),
             ),
             "keys" => answered(keys(store)),
+            "removed" => {
+                let bytes = self.told.take(self.number(arguments.word(0)?)?)?;
+                Ok(Answer { bytes, ..Answer::of(Status::Ok) })
+            }
             "len" => answered(store.len().map(count)),
             "purge_expired" => answered(store.purge_expired().map(count)),
             "clear" => answered(store.clear().map(ok)),
@@ -341,7 +355,8 @@ impl Runner {
                 Word::Plain(_) => return Err(format!("{} is no result", shown(result))),
             }
         }
-        let lists_all = matches!(operation, "keys" | "get_many") && answer.status == "OK";
+        let lists_all =
+            matches!(operation, "keys" | "get_many" | "removed") && answer.status == "OK";
         if (lists_all || !bytes.is_empty()) && bytes != answer.bytes {
             let list = |all: &[Option<Vec<u8>>]| {
                 let shown: Vec<String> =
