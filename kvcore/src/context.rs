@@ -98,7 +98,7 @@ impl Context {
     #[inline]
     pub(crate) fn count_read(&self, hit: bool) {
         if self.counts() {
-            if hit { self.reads.hit() } else { self.reads.miss() }
+            self.reads.count(hit);
         }
     }
 

@@ -18,6 +18,8 @@
 //! says that nobody changed it meanwhile (`table`). Invariant: whatever bytes it is given,
 //! [`Head::parse`] neither panics nor claims more than a place can hold.
 
+use std::mem::MaybeUninit;
+
 use crate::region::Region;
 use crate::slab::{EntryId, MAX_RUN};
 use crate::stats::HitCounter;
@@ -251,25 +253,88 @@ impl Head {
     }
 
     /// Reads the head at a place, whose words may be changing; `None` if no entry starts there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(words: &Region<AtomicU32>, id: EntryId) -> Option<Head> {
-        let mut bytes = [0; MAX_HEAD_WORDS * WORD];
-        load(words, id, 0, &mut bytes[..FIRST_WORDS * WORD]);
-        // The heads of few entries are longer than the first words.
-        if bytes[0] & (WIDE | STATS | FAR) != 0 {
-            let len = head_len(bytes[0]).next_multiple_of(WORD);
-            if len > FIRST_WORDS * WORD {
-                load(words, id, FIRST_WORDS, &mut bytes[FIRST_WORDS * WORD..len]);
-            }
+        let first = words.run(id.word(), FIRST_WORDS).first_chunk::<FIRST_WORDS>()?;
+        let word = |number: usize| u64::from(first[number].load(Ordering::Relaxed));
+        let (low, high) = (word(0) | word(1) << 32, word(2) | word(3) << 32);
+        let flags = low as u8;
+        if flags & USED == 0 {
+            return None;
         }
+        if flags & (WIDE | LARGE | STATS | FAR) != 0 {
+            return Head::read_long(words, id, flags);
+        }
+        // Most heads: all of it is in the two words.
+        const NEAR: u64 = FAR_FROM - 1;
+        let tagged = flags & TAG != 0;
+        let timed = flags & TIMED != 0;
+        let deadline = high >> if tagged { 16 } else { 8 } & NEAR;
+        Some(Head {
+            flags,
+            tag: if tagged { (high >> 8) as u8 } else { 0 },
+            hits: 0,
+            len: 9 + u8::from(tagged) + if timed { NEAR_BYTES as u8 } else { 0 },
+            key_len: (low >> 56) as u16,
+            value_len: (high & 0xff) as u16,
+            version: low >> 8 & NEAR,
+            deadline: if timed { deadline as i64 } else { NEVER },
+            created_at_ms: 0,
+        })
+    }
+
+    #[cold]
+    fn read_long(words: &Region<AtomicU32>, id: EntryId, flags: u8) -> Option<Head> {
+        let mut bytes = [0; MAX_HEAD_WORDS * WORD];
+        let len = head_len(flags).max(FIRST_WORDS * WORD).next_multiple_of(WORD);
+        load(words, id, 0, &mut bytes[..len]);
+        // The flags may have changed meanwhile, to ones that ask for more than was loaded: the bytes
+        // are zero there, and the bucket of the key will say that it changed.
         Head::parse(&bytes)
     }
 
-    /// Copies the run of this head, whose words may be changing, to the front of `run`, which must be
+    /// Whether the entry at a place, whose words may be changing, has this key.
+    #[inline(always)]
+    pub(crate) fn has_key(&self, words: &Region<AtomicU32>, id: EntryId, key: &[u8]) -> bool {
+        if usize::from(self.key_len) != key.len() {
+            return false;
+        }
+        let (first, shift) = (usize::from(self.len) / WORD, usize::from(self.len) % WORD * 8);
+        // One word more than the key has: the last funnel reads it, if only to shift it out.
+        let run = words.run(id.word() + first, key.len() / WORD + 2);
+        let mut run = run.iter().map(|word| word.load(Ordering::Relaxed));
+        let mut low = run.next().unwrap_or(0);
+        let mut next = || {
+            let high = run.next().unwrap_or(0);
+            let both = u64::from(high) << 32 | u64::from(low);
+            low = high;
+            (both >> shift) as u32
+        };
+        let (whole, rest) = key.as_chunks::<WORD>();
+        for part in whole {
+            if next() != u32::from_le_bytes(*part) {
+                return false;
+            }
+        }
+        if rest.is_empty() {
+            return true;
+        }
+        let mut last = [0; WORD];
+        last[..rest.len()].copy_from_slice(rest);
+        let mask = u32::MAX >> (8 * (WORD - rest.len()));
+        next() & mask == u32::from_le_bytes(last)
+    }
+
+    /// Copies the run of this head, whose words may be changing, to the front of `to`, which must be
     /// long enough.
-    #[inline]
-    pub(crate) fn copy_run(&self, words: &Region<AtomicU32>, id: EntryId, run: &mut [u8]) {
-        load(words, id, 0, &mut run[..self.run_len().next_multiple_of(WORD)]);
+    #[inline(always)]
+    pub(crate) fn copy_run<'a>(
+        &self,
+        words: &Region<AtomicU32>,
+        id: EntryId,
+        to: &'a mut [MaybeUninit<u32>],
+    ) -> &'a [u8] {
+        words.copy_out(id.word(), &mut to[..self.run_len().div_ceil(WORD)])
     }
 
     /// The bytes of the head.

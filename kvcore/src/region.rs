@@ -245,22 +245,17 @@ impl<A: Word> Region<A> {
 }
 
 impl Region<AtomicU32> {
-    /// Copies the words from `index` on into `out`, as many as `out` takes and the chunk has left.
-    /// Other threads may be writing them: whether what was read belongs together, the caller must
-    /// find out.
+    /// Copies the words from `index` on into `out`, as many as `out` takes and the chunk has left, and
+    /// shows them as bytes. Other threads may be writing them: whether what was read belongs
+    /// together, the caller must find out.
     #[inline(always)]
-    pub(crate) fn copy_out<'a>(
-        &self,
-        index: usize,
-        out: &'a mut [MaybeUninit<u32>],
-    ) -> &'a mut [u32] {
+    pub(crate) fn copy_out<'a>(&self, index: usize, out: &'a mut [MaybeUninit<u32>]) -> &'a [u8] {
         let words = self.run(index, out.len());
-        let len = words.len();
         for (to, from) in out.iter_mut().zip(words) {
-            to.write(from.load(Relaxed));
+            to.write(from.load(Relaxed).to_le());
         }
-        // SAFETY: the first `len` words were written just now, and `len` is at most `out.len()`.
-        unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), len) }
+        // SAFETY: the words that are shown were written just now, and words are bytes without padding.
+        unsafe { std::slice::from_raw_parts(out.as_ptr().cast(), words.len() * 4) }
     }
 
     /// The `len` bytes that begin `offset` bytes after word `index`, or fewer where the chunk ends.

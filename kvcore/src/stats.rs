@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::random;
 use crate::striped::Striped;
-use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// A picture of a store: what it holds now, and what it has done since it was opened.
 ///
@@ -125,42 +124,31 @@ impl Counters {
     }
 }
 
-/// Counts reads, in stripes: threads that read at the same time share no cache line.
-pub(crate) struct ReadCounters(Striped<Reads>);
+/// Counts reads: threads that read at the same time share no cache line.
+pub(crate) struct ReadCounters(Striped<2>);
 
-#[derive(Default)]
-struct Reads {
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
+const HITS: usize = 0;
+const MISSES: usize = 1;
 
 impl ReadCounters {
     pub(crate) fn new() -> Self {
         ReadCounters(Striped::new())
     }
 
+    /// Counts a read.
     #[inline]
-    pub(crate) fn hit(&self) {
-        self.0.mine().hits.fetch_add(1, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn miss(&self) {
-        self.0.mine().misses.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count(&self, hit: bool) {
+        self.0.add(if hit { HITS } else { MISSES }, 1);
     }
 
     /// Counts many reads at once.
     pub(crate) fn add(&self, hits: u64, misses: u64) {
-        let mine = self.0.mine();
-        mine.hits.fetch_add(hits, Ordering::Relaxed);
-        mine.misses.fetch_add(misses, Ordering::Relaxed);
+        self.0.add(HITS, hits);
+        self.0.add(MISSES, misses);
     }
 
     pub(crate) fn add_to(&self, stats: &mut Stats) {
-        for reads in self.0.all() {
-            stats.hits += reads.hits.load(Ordering::Relaxed);
-            stats.misses += reads.misses.load(Ordering::Relaxed);
-        }
+        (stats.hits, stats.misses) = (self.0.sum(HITS), self.0.sum(MISSES));
         stats.gets = stats.hits + stats.misses;
     }
 }

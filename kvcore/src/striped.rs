@@ -1,77 +1,101 @@
-//! One of something for each group of threads, so that counting writes nothing that others read.
+//! One of something for each thread, so that counting writes nothing that others read.
 //!
-//! Owns: which stripe a thread uses. Threads take stripes in turn, so as many threads as there are
-//! stripes share none.
+//! Owns: which stripe a thread uses. A thread takes a stripe of its own when it first counts, and
+//! gives it back when it ends. While it has one, nobody else writes there, so it counts with a load
+//! and a store. Threads that come when all stripes are taken share one more, and count with atomic
+//! additions there.
 
 use std::cell::Cell;
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// A value for each stripe.
-pub(crate) struct Striped<T>(Box<[CachePadded<T>]>);
+/// Stripes that belong to one thread each. The one behind them is shared.
+const OWN: usize = 32;
 
-impl<T: Default> Striped<T> {
-    /// Two stripes for each core.
+/// Several sums, each in stripes.
+pub(crate) struct Striped<const SUMS: usize>(Box<[CachePadded<[AtomicU64; SUMS]>]>);
+
+impl<const SUMS: usize> Striped<SUMS> {
     pub(crate) fn new() -> Self {
-        let cores = std::thread::available_parallelism().map_or(4, usize::from);
-        let count = (2 * cores).next_power_of_two().clamp(4, 64);
-        Striped((0..count).map(|_| CachePadded::new(T::default())).collect())
+        let stripe = |_| CachePadded::new([const { AtomicU64::new(0) }; SUMS]);
+        Striped((0..=OWN).map(stripe).collect())
     }
 
-    /// The stripe of this thread.
+    /// Adds to a sum. What one thread adds another may take away, so stripes wrap around.
     #[inline]
-    pub(crate) fn mine(&self) -> &T {
-        &self.0[stripe() & (self.0.len() - 1)]
+    pub(crate) fn add(&self, sum: usize, number: u64) {
+        let stripe = stripe();
+        let place = &self.0[stripe][sum];
+        if stripe < OWN {
+            place.store(place.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
+        } else {
+            place.fetch_add(number, Ordering::Relaxed);
+        }
     }
 
-    pub(crate) fn all(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|stripe| &**stripe)
+    /// Takes from a sum.
+    #[inline]
+    pub(crate) fn sub(&self, sum: usize, number: u64) {
+        self.add(sum, number.wrapping_neg());
+    }
+
+    /// A sum over all stripes.
+    pub(crate) fn sum(&self, sum: usize) -> u64 {
+        let part = |stripe: &CachePadded<[AtomicU64; SUMS]>| stripe[sum].load(Ordering::Relaxed);
+        self.0.iter().map(part).fold(0, u64::wrapping_add)
     }
 }
 
-/// The number of this thread, from 0.
+/// A bit for each stripe that a thread has. This is about threads and not about a store, so it is
+/// std's atomic under shuttle too.
+static TAKEN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+/// A thread's stripe.
+struct Mine(Cell<usize>);
+
+const NONE: usize = usize::MAX;
+
+std::thread_local! {
+    static MINE: Mine = const { Mine(Cell::new(NONE)) };
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        let stripe = self.0.replace(OWN);
+        if stripe < OWN {
+            // Release: whoever takes the stripe next sees what was counted there.
+            TAKEN.fetch_and(!(1 << stripe), std::sync::atomic::Ordering::Release);
+        }
+    }
+}
+
+/// The stripe of this thread.
 #[inline]
 fn stripe() -> usize {
-    const NONE: usize = usize::MAX;
-    std::thread_local! {
-        static MINE: Cell<usize> = const { Cell::new(NONE) };
+    // Under shuttle all its threads are one thread of the system.
+    if cfg!(kv_shuttle) {
+        return OWN;
     }
-    let mine = MINE.get();
-    if mine != NONE { mine } else { first_use(&MINE) }
+    // A thread that is ending shares.
+    MINE.try_with(|mine| {
+        let stripe = mine.0.get();
+        if stripe != NONE { stripe } else { take(mine) }
+    })
+    .unwrap_or(OWN)
 }
 
 #[cold]
-fn first_use(mine: &'static std::thread::LocalKey<Cell<usize>>) -> usize {
-    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    mine.set(next);
-    next
-}
-
-/// A sum that many threads add to and take from.
-pub(crate) struct StripedSum(Striped<AtomicUsize>);
-
-impl StripedSum {
-    pub(crate) fn new() -> Self {
-        StripedSum(Striped::new())
-    }
-
-    #[inline]
-    pub(crate) fn add(&self, number: usize) {
-        self.0.mine().fetch_add(number, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn sub(&self, number: usize) {
-        self.0.mine().fetch_sub(number, Ordering::Relaxed);
-    }
-
-    /// The sum. What one thread adds another may take away, so single stripes wrap around.
-    pub(crate) fn sum(&self) -> usize {
-        self.0.all().fold(0, |sum, part| sum.wrapping_add(part.load(Ordering::Relaxed)))
-    }
+fn take(mine: &Mine) -> usize {
+    use std::sync::atomic::Ordering::{Acquire, Relaxed};
+    let lowest = |taken: u32| taken | (taken + 1);
+    let took = TAKEN.fetch_update(Acquire, Relaxed, |taken| {
+        (taken != u32::MAX).then(|| lowest(taken))
+    });
+    let stripe = took.map_or(OWN, |taken| taken.trailing_ones() as usize);
+    mine.0.set(stripe);
+    stripe
 }
 
 #[cfg(all(test, not(kv_shuttle)))]
@@ -80,15 +104,20 @@ mod tests {
 
     #[test]
     fn the_sum_is_right_whoever_adds_and_takes() {
-        let sum = StripedSum::new();
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| sum.add(10));
-            }
-        });
-        for _ in 0..7 {
-            sum.sub(10);
+        let sums = Striped::<2>::new();
+        for _ in 0..3 {
+            std::thread::scope(|scope| {
+                for _ in 0..50 {
+                    scope.spawn(|| {
+                        for _ in 0..100 {
+                            sums.add(0, 10);
+                            sums.sub(1, 1);
+                        }
+                    });
+                }
+            });
         }
-        assert_eq!(sum.sum(), 10);
+        sums.add(1, 15_000);
+        assert_eq!((sums.sum(0), sums.sum(1)), (150_000, 0));
     }
 }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use crate::budget::allocation;
 use crate::entry::{Head, NEVER};
-use crate::striped::StripedSum;
+use crate::striped::Striped;
 
 /// Bytes that callers hold beside what the store holds.
 ///
@@ -20,7 +20,7 @@ use crate::striped::StripedSum;
 /// the next store. That way a value needs no reference count, which every reader of a hot key would
 /// write.
 pub(crate) struct PinMeter {
-    bytes: StripedSum,
+    bytes: Striped<1>,
 }
 
 /// Meters of stores that are gone.
@@ -33,7 +33,7 @@ impl PinMeter {
         let unused = spare.iter().position(|meter| meter.bytes() == 0);
         match unused {
             Some(index) => spare.swap_remove(index),
-            None => Box::leak(Box::new(PinMeter { bytes: StripedSum::new() })),
+            None => Box::leak(Box::new(PinMeter { bytes: Striped::new() })),
         }
     }
 
@@ -43,7 +43,7 @@ impl PinMeter {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.sum() as u64
+        self.bytes.sum(0)
     }
 }
 
@@ -90,7 +90,7 @@ impl LargeValue {
     /// Says that the store has let go: from now on the bytes are only its callers'.
     pub(crate) fn release(self: &Arc<Self>, meter: &'static PinMeter) {
         if Arc::strong_count(self) > 1 && self.pinned.set(meter).is_ok() {
-            meter.bytes.add(self.bytes());
+            meter.bytes.add(0, self.bytes() as u64);
         }
     }
 }
@@ -98,7 +98,7 @@ impl LargeValue {
 impl Drop for LargeValue {
     fn drop(&mut self) {
         if let Some(meter) = self.pinned.get() {
-            meter.bytes.sub(self.bytes());
+            meter.bytes.sub(0, self.bytes() as u64);
         }
     }
 }
@@ -148,7 +148,7 @@ enum Bytes {
 
 impl Value {
     pub(crate) fn copy(bytes: &[u8], meter: &'static PinMeter, info: ValueInfo) -> Value {
-        meter.bytes.add(bytes.len());
+        meter.bytes.add(0, bytes.len() as u64);
         Value { bytes: Bytes::Copy { bytes: Arc::from(bytes), meter }, info }
     }
 
@@ -181,7 +181,7 @@ impl Clone for Value {
     fn clone(&self) -> Self {
         let bytes = match &self.bytes {
             Bytes::Copy { bytes, meter } => {
-                meter.bytes.add(bytes.len());
+                meter.bytes.add(0, bytes.len() as u64);
                 Bytes::Copy { bytes: Arc::clone(bytes), meter }
             }
             Bytes::Shared(value) => Bytes::Shared(Arc::clone(value)),
@@ -193,7 +193,7 @@ impl Clone for Value {
 impl Drop for Value {
     fn drop(&mut self) {
         if let Bytes::Copy { bytes, meter } = &self.bytes {
-            meter.bytes.sub(bytes.len());
+            meter.bytes.sub(0, bytes.len() as u64);
         }
     }
 }

@@ -8,6 +8,8 @@
 //! atomic). So a hit on a small value writes nothing that another reader reads. After some tries, or
 //! for a value too long to copy twice, the reader takes the lock.
 
+use std::mem::MaybeUninit;
+
 use crate::clock::Now;
 use crate::entry::{Head, NEVER};
 use crate::hash::Key;
@@ -72,7 +74,7 @@ impl Space {
                 std::hint::spin_loop();
                 continue;
             };
-            let mut run = [0; PEEK_BYTES];
+            let mut copy = [const { MaybeUninit::uninit() }; PEEK_BYTES / 4];
             let mut changed = false;
             for candidate in probe.candidates() {
                 let Some(head) = Head::read(&self.words, candidate.id()) else {
@@ -81,10 +83,10 @@ impl Space {
                 if head.is_large() || head.run_len() > PEEK_BYTES {
                     return Peek::Unknown;
                 }
-                head.copy_run(&self.words, candidate.id(), &mut run);
-                if run[head.key_range()] != *key.bytes {
+                if !head.has_key(&self.words, candidate.id(), key.bytes) {
                     continue;
                 }
+                let run = head.copy_run(&self.words, candidate.id(), &mut copy);
                 if !probe.still_holds() {
                     changed = true;
                     break;
@@ -107,7 +109,7 @@ impl Space {
                         candidate.set_access(touched);
                     }
                 }
-                return Peek::Found(read(&head, &run[head.value_range()]));
+                return Peek::Found(read(&head, run.get(head.value_range()).unwrap_or_default()));
             }
             if !changed && probe.absent() {
                 return Peek::Absent;
@@ -137,13 +139,10 @@ impl Space {
     /// Starts to bring the entry of a key into the cache, once its bucket is there.
     #[inline]
     pub(crate) fn prefetch_entry(&self, key: Key<'_>) {
-        let Some(probe) = self.table.probe(key.index_hash()) else { return };
-        for candidate in probe.candidates() {
-            let first = candidate.id().word();
-            self.words.prefetch(first);
-            self.words.prefetch(first + LINE_WORDS);
-            self.words.prefetch(first + 2 * LINE_WORDS);
-        }
+        self.table.each_in_line(key.index_hash(), |id| {
+            self.words.prefetch(id.word());
+            self.words.prefetch(id.word() + LINE_WORDS);
+        });
     }
 
     /// Says how full the shard is.

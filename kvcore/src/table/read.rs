@@ -39,6 +39,18 @@ impl Table {
         self.buckets.prefetch(self.layout().home(hash) * LINE_WORDS);
     }
 
+    /// Shows the entries in the bucket's own line that may be the one with this hash. A hint: the
+    /// bucket may be changing.
+    #[inline(always)]
+    pub(crate) fn each_in_line(&self, hash: u32, mut each: impl FnMut(EntryId)) {
+        for slot in &self.line(self.layout().home(hash))[..SLOTS] {
+            let word = slot.load(Relaxed);
+            if bucket::has_hash(word, hash) {
+                each(bucket::id_of(word));
+            }
+        }
+    }
+
     /// Begins to read the bucket of a hash. `None` if it is being changed for long.
     #[inline(always)]
     pub(crate) fn probe(&self, hash: u32) -> Option<Probe<'_>> {

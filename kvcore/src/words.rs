@@ -1,0 +1,124 @@
+//! Copies between plain memory and words that other threads may be reading or writing meanwhile.
+//!
+//! Owns: how such a copy is made. Each word is loaded or stored once, as a relaxed atomic access, in
+//! no particular order among the words. On x86-64 four words go in one instruction: the processor
+//! never tears an aligned word of four bytes, however wide the access it is part of (Intel SDM,
+//! volume 3, 9.1.1), so this is what the same number of relaxed accesses to single words may do. It
+//! is written in assembly, because the language has no such access of its own and would take a plain
+//! one for a data race.
+
+#![allow(unsafe_code)]
+
+use std::mem::MaybeUninit;
+
+use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// Words that go together.
+const GROUP: usize = 4;
+
+/// Loads as many words as both sides have, and shows them as bytes.
+#[inline(always)]
+pub(crate) fn load<'a>(from: &[AtomicU32], to: &'a mut [MaybeUninit<u32>]) -> &'a [u8] {
+    let words = from.len().min(to.len());
+    let (from, to) = (&from[..words], &mut to[..words]);
+    let (from_groups, from_rest) = from.as_chunks::<GROUP>();
+    let (to_groups, to_rest) = to.as_chunks_mut::<GROUP>();
+    for (from, to) in from_groups.iter().zip(to_groups) {
+        load_group(from, to);
+    }
+    for (from, to) in from_rest.iter().zip(to_rest) {
+        to.write(from.load(Relaxed).to_le());
+    }
+    // SAFETY: every one of these words was written just now, and words are bytes without padding.
+    unsafe { std::slice::from_raw_parts(to.as_ptr().cast(), words * 4) }
+}
+
+/// Stores as many words as both sides have.
+#[inline(always)]
+pub(crate) fn store(from: &[u32], to: &[AtomicU32]) {
+    let words = from.len().min(to.len());
+    let (from_groups, from_rest) = from[..words].as_chunks::<GROUP>();
+    let (to_groups, to_rest) = to[..words].as_chunks::<GROUP>();
+    for (from, to) in from_groups.iter().zip(to_groups) {
+        store_group(from, to);
+    }
+    for (from, to) in from_rest.iter().zip(to_rest) {
+        to.store(*from, Relaxed);
+    }
+}
+
+#[cfg(all(target_arch = "x86_64", not(kv_shuttle)))]
+#[inline(always)]
+fn load_group(from: &[AtomicU32; GROUP], to: &mut [MaybeUninit<u32>; GROUP]) {
+    use std::arch::x86_64::{__m128i, _mm_storeu_si128};
+    let group: __m128i;
+    // SAFETY: the instruction reads 16 bytes, which are the four words, and changes nothing but the
+    // register. Words are aligned to four bytes, so it may stand for four relaxed loads (see the top).
+    unsafe {
+        std::arch::asm!(
+            "movups {group}, [{from}]",
+            group = out(xmm_reg) group,
+            from = in(reg) from.as_ptr(),
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+    // SAFETY: `to` has 16 bytes that are only ours, and the intrinsic asks for no alignment.
+    unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), group) };
+}
+
+#[cfg(all(target_arch = "x86_64", not(kv_shuttle)))]
+#[inline(always)]
+fn store_group(from: &[u32; GROUP], to: &[AtomicU32; GROUP]) {
+    use std::arch::x86_64::_mm_loadu_si128;
+    // SAFETY: `from` has 16 initialised bytes, and the intrinsic asks for no alignment.
+    let group = unsafe { _mm_loadu_si128(from.as_ptr().cast()) };
+    // SAFETY: the instruction writes 16 bytes, which are the four words; atomics may be written
+    // through a shared reference. Words are aligned to four bytes, so it may stand for four relaxed
+    // stores (see the top).
+    unsafe {
+        std::arch::asm!(
+            "movups [{to}], {group}",
+            group = in(xmm_reg) group,
+            to = in(reg) to.as_ptr(),
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(kv_shuttle))))]
+#[inline(always)]
+fn load_group(from: &[AtomicU32; GROUP], to: &mut [MaybeUninit<u32>; GROUP]) {
+    for (from, to) in from.iter().zip(to) {
+        to.write(from.load(Relaxed).to_le());
+    }
+}
+
+#[cfg(not(all(target_arch = "x86_64", not(kv_shuttle))))]
+#[inline(always)]
+fn store_group(from: &[u32; GROUP], to: &[AtomicU32; GROUP]) {
+    for (from, to) in from.iter().zip(to) {
+        to.store(*from, Relaxed);
+    }
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_come_back_as_they_were() {
+        for words in 0..40 {
+            for start in 0..5 {
+                let shared: Vec<AtomicU32> = (0..50).map(|_| AtomicU32::new(7)).collect();
+                let plain: Vec<u32> = (0..words).map(|n| n * 0x0101_0101).collect();
+                store(&plain, &shared[start..start + words as usize]);
+                let mut copy = [const { MaybeUninit::uninit() }; 40];
+                let bytes = load(&shared[start..], &mut copy[..words as usize]);
+                let expected: Vec<u8> = plain.iter().flat_map(|word| word.to_le_bytes()).collect();
+                assert_eq!(bytes, expected);
+                let untouched = shared.iter().filter(|word| word.load(Relaxed) == 7).count();
+                assert_eq!(untouched, 50 - words as usize);
+            }
+        }
+    }
+}
