@@ -93,6 +93,9 @@ pub(crate) struct Region<A: Word> {
     /// What is read where nothing is.
     nothing: [A; 8],
     words: PhantomData<A>,
+    /// What `bytes` has shown, because shuttle's atomics have no bytes to refer to.
+    #[cfg(kv_shuttle)]
+    shown: std::sync::Mutex<Vec<Vec<u8>>>,
 }
 
 impl<A: Word> Region<A> {
@@ -106,6 +109,8 @@ impl<A: Word> Region<A> {
             extent: AtomicUsize::new(0),
             nothing: [const { A::ZERO }; 8],
             words: PhantomData,
+            #[cfg(kv_shuttle)]
+            shown: std::sync::Mutex::new(Vec::new()),
         }
     }
 
@@ -278,28 +283,21 @@ impl Region<AtomicU32> {
         unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>().add(offset), len) }
     }
 
-    /// Shows `bytes` to `look`; this one is there under shuttle too.
+    /// As above, from a copy that is kept until the region is dropped: scenes are short.
     ///
     /// # Safety
-    /// As for `bytes`, until `look` returns.
-    #[inline(always)]
-    pub(crate) unsafe fn with_bytes<R>(
-        &self,
-        index: usize,
-        offset: usize,
-        len: usize,
-        look: impl FnOnce(&[u8]) -> R,
-    ) -> R {
-        #[cfg(not(kv_shuttle))]
-        // SAFETY: the caller's promise.
-        return look(unsafe { self.bytes(index, offset, len) });
-        #[cfg(kv_shuttle)]
-        {
-            let words = self.run(index, (offset + len).div_ceil(4));
-            let bytes: Vec<u8> = words.iter().flat_map(|w| w.load(Relaxed).to_le_bytes()).collect();
-            let offset = offset.min(bytes.len());
-            look(&bytes[offset..bytes.len().min(offset + len)])
-        }
+    /// None is needed here; callers are written for the other one.
+    #[cfg(kv_shuttle)]
+    pub(crate) unsafe fn bytes(&self, index: usize, offset: usize, len: usize) -> &[u8] {
+        let words = self.run(index, (offset + len).div_ceil(4));
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.load(Relaxed).to_le_bytes()).collect();
+        let offset = offset.min(bytes.len());
+        let shown = bytes[offset..bytes.len().min(offset + len)].to_vec();
+        let (start, len) = (shown.as_ptr(), shown.len());
+        self.shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(shown);
+        // SAFETY: the vector is kept, unchanged, until the region is dropped, and what it has on the
+        // heap stays where it is when the vector itself moves.
+        unsafe { std::slice::from_raw_parts(start, len) }
     }
 }
 
@@ -572,7 +570,7 @@ mod tests {
             assert_eq!(region.bytes(8, 3, 4), b"defg");
             assert_eq!(region.bytes(CHUNK - 1, 2, 100), [0, 0]);
             assert_eq!(region.bytes(CHUNK - 1, 200, 100), [0u8; 0]);
-            assert_eq!(region.with_bytes(8, 0, 8, <[u8]>::to_vec), b"abcdefgh");
+            assert_eq!(region.bytes(8, 0, 8), b"abcdefgh");
         }
     }
 
