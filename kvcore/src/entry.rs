@@ -97,7 +97,10 @@ impl Head {
             flags |= STATS;
         }
         let far = |number: u64| number >= FAR_FROM;
-        if far(meta.version.saturating_add(VERSION_MARGIN)) || timed && far(meta.deadline as u64) || far(created_at_ms as u64) {
+        if far(meta.version.saturating_add(VERSION_MARGIN))
+            || timed && far(meta.deadline as u64)
+            || far(created_at_ms as u64)
+        {
             flags |= FAR;
         }
         let mut head = Head {

@@ -11,6 +11,7 @@
 use crate::clock::Now;
 use crate::entry::{Head, NEVER};
 use crate::hash::Key;
+use crate::planted::{Planted, is_planted};
 use crate::policy::{Recency, Touch};
 use crate::region::Region;
 use crate::stats::HitCounter;
@@ -85,18 +86,21 @@ impl Space {
                 if run[head.key_range()] != *key.bytes {
                     continue;
                 }
+                // The time comes first: a deadline that has passed by then passed while the entry had it.
+                let is_late = || head.deadline != NEVER && head.deadline <= now.ms();
+                let expired = !is_planted(Planted::LateClock) && is_late();
                 if !probe.still_holds() {
                     changed = true;
                     break;
                 }
-                if head.deadline != NEVER && head.deadline <= now.ms() {
+                if expired || is_planted(Planted::LateClock) && is_late() {
                     return Peek::Absent;
                 }
                 if hit {
-                    if let Some((_, hits)) = head.access() {
-                        if HitCounter::next(hits) != hits {
-                            return Peek::Counts;
-                        }
+                    if let Some((_, hits)) = head.access()
+                        && HitCounter::next(hits) != hits
+                    {
+                        return Peek::Counts;
                     }
                     if self.is_stuck() {
                         return Peek::Unknown;
