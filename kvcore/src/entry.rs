@@ -24,6 +24,7 @@ use crate::region::Region;
 use crate::slab::{EntryId, MAX_RUN};
 use crate::stats::HitCounter;
 use crate::sync::atomic::{AtomicU32, Ordering, fence};
+use crate::words;
 
 /// A deadline that never comes.
 pub(crate) const NEVER: i64 = i64::MAX;
@@ -99,7 +100,10 @@ impl Head {
             flags |= STATS;
         }
         let far = |number: u64| number >= FAR_FROM;
-        if far(meta.version.saturating_add(VERSION_MARGIN)) || timed && far(meta.deadline as u64) || far(created_at_ms as u64) {
+        if far(meta.version.saturating_add(VERSION_MARGIN))
+            || timed && far(meta.deadline as u64)
+            || far(created_at_ms as u64)
+        {
             flags |= FAR;
         }
         let mut head = Head {
@@ -255,86 +259,93 @@ impl Head {
     /// Reads the head at a place, whose words may be changing; `None` if no entry starts there.
     #[inline(always)]
     pub(crate) fn read(words: &Region<AtomicU32>, id: EntryId) -> Option<Head> {
-        let first = words.run(id.word(), FIRST_WORDS).first_chunk::<FIRST_WORDS>()?;
+        Head::of(words.run(id.word(), MAX_HEAD_WORDS))
+    }
+
+    /// As [`read`](Head::read), from the words of the place and perhaps some that follow.
+    #[inline(always)]
+    pub(crate) fn of(place: &[AtomicU32]) -> Option<Head> {
+        let first = place.first_chunk::<FIRST_WORDS>()?;
         let word = |number: usize| u64::from(first[number].load(Ordering::Relaxed));
         let (low, high) = (word(0) | word(1) << 32, word(2) | word(3) << 32);
         let flags = low as u8;
         if flags & USED == 0 {
             return None;
         }
-        if flags & (WIDE | LARGE | STATS | FAR) != 0 {
-            return Head::read_long(words, id, flags);
+        if flags & (LARGE | STATS | FAR) != 0 || flags & (WIDE | TIMED) == WIDE | TIMED {
+            return Head::of_long(place, flags);
         }
         // Most heads: all of it is in the two words.
         const NEAR: u64 = FAR_FROM - 1;
-        let tagged = flags & TAG != 0;
-        let timed = flags & TIMED != 0;
-        let deadline = high >> if tagged { 16 } else { 8 } & NEAR;
+        let (wide, tagged, timed) = (flags & WIDE != 0, flags & TAG != 0, flags & TIMED != 0);
+        let lengths = low >> 56 | high << 8;
+        let after = if wide { 24 } else { 8 };
+        let deadline = high >> if tagged { after + 8 } else { after } & NEAR;
         Some(Head {
             flags,
-            tag: if tagged { (high >> 8) as u8 } else { 0 },
+            tag: if tagged { (high >> after) as u8 } else { 0 },
             hits: 0,
-            len: 9 + u8::from(tagged) + if timed { NEAR_BYTES as u8 } else { 0 },
-            key_len: (low >> 56) as u16,
-            value_len: (high & 0xff) as u16,
+            len: 8 + after / 8 + u8::from(tagged) + if timed { NEAR_BYTES as u8 } else { 0 },
+            key_len: if wide { lengths as u16 } else { lengths as u8 as u16 },
+            value_len: if wide { (lengths >> 16) as u16 } else { (lengths >> 8) as u8 as u16 },
             version: low >> 8 & NEAR,
             deadline: if timed { deadline as i64 } else { NEVER },
             created_at_ms: 0,
         })
+        .filter(|head| head.run_len() <= MAX_RUN)
     }
 
-    #[cold]
-    fn read_long(words: &Region<AtomicU32>, id: EntryId, flags: u8) -> Option<Head> {
+    #[inline(never)]
+    fn of_long(place: &[AtomicU32], flags: u8) -> Option<Head> {
         let mut bytes = [0; MAX_HEAD_WORDS * WORD];
         let len = head_len(flags).max(FIRST_WORDS * WORD).next_multiple_of(WORD);
-        load(words, id, 0, &mut bytes[..len]);
+        load(place, &mut bytes[..len]);
         // The flags may have changed meanwhile, to ones that ask for more than was loaded: the bytes
         // are zero there, and the bucket of the key will say that it changed.
         Head::parse(&bytes)
     }
 
-    /// Whether the entry at a place, whose words may be changing, has this key.
+    /// Whether the entry at this place, whose words may be changing, has this key.
     #[inline(always)]
-    pub(crate) fn has_key(&self, words: &Region<AtomicU32>, id: EntryId, key: &[u8]) -> bool {
+    pub(crate) fn has_key(&self, place: &[AtomicU32], key: &[u8]) -> bool {
         if usize::from(self.key_len) != key.len() {
             return false;
         }
         let (first, shift) = (usize::from(self.len) / WORD, usize::from(self.len) % WORD * 8);
-        // One word more than the key has: the last funnel reads it, if only to shift it out.
-        let run = words.run(id.word() + first, key.len() / WORD + 2);
-        let mut run = run.iter().map(|word| word.load(Ordering::Relaxed));
-        let mut low = run.next().unwrap_or(0);
+        let Some(mut low) = place.get(first).map(|word| u64::from(word.load(Ordering::Relaxed)))
+        else {
+            return false;
+        };
+        let mut rest = place[first + 1..].iter();
+        // The next four bytes of the key, out of the two words that they lie in.
         let mut next = || {
-            let high = run.next().unwrap_or(0);
-            let both = u64::from(high) << 32 | u64::from(low);
+            let high = rest.next().map_or(0, |word| u64::from(word.load(Ordering::Relaxed)));
+            let both = high << 32 | low;
             low = high;
             (both >> shift) as u32
         };
-        let (whole, rest) = key.as_chunks::<WORD>();
-        for part in whole {
-            if next() != u32::from_le_bytes(*part) {
-                return false;
-            }
+        let (whole, last) = key.as_chunks::<WORD>();
+        // Nearly always the keys are equal, so nothing is gained by stopping early.
+        let differs = whole.iter().fold(0, |bits, part| bits | (next() ^ u32::from_le_bytes(*part)));
+        if last.is_empty() {
+            return differs == 0;
         }
-        if rest.is_empty() {
-            return true;
-        }
-        let mut last = [0; WORD];
-        last[..rest.len()].copy_from_slice(rest);
-        let mask = u32::MAX >> (8 * (WORD - rest.len()));
-        next() & mask == u32::from_le_bytes(last)
+        let mut padded = [0; WORD];
+        padded[..last.len()].copy_from_slice(last);
+        let mask = u32::MAX >> (8 * (WORD - last.len()));
+        differs | (next() & mask ^ u32::from_le_bytes(padded)) == 0
     }
 
-    /// Copies the run of this head, whose words may be changing, to the front of `to`, which must be
-    /// long enough.
+    /// Copies the run of this head from its place, whose words may be changing, to the front of `to`,
+    /// which must be long enough.
     #[inline(always)]
     pub(crate) fn copy_run<'a>(
         &self,
-        words: &Region<AtomicU32>,
-        id: EntryId,
+        place: &[AtomicU32],
         to: &'a mut [MaybeUninit<u32>],
     ) -> &'a [u8] {
-        words.copy_out(id.word(), &mut to[..self.run_len().div_ceil(WORD)])
+        let len = self.run_len().div_ceil(WORD).min(place.len()).min(to.len());
+        words::load(&place[..len], &mut to[..len])
     }
 
     /// The bytes of the head.
@@ -403,11 +414,10 @@ fn number(bytes: &[u8; MAX_HEAD_WORDS * WORD], at: usize, len: usize) -> u64 {
     u64::from_le_bytes(number) & (u64::MAX >> (64 - 8 * len))
 }
 
-/// Copies words of a place, from its `first` on.
+/// Copies words of a place.
 #[inline]
-fn load(words: &Region<AtomicU32>, id: EntryId, first: usize, bytes: &mut [u8]) {
-    let from = words.run(id.word() + first, bytes.len() / WORD);
-    for (to, word) in bytes.chunks_exact_mut(WORD).zip(from) {
+fn load(place: &[AtomicU32], bytes: &mut [u8]) {
+    for (to, word) in bytes.chunks_exact_mut(WORD).zip(place) {
         to.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
     }
 }
@@ -415,12 +425,12 @@ fn load(words: &Region<AtomicU32>, id: EntryId, first: usize, bytes: &mut [u8]) 
 /// Writes the run of an entry into its place. The bucket of its key must be open if a reader can
 /// find the place.
 #[inline]
-pub(crate) fn write(words: &Region<AtomicU32>, id: EntryId, head: &Head, rest: [&[u8]; 3]) {
+pub(crate) fn write(region: &Region<AtomicU32>, id: EntryId, head: &Head, rest: [&[u8]; 3]) {
     // Orders what follows behind the opening of buckets that pointed to this place before.
     fence(Ordering::Release);
     let (bytes, len) = head.bytes();
-    let place = words.run(id.word(), head.run_len().div_ceil(WORD));
-    let mut writer = RunWriter { words: place.iter(), carry: [0; WORD], filled: 0 };
+    let place = region.run(id.word(), head.run_len().div_ceil(WORD));
+    let mut writer = RunWriter { words: place, carry: [0; WORD], filled: 0 };
     writer.push(&bytes[..len]);
     for part in rest {
         writer.push(part);
@@ -434,10 +444,10 @@ pub(crate) fn write_large(words: &Region<AtomicU32>, id: EntryId, head: &Head, n
 }
 
 /// Copies the run of an entry to another place.
-pub(crate) fn copy(words: &Region<AtomicU32>, from: EntryId, to: EntryId, head: &Head) {
+pub(crate) fn copy(region: &Region<AtomicU32>, from: EntryId, to: EntryId, head: &Head) {
     fence(Ordering::Release);
     let len = head.run_len().div_ceil(WORD);
-    for (from, to) in words.run(from.word(), len).iter().zip(words.run(to.word(), len)) {
+    for (from, to) in region.run(from.word(), len).iter().zip(region.run(to.word(), len)) {
         to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 }
@@ -446,7 +456,7 @@ pub(crate) fn copy(words: &Region<AtomicU32>, from: EntryId, to: EntryId, head: 
 pub(crate) fn large_number(words: &Region<AtomicU32>, id: EntryId, head: &Head) -> u32 {
     let at = usize::from(head.len);
     let mut bytes = [0; 2 * WORD];
-    load(words, id, at / WORD, &mut bytes);
+    load(words.run(id.word() + at / WORD, 2), &mut bytes);
     let mut number = [0; NUMBER_BYTES];
     number.copy_from_slice(&bytes[at % WORD..at % WORD + NUMBER_BYTES]);
     u32::from_le_bytes(number)
@@ -477,21 +487,20 @@ pub(crate) fn set_hits(words: &Region<AtomicU32>, id: EntryId, head: &Head, hits
 
 /// Streams bytes into the words of a place.
 struct RunWriter<'a> {
-    words: std::slice::Iter<'a, AtomicU32>,
+    words: &'a [AtomicU32],
     /// Bytes of the word under way, which is not stored yet.
     carry: [u8; WORD],
     filled: usize,
 }
 
 impl RunWriter<'_> {
-    #[inline]
-    fn store(&mut self, word: [u8; WORD]) {
-        if let Some(place) = self.words.next() {
-            place.store(u32::from_le_bytes(word), Ordering::Relaxed);
-        }
+    #[inline(always)]
+    fn store(&mut self, bytes: &[u8]) {
+        let stored = words::store(bytes, self.words);
+        self.words = &self.words[stored..];
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, mut bytes: &[u8]) {
         if self.filled > 0 {
             let (first, rest) = bytes.split_at(bytes.len().min(WORD - self.filled));
@@ -501,21 +510,21 @@ impl RunWriter<'_> {
             if self.filled < WORD {
                 return;
             }
-            self.store(self.carry);
+            let carry = self.carry;
+            self.store(&carry);
         }
-        let (whole, rest) = bytes.as_chunks::<WORD>();
-        for word in whole {
-            self.store(*word);
-        }
+        self.store(bytes);
+        let rest = bytes.as_chunks::<WORD>().1;
         self.carry = [0; WORD];
         self.carry[..rest.len()].copy_from_slice(rest);
         self.filled = rest.len();
     }
 
-    #[inline]
+    #[inline(always)]
     fn finish(mut self) {
         if self.filled > 0 {
-            self.store(self.carry);
+            let carry = self.carry;
+            self.store(&carry);
         }
     }
 }
@@ -536,7 +545,7 @@ mod tests {
         let (first, second) = value.split_at(value.len() / 3);
         write(&words, id, head, [key, first, second]);
         let mut run = vec![0; head.run_len().next_multiple_of(WORD)];
-        load(&words, id, 0, &mut run);
+        load(words.run(id.word(), run.len() / WORD), &mut run);
         (Head::read(&words, id).unwrap(), run)
     }
 

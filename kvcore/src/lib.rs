@@ -62,6 +62,7 @@ mod striped;
 mod sync;
 mod table;
 mod value;
+mod words;
 
 pub use clock::{Clock, ManualClock};
 pub use error::{Error, Result, Status};

@@ -73,11 +73,6 @@ impl Pool {
         Pool { blocks: Vec::new(), used: Vec::new(), vacant: Vec::new(), first_vacant: 0, lines: 0 }
     }
 
-    /// Lines in use.
-    pub(crate) fn lines(&self) -> usize {
-        self.lines
-    }
-
     /// Bytes charged: those of the lines in use.
     pub(crate) fn bytes(&self) -> usize {
         self.lines * LINE_BYTES
@@ -223,11 +218,6 @@ impl Queue {
         Some(record)
     }
 
-    /// The record that came first.
-    pub(crate) fn front(&self, pool: &Pool) -> Option<u32> {
-        pool.existing(self.head).map(|line| line.records[self.gone])
-    }
-
     /// Every record, in the order they came; the next ones, to fetch what they name ahead.
     pub(crate) fn iter(&self, pool: &Pool) -> impl Iterator<Item = u32> {
         pool.records_from(self.head, self.gone)
@@ -354,7 +344,7 @@ mod tests {
                 model.push_back(step);
                 assert_eq!(pool.bytes(), foretold);
             } else {
-                assert_eq!(queue.front(&pool), model.front().copied());
+                assert_eq!(queue.iter(&pool).next(), model.front().copied());
                 assert_eq!(queue.pop_front(&mut pool), model.pop_front());
             }
             if random.u32(..5000) == 0 {
@@ -368,7 +358,7 @@ mod tests {
                 );
                 // Fifteen to a line, but for the ends.
                 let bound: usize = queues.iter().map(|(_, model)| model.len() / 15 + 2).sum();
-                assert!(pool.lines() <= bound);
+                assert!(pool.lines <= bound);
             }
         }
         for (queue, _) in &mut queues {
@@ -419,7 +409,7 @@ mod tests {
                     assert_eq!(bag.is_empty(), model.is_empty());
                     lines += model.len().div_ceil(LINE_RECORDS);
                 }
-                assert_eq!(pool.lines(), lines);
+                assert_eq!(pool.lines, lines);
             }
         }
         for (bag, _) in &mut bags {
@@ -441,6 +431,6 @@ mod tests {
         }
         assert!(pool.blocks.iter().flatten().count() <= 2);
         queue.clear(&mut pool);
-        assert_eq!((pool.blocks.len(), pool.lines()), (1, 1));
+        assert_eq!((pool.blocks.len(), pool.lines), (1, 1));
     }
 }

@@ -18,7 +18,6 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 // The pointers to chunks are no part of what shuttle explores: they only ever go from null to set.
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
@@ -93,6 +92,9 @@ pub(crate) struct Region<A: Word> {
     /// What is read where nothing is.
     nothing: [A; 8],
     words: PhantomData<A>,
+    /// What `bytes` has shown, because shuttle's atomics have no bytes to refer to.
+    #[cfg(kv_shuttle)]
+    shown: std::sync::Mutex<Vec<Vec<u8>>>,
 }
 
 impl<A: Word> Region<A> {
@@ -106,6 +108,8 @@ impl<A: Word> Region<A> {
             extent: AtomicUsize::new(0),
             nothing: [const { A::ZERO }; 8],
             words: PhantomData,
+            #[cfg(kv_shuttle)]
+            shown: std::sync::Mutex::new(Vec::new()),
         }
     }
 
@@ -245,19 +249,6 @@ impl<A: Word> Region<A> {
 }
 
 impl Region<AtomicU32> {
-    /// Copies the words from `index` on into `out`, as many as `out` takes and the chunk has left, and
-    /// shows them as bytes. Other threads may be writing them: whether what was read belongs
-    /// together, the caller must find out.
-    #[inline(always)]
-    pub(crate) fn copy_out<'a>(&self, index: usize, out: &'a mut [MaybeUninit<u32>]) -> &'a [u8] {
-        let words = self.run(index, out.len());
-        for (to, from) in out.iter_mut().zip(words) {
-            to.write(from.load(Relaxed).to_le());
-        }
-        // SAFETY: the words that are shown were written just now, and words are bytes without padding.
-        unsafe { std::slice::from_raw_parts(out.as_ptr().cast(), words.len() * 4) }
-    }
-
     /// The `len` bytes that begin `offset` bytes after word `index`, or fewer where the chunk ends.
     ///
     /// # Safety
@@ -273,28 +264,21 @@ impl Region<AtomicU32> {
         unsafe { std::slice::from_raw_parts(words.as_ptr().cast::<u8>().add(offset), len) }
     }
 
-    /// Shows `bytes` to `look`; this one is there under shuttle too.
+    /// As above, from a copy that is kept until the region is dropped: scenes are short.
     ///
     /// # Safety
-    /// As for `bytes`, until `look` returns.
-    #[inline(always)]
-    pub(crate) unsafe fn with_bytes<R>(
-        &self,
-        index: usize,
-        offset: usize,
-        len: usize,
-        look: impl FnOnce(&[u8]) -> R,
-    ) -> R {
-        #[cfg(not(kv_shuttle))]
-        // SAFETY: the caller's promise.
-        return look(unsafe { self.bytes(index, offset, len) });
-        #[cfg(kv_shuttle)]
-        {
-            let words = self.run(index, (offset + len).div_ceil(4));
-            let bytes: Vec<u8> = words.iter().flat_map(|w| w.load(Relaxed).to_le_bytes()).collect();
-            let offset = offset.min(bytes.len());
-            look(&bytes[offset..bytes.len().min(offset + len)])
-        }
+    /// None is needed here; callers are written for the other one.
+    #[cfg(kv_shuttle)]
+    pub(crate) unsafe fn bytes(&self, index: usize, offset: usize, len: usize) -> &[u8] {
+        let words = self.run(index, (offset + len).div_ceil(4));
+        let bytes: Vec<u8> = words.iter().flat_map(|w| w.load(Relaxed).to_le_bytes()).collect();
+        let offset = offset.min(bytes.len());
+        let shown = bytes[offset..bytes.len().min(offset + len)].to_vec();
+        let (start, len) = (shown.as_ptr(), shown.len());
+        self.shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(shown);
+        // SAFETY: the vector is kept, unchanged, until the region is dropped, and what it has on the
+        // heap stays where it is when the vector itself moves.
+        unsafe { std::slice::from_raw_parts(start, len) }
     }
 }
 
@@ -550,8 +534,6 @@ mod tests {
         assert_eq!(region.run(CHUNK - 3, 8).len(), 3);
         assert_eq!(region.run(CHUNK, 8).len(), 8);
         assert_eq!(region.run(2 * CHUNK, 8).len(), 0);
-        let mut out = [MaybeUninit::uninit(); 8];
-        assert_eq!(region.copy_out(CHUNK - 2, &mut out), [0, 0]);
     }
 
     #[test]
@@ -560,14 +542,12 @@ mod tests {
         region.reserve(CHUNK).unwrap();
         region.get(8).store(u32::from_le_bytes(*b"abcd"), Relaxed);
         region.get(9).store(u32::from_le_bytes(*b"efgh"), Relaxed);
-        let mut out = [MaybeUninit::uninit(); 2];
-        assert_eq!(region.copy_out(8, &mut out)[1].to_le_bytes(), *b"efgh");
         // SAFETY: nobody writes here.
         unsafe {
             assert_eq!(region.bytes(8, 3, 4), b"defg");
             assert_eq!(region.bytes(CHUNK - 1, 2, 100), [0, 0]);
             assert_eq!(region.bytes(CHUNK - 1, 200, 100), [0u8; 0]);
-            assert_eq!(region.with_bytes(8, 0, 8, <[u8]>::to_vec), b"abcdefgh");
+            assert_eq!(region.bytes(8, 0, 8), b"abcdefgh");
         }
     }
 

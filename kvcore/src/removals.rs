@@ -294,13 +294,8 @@ impl Removals {
         self.shared.as_ref().is_some_and(|shared| shared.queue.lock().has_room(shared.capacity, 0))
     }
 
-    /// Hands a removal to the dispatcher, or counts it as dropped. Never waits for a callback. Call
-    /// it with no lock of a shard held.
-    pub(crate) fn push(&self, removed: Removed) {
-        self.push_all([removed]);
-    }
-
-    /// As [`push`](Removals::push) for several, which are told in this order.
+    /// Hands removals to the dispatcher, which tells them in this order; counts those as dropped for
+    /// which there is no room. Never waits for a callback. Call it with no lock of a shard held.
     pub(crate) fn push_all(&self, all: impl IntoIterator<Item = Removed>) {
         let Some(shared) = &self.shared else { return };
         // What finds no room is freed once the lock is gone.
@@ -485,7 +480,7 @@ mod tests {
         let removals = Removals::new(&Options::new());
         removals.start().unwrap();
         assert!(Cause::ALL.iter().all(|cause| !removals.wants(*cause)));
-        removals.push(removed("k"));
+        removals.push_all([removed("k")]);
         assert!(!removals.has_room() && !removals.is_dispatcher());
         assert_eq!((removals.dropped(), removals.pinned_bytes()), (0, 0));
         removals.stop();
@@ -508,12 +503,12 @@ mod tests {
         let (removals, tells, permit) = gated(Options::new());
         assert!(removals.wants(Cause::Deleted) && !removals.wants(Cause::Expired));
         removals.push_all(["a", "b"].map(removed));
-        removals.push(removed("c"));
+        removals.push_all([removed("c")]);
         drop(permit);
         removals.stop();
         let keys: Vec<_> = tells.try_iter().map(|(_, key, _)| key).collect();
         assert_eq!(keys, [b"a", b"b", b"c"]);
-        removals.push(removed("late"));
+        removals.push_all([removed("late")]);
         assert_eq!((removals.dropped(), removals.pinned_bytes()), (1, 0));
         assert_eq!(tells.try_iter().count(), 0);
     }
@@ -521,7 +516,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_and_counts() {
         let (removals, tells, permit) = gated(Options::new().with("callback_buffer", "4").unwrap());
-        removals.push(removed("told"));
+        removals.push_all([removed("told")]);
         let first = tells.recv().unwrap();
         assert_eq!(first, (Cause::Evicted, b"told".to_vec(), b"value".to_vec()));
         removals.push_all((0..10).map(|n| removed(&n.to_string())));
@@ -539,12 +534,12 @@ mod tests {
     #[test]
     fn bytes_are_bounded_but_for_a_single_one() {
         let (removals, tells, permit) = gated(Options::new());
-        removals.push(removed("told"));
+        removals.push_all([removed("told")]);
         tells.recv().unwrap();
         let huge = vec![7; BYTES_MAX];
         let large = |key: &str| Removed::copy(Cause::Deleted, key.as_bytes(), &huge).unwrap();
-        removals.push(large("alone"));
-        removals.push(removed("behind it"));
+        removals.push_all([large("alone")]);
+        removals.push_all([removed("behind it")]);
         assert_eq!(removals.dropped(), 1);
         drop(permit);
         removals.stop();
@@ -576,7 +571,7 @@ mod tests {
         });
         let removals = Removals::new(&options);
         removals.start().unwrap();
-        removals.push(removed("k"));
+        removals.push_all([removed("k")]);
         drop(options);
         removals.stop();
         assert_eq!(watch.strong_count(), 1);

@@ -115,11 +115,7 @@ pub(crate) struct ValueInfo {
 impl ValueInfo {
     /// What the head of an entry says.
     pub(crate) fn of(head: &Head) -> ValueInfo {
-        ValueInfo {
-            version: head.version,
-            deadline: head.deadline,
-            access: head.access_shown(),
-        }
+        ValueInfo { version: head.version, deadline: head.deadline, access: head.access_shown() }
     }
 }
 

@@ -13,6 +13,8 @@ use std::mem::MaybeUninit;
 
 use crate::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+/// Bytes of a word.
+const WORD: usize = 4;
 /// Words that go together.
 const GROUP: usize = 4;
 
@@ -30,21 +32,22 @@ pub(crate) fn load<'a>(from: &[AtomicU32], to: &'a mut [MaybeUninit<u32>]) -> &'
         to.write(from.load(Relaxed).to_le());
     }
     // SAFETY: every one of these words was written just now, and words are bytes without padding.
-    unsafe { std::slice::from_raw_parts(to.as_ptr().cast(), words * 4) }
+    unsafe { std::slice::from_raw_parts(to.as_ptr().cast(), words * WORD) }
 }
 
-/// Stores as many words as both sides have.
+/// Stores whole words, as many as both sides have. Returns how many words that were.
 #[inline(always)]
-pub(crate) fn store(from: &[u32], to: &[AtomicU32]) {
-    let words = from.len().min(to.len());
-    let (from_groups, from_rest) = from[..words].as_chunks::<GROUP>();
+pub(crate) fn store(from: &[u8], to: &[AtomicU32]) -> usize {
+    let words = (from.len() / WORD).min(to.len());
+    let (from_groups, from_rest) = from[..words * WORD].as_chunks::<{ GROUP * WORD }>();
     let (to_groups, to_rest) = to[..words].as_chunks::<GROUP>();
     for (from, to) in from_groups.iter().zip(to_groups) {
         store_group(from, to);
     }
-    for (from, to) in from_rest.iter().zip(to_rest) {
-        to.store(*from, Relaxed);
+    for (from, to) in from_rest.as_chunks::<WORD>().0.iter().zip(to_rest) {
+        to.store(u32::from_le_bytes(*from), Relaxed);
     }
+    words
 }
 
 #[cfg(all(target_arch = "x86_64", not(kv_shuttle)))]
@@ -68,7 +71,7 @@ fn load_group(from: &[AtomicU32; GROUP], to: &mut [MaybeUninit<u32>; GROUP]) {
 
 #[cfg(all(target_arch = "x86_64", not(kv_shuttle)))]
 #[inline(always)]
-fn store_group(from: &[u32; GROUP], to: &[AtomicU32; GROUP]) {
+fn store_group(from: &[u8; GROUP * WORD], to: &[AtomicU32; GROUP]) {
     use std::arch::x86_64::_mm_loadu_si128;
     // SAFETY: `from` has 16 initialised bytes, and the intrinsic asks for no alignment.
     let group = unsafe { _mm_loadu_si128(from.as_ptr().cast()) };
@@ -95,9 +98,9 @@ fn load_group(from: &[AtomicU32; GROUP], to: &mut [MaybeUninit<u32>; GROUP]) {
 
 #[cfg(not(all(target_arch = "x86_64", not(kv_shuttle))))]
 #[inline(always)]
-fn store_group(from: &[u32; GROUP], to: &[AtomicU32; GROUP]) {
-    for (from, to) in from.iter().zip(to) {
-        to.store(*from, Relaxed);
+fn store_group(from: &[u8; GROUP * WORD], to: &[AtomicU32; GROUP]) {
+    for (from, to) in from.as_chunks::<WORD>().0.iter().zip(to) {
+        to.store(u32::from_le_bytes(*from), Relaxed);
     }
 }
 
@@ -110,14 +113,13 @@ mod tests {
         for words in 0..40 {
             for start in 0..5 {
                 let shared: Vec<AtomicU32> = (0..50).map(|_| AtomicU32::new(7)).collect();
-                let plain: Vec<u32> = (0..words).map(|n| n * 0x0101_0101).collect();
-                store(&plain, &shared[start..start + words as usize]);
+                let plain: Vec<u8> = (0..words * 4 + start).map(|n| n as u8 | 128).collect();
+                assert_eq!(store(&plain, &shared[start..start + words]), words);
                 let mut copy = [const { MaybeUninit::uninit() }; 40];
-                let bytes = load(&shared[start..], &mut copy[..words as usize]);
-                let expected: Vec<u8> = plain.iter().flat_map(|word| word.to_le_bytes()).collect();
-                assert_eq!(bytes, expected);
+                let bytes = load(&shared[start..], &mut copy[..words]);
+                assert_eq!(bytes, &plain[..words * 4]);
                 let untouched = shared.iter().filter(|word| word.load(Relaxed) == 7).count();
-                assert_eq!(untouched, 50 - words as usize);
+                assert_eq!(untouched, 50 - words);
             }
         }
     }

@@ -38,7 +38,6 @@ mod sweep;
 mod tests;
 
 use sweep::Sweep;
-pub(crate) use sweep::TIDY_STEPS;
 
 const SLOT_BITS: usize = 6;
 const SLOTS: usize = 1 << SLOT_BITS;

@@ -51,10 +51,6 @@ impl Ghost {
         charged.max(self.slots.len() * 2)
     }
 
-    pub(super) fn clear(&mut self) {
-        self.slots = Vec::new();
-    }
-
     fn bucket(&self, hash: u32) -> usize {
         let buckets = (self.slots.len() / SLOTS) as u64;
         (((mix(hash) >> 32) * buckets) >> 32) as usize * SLOTS

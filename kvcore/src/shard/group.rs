@@ -158,7 +158,9 @@ impl Shard {
             (Prepared::Place(place), None) => {
                 self.insert_at(key, &content, head, place, change);
             }
-            (Prepared::Past, Some(found)) => self.remove(key.index_hash(), &found, Cause::Deleted, change),
+            (Prepared::Past, Some(found)) => {
+                self.remove(key.index_hash(), &found, Cause::Deleted, change)
+            }
             (Prepared::Past, None) => {}
             (Prepared::InPlace, None) => unreachable!("the entry to rewrite has gone"),
         }

@@ -103,6 +103,17 @@ impl Shard {
         Need { entries: self.len() as u64, bytes: self.bytes() as u64 }
     }
 
+    /// Keeps readers without the lock away until [`let_in`](Shard::let_in), so that what changes
+    /// meanwhile, in this and other shards, is seen as a whole.
+    pub(crate) fn hold_off(&mut self) {
+        self.space.table.hold(&mut self.table);
+    }
+
+    /// Ends [`hold_off`](Shard::hold_off).
+    pub(crate) fn let_in(&mut self) {
+        self.space.table.release(&mut self.table);
+    }
+
     /// No entry is due before this time.
     pub(crate) fn next_due_ms(&self) -> Option<i64> {
         self.wheel.next_at_ms()
@@ -121,9 +132,11 @@ impl Shard {
 
     /// Bytes held from the system.
     fn resident_bytes(&self) -> usize {
-        let structure =
-            self.table.resident_bytes() + self.wheel.bytes() + self.policy.bytes();
-        structure + self.slab.resident_bytes(&self.space.words) + self.large.bytes() + size_of::<Shard>()
+        let structure = self.table.resident_bytes() + self.wheel.bytes() + self.policy.bytes();
+        structure
+            + self.slab.resident_bytes(&self.space.words)
+            + self.large.bytes()
+            + size_of::<Shard>()
     }
 
     /// The entries, for as long as nothing changes.

@@ -13,7 +13,7 @@ use crate::expiry::Wheel;
 use crate::hash::Key;
 use crate::removals::Cause;
 use crate::slab::{self, EntryId};
-use crate::table::TableState;
+use crate::table::{self, TableState};
 
 /// What a write makes of an entry. The value comes in parts, so that an append joins nothing
 /// beforehand.
@@ -79,7 +79,8 @@ impl Shard {
     ) -> Result<u64, Refusal> {
         let head = self.head(content, None, change);
         let charge = content.charge(&head);
-        let structure = self.table.growth() + self.policy.growth() + self.wheel_growth(content.deadline);
+        let structure =
+            self.table.growth() + self.policy.growth() + self.wheel_growth(content.deadline);
         let need = Need { entries: 1, bytes: (charge + structure) as u64 };
         if !change.context.budget.reserve(need) {
             self.check_ever_fits(charge, content.deadline, change.context)?;
@@ -160,8 +161,17 @@ impl Shard {
         } else {
             None
         };
-        let id = self.slab.alloc(&self.space.words, head.run_len())?;
-        Ok(Place { id, large })
+        Ok(Place { id: self.alloc(head.run_len())?, large })
+    }
+
+    /// Takes a place, which may have been another entry's.
+    ///
+    /// # Errors
+    /// `NoMemory`.
+    #[inline]
+    pub(super) fn alloc(&mut self, run_len: usize) -> Result<EntryId, Error> {
+        table::before_reuse();
+        self.slab.alloc(&self.space.words, run_len)
     }
 
     /// Gives back the memory of an entry that was not put after all.
@@ -294,7 +304,7 @@ impl Shard {
         let id = if slab::same_place(found.head.run_len(), head.run_len()) {
             found.id
         } else {
-            match self.slab.alloc(&self.space.words, head.run_len()) {
+            match self.alloc(head.run_len()) {
                 Ok(id) => id,
                 Err(error) => {
                     self.settle(before, need, change);
@@ -311,7 +321,8 @@ impl Shard {
             self.space.table.replace(key.index_hash(), found.id, id);
             self.slab.free(&self.space.words, found.id);
         }
-        let new_charge = old_charge + slab::charge(head.run_len()) - slab::charge(found.head.run_len());
+        let new_charge =
+            old_charge + slab::charge(head.run_len()) - slab::charge(found.head.run_len());
         self.policy_moved(found, id, (old_charge, new_charge));
         self.used_again(key, id);
         self.reschedule(found, id, deadline, change);

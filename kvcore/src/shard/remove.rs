@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, Entries, Found, LargeEntries, Shard};
+use super::{Change, Entries, Found, Shard};
 use crate::budget::Need;
 use crate::entry::{self, NEVER};
 use crate::expiry::{Due, Wheel};
@@ -140,8 +140,7 @@ impl Shard {
     fn tidy_policy(&mut self, steps: usize, change: &Change<'_>) {
         let before = self.bytes_before(change);
         let space = Arc::clone(&self.space);
-        let (policy, mut residents) =
-            self.policy_and_residents(&change.context.hasher, |_| false);
+        let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, |_| false);
         policy.tidy(steps, &mut residents, &space.recency);
         self.settle(before, Need::default(), change);
     }
@@ -167,7 +166,7 @@ impl Shard {
             return;
         }
         let before = self.bytes_before(change);
-        if let Ok(new) = self.slab.alloc(&self.space.words, found.head.run_len()) {
+        if let Ok(new) = self.alloc(found.head.run_len()) {
             let hash = self.index_hash(&found, change);
             {
                 let _open = self.space.table.open(&self.table, hash);
@@ -195,7 +194,7 @@ impl Shard {
         self.slab.clear(&self.space.words);
         self.wheel = Wheel::new(change.now.ms());
         self.policy.cleared();
-        let large = std::mem::replace(&mut self.large, LargeEntries::default());
+        let large = std::mem::take(&mut self.large);
         change.scrap.all(large, change.context.pins);
         (self.key_bytes, self.value_bytes) = (0, 0);
         self.space.publish_fill(0);

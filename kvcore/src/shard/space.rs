@@ -13,6 +13,7 @@ use std::mem::MaybeUninit;
 use crate::clock::Now;
 use crate::entry::{Head, NEVER};
 use crate::hash::Key;
+use crate::planted::{Planted, is_planted};
 use crate::policy::{Recency, Touch};
 use crate::region::Region;
 use crate::stats::HitCounter;
@@ -20,7 +21,8 @@ use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::table::Table;
 
 /// The longest run that is read without the lock.
-pub(crate) const PEEK_BYTES: usize = 640;
+const PEEK_BYTES: usize = 640;
+const PEEK_WORDS: usize = PEEK_BYTES / 4;
 
 /// How often a reader tries before it takes the lock.
 const TRIES: usize = 8;
@@ -74,31 +76,33 @@ impl Space {
                 std::hint::spin_loop();
                 continue;
             };
-            let mut copy = [const { MaybeUninit::uninit() }; PEEK_BYTES / 4];
+            let mut copy = [const { MaybeUninit::uninit() }; PEEK_WORDS];
             let mut changed = false;
             for candidate in probe.candidates() {
-                let Some(head) = Head::read(&self.words, candidate.id()) else {
-                    continue;
-                };
+                let place = self.words.run(candidate.id().word(), PEEK_WORDS);
+                let Some(head) = Head::of(place) else { continue };
                 if head.is_large() || head.run_len() > PEEK_BYTES {
                     return Peek::Unknown;
                 }
-                if !head.has_key(&self.words, candidate.id(), key.bytes) {
+                if !head.has_key(place, key.bytes) {
                     continue;
                 }
-                let run = head.copy_run(&self.words, candidate.id(), &mut copy);
+                let run = head.copy_run(place, &mut copy);
+                // The time comes first: a deadline that has passed by then passed while the entry had it.
+                let is_late = || head.deadline != NEVER && head.deadline <= now.ms();
+                let expired = !is_planted(Planted::LateClock) && is_late();
                 if !probe.still_holds() {
                     changed = true;
                     break;
                 }
-                if head.deadline != NEVER && head.deadline <= now.ms() {
+                if expired || is_planted(Planted::LateClock) && is_late() {
                     return Peek::Absent;
                 }
                 if hit {
-                    if let Some((_, hits)) = head.access() {
-                        if HitCounter::next(hits) != hits {
-                            return Peek::Counts;
-                        }
+                    if let Some((_, hits)) = head.access()
+                        && HitCounter::next(hits) != hits
+                    {
+                        return Peek::Counts;
                     }
                     if self.is_stuck() {
                         return Peek::Unknown;

@@ -26,7 +26,8 @@ impl Shard {
             assert_eq!(found.head.tag().is_some(), self.policy.needs_tag());
             expiring += usize::from(found.head.deadline != NEVER);
             let part = entries.large_part(&found);
-            (large, larges) = (large + part.map_or(0, |l| l.bytes()), larges + usize::from(part.is_some()));
+            (large, larges) =
+                (large + part.map_or(0, |l| l.bytes()), larges + usize::from(part.is_some()));
             places += entries.charge(&found) - part.map_or(0, |l| l.bytes());
             key_bytes += entries.key(&found).len() as u64;
             value_bytes += entries.value(&found).len() as u64;
@@ -35,6 +36,7 @@ impl Shard {
         assert_eq!(ids.len(), self.slab.len(), "the index and the slab disagree");
         assert_eq!(expiring, self.wheel.len(), "the wheel and the entries disagree");
         assert_eq!(expiring, self.wheel.count_due(NEVER, &entries), "the wheel lost an entry");
+        self.wheel.validate(&entries);
         assert_eq!(places, self.slab.bytes(), "the bytes of the places are miscounted");
         assert_eq!((larges, large), (self.large.len(), self.large.bytes()));
         assert_eq!(key_bytes, self.key_bytes, "the bytes of the keys are miscounted");

@@ -203,7 +203,9 @@ impl Shard {
         let content = Content { key: key.bytes, value, deadline: found.head.deadline, spare };
         match self.replace(key, found, &content, change) {
             // Near a limit the value does without the spare room.
-            Err(_) if spare > 0 => self.replace(key, found, &Content { spare: 0, ..content }, change),
+            Err(_) if spare > 0 => {
+                self.replace(key, found, &Content { spare: 0, ..content }, change)
+            }
             result => result,
         }
     }

@@ -235,18 +235,6 @@ impl Slab {
         }
     }
 
-    /// Fetches what the next [`alloc`](Slab::alloc) of so many bytes will touch first.
-    #[inline]
-    pub(crate) fn prefetch(&self, region: &Region<AtomicU32>, bytes: usize) {
-        let class = class_of(bytes);
-        if let Some(span) = self.classes.get(class).and_then(Class::fullest) {
-            let record = self.spans.at(span);
-            let place = if record.free == 0 { record.opened } else { record.free - 1 };
-            let offset = usize::from(place) * usize::from(SHAPES[class].words);
-            region.prefetch(span as usize * SPAN + offset);
-        }
-    }
-
     /// Whether a live entry begins at this place. Any id may be asked for.
     #[inline]
     pub(crate) fn is_live(&self, region: &Region<AtomicU32>, id: EntryId) -> bool {
@@ -257,12 +245,6 @@ impl Slab {
             && place < usize::from(span.opened)
             && place * usize::from(shape.words) == id.offset()
             && region.get(id.word()).load(Relaxed) & MARK != 0
-    }
-
-    /// Bytes of a place in use: as many as its entry may grow to without another place.
-    #[inline]
-    pub(crate) fn place_bytes(&self, id: EntryId) -> usize {
-        usize::from(SHAPES[usize::from(self.spans.at(id.span()).class)].words) * 4
     }
 
     /// Places in use.

@@ -82,6 +82,11 @@ struct Model {
     moved: usize,
 }
 
+/// Bytes of a place in use.
+fn place_bytes(slab: &Slab, id: EntryId) -> usize {
+    usize::from(SHAPES[usize::from(slab.spans.at(id.span()).class)].words) * 4
+}
+
 impl Model {
     fn parts(&mut self) -> (&Region<AtomicU32>, &mut Slab) {
         let region = self.region.get_or_insert_with(|| Box::new(Region::new()));
@@ -92,10 +97,9 @@ impl Model {
     fn place(&mut self, owner: usize, bytes: usize) -> EntryId {
         let (region, slab) = self.parts();
         let before = slab.bytes();
-        slab.prefetch(region, bytes);
         let id = slab.alloc(region, bytes).unwrap();
         assert_eq!(slab.bytes(), before + charge(bytes));
-        assert_eq!(slab.place_bytes(id), charge(bytes));
+        assert_eq!(place_bytes(slab, id), charge(bytes));
         assert!(!slab.is_live(region, id), "a place has a mark before it is written");
         region.get(id.word() + charge(bytes) / 4 - 1).store(owner as u32, Relaxed);
         region.get(id.word()).store((owner as u32) << 8 | 1, Relaxed);
@@ -106,7 +110,7 @@ impl Model {
     fn owner(&mut self, id: EntryId) -> usize {
         let (region, slab) = self.parts();
         let first = region.get(id.word()).load(Relaxed) >> 8;
-        let last = region.get(id.word() + slab.place_bytes(id) / 4 - 1).load(Relaxed);
+        let last = region.get(id.word() + place_bytes(slab, id) / 4 - 1).load(Relaxed);
         assert_eq!(first, last, "the bytes of an entry were overwritten");
         last as usize
     }
@@ -114,7 +118,7 @@ impl Model {
     fn free(&mut self, id: EntryId) {
         let (region, slab) = self.parts();
         let before = slab.bytes();
-        let bytes = slab.place_bytes(id);
+        let bytes = place_bytes(slab, id);
         slab.free(region, id);
         assert_eq!(slab.bytes(), before - bytes);
         assert!(!slab.is_live(region, id));

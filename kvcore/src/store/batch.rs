@@ -34,9 +34,9 @@ impl Store {
             let hashed = &hashed[..wave.len()];
             core.prefetch(hashed.iter().copied());
             for key in hashed {
-                deleted += u64::from(core.write_hashed(*key, |shard, key, change| {
-                    Ok(shard.del(key, change))
-                })?);
+                deleted += u64::from(
+                    core.write_hashed(*key, |shard, key, change| Ok(shard.del(key, change)))?,
+                );
             }
         }
         Ok(deleted)
@@ -114,7 +114,8 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
     let result = open.and_then(|()| reserve(core, &mut groups, &needs)).and_then(|room| {
         change.settles_whole();
         let before = used_by(&groups);
-        let result = build(&mut groups, &needs, &mut change).map(|()| apply(&mut groups, &mut change));
+        let result =
+            build(&mut groups, &needs, &mut change).map(|()| apply(&mut groups, &mut change));
         let held = before.bytes + room.bytes;
         let entries = if result.is_err() { room.entries } else { 0 };
         core.context
@@ -202,12 +203,15 @@ fn build(
     Ok(built?)
 }
 
+/// Sets all keys, at one moment for whoever reads them.
 fn apply(groups: &mut [Group<'_, '_, '_>], change: &mut Change<'_>) {
-    for (shard, group) in groups {
+    groups.iter_mut().for_each(|(shard, _)| shard.hold_off());
+    for (shard, group) in &mut *groups {
         for put in group.iter_mut() {
             if let Some(prepared) = put.prepared.take() {
                 shard.put(put.key, put.value, put.planned, prepared, change);
             }
         }
     }
+    groups.iter_mut().for_each(|(shard, _)| shard.let_in());
 }

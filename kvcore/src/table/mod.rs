@@ -31,6 +31,7 @@ mod tests;
 use std::marker::PhantomData;
 
 use crate::error::Error;
+use crate::planted::{Planted, is_planted};
 use crate::region::Region;
 use crate::slab::EntryId;
 use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
@@ -90,9 +91,10 @@ impl Drop for Opened<'_> {
     }
 }
 
-/// To be called under the shard's write lock before bytes are written to a place that may have had
-/// another entry before, outside of an open bucket: whoever sees them sees too that the former entry
-/// is gone.
+/// To be called under the shard's write lock before anything is written to a place that may have had
+/// another entry before, outside of an open bucket: whoever sees it sees too that the bucket of the
+/// former entry has changed. The removal may have been another thread's, whose fence does not order
+/// what this one writes.
 #[inline(always)]
 pub(crate) fn before_reuse() {
     fence(Release);
@@ -192,7 +194,8 @@ impl Table {
     /// Opens the bucket of a hash, to change what entries in it consist of.
     #[inline]
     pub(crate) fn open<'a>(&'a self, state: &'a TableState, hash: u32) -> Opened<'a> {
-        let line = (state.used > 0).then(|| self.line(state.layout.home(hash)));
+        let opens = state.used > 0 && !is_planted(Planted::NoOpen);
+        let line = opens.then(|| self.line(state.layout.home(hash)));
         Opened { line: line.filter(|line| bucket::open(line)), state: PhantomData }
     }
 
@@ -247,11 +250,29 @@ impl Table {
         true
     }
 
+    /// Keeps readers without the lock away from all buckets, until [`release`](Table::release). So a
+    /// change of many keys is seen as a whole. What they have begun to read no longer holds.
+    pub(crate) fn hold(&self, state: &mut TableState) {
+        if !is_planted(Planted::NoHold) {
+            self.publish(state, state.layout.with_other_hold());
+            fence(Release);
+        }
+    }
+
+    /// Lets readers in again, if they are held off.
+    pub(crate) fn release(&self, state: &mut TableState) {
+        if state.layout.is_held() {
+            self.publish(state, state.layout.with_other_hold());
+        }
+    }
+
     /// Takes every entry out.
     pub(crate) fn clear(&self, state: &mut TableState) {
         state.len = 0;
         // Readers of the old epoch find out that it is over, whatever they see meanwhile.
-        self.publish(state, state.layout.emptied().with_next_epoch());
+        let emptied = state.layout.emptied();
+        let next = if is_planted(Planted::NoEpoch) { emptied } else { emptied.with_next_epoch() };
+        self.publish(state, next);
         fence(Release);
         self.buckets.discard(0, state.touched * LINE_WORDS);
         state.nodes.clear(&self.nodes);

@@ -14,10 +14,6 @@ use super::{LEVELS, SLOTS, Slot, Timers, Wheel, ticks};
 use crate::records::Bag;
 use crate::slab::EntryId;
 
-/// Steps to allow [`Wheel::tidy`] after each change, for stale records never to be many more than
-/// the live entries.
-pub(crate) const TIDY_STEPS: usize = 32;
-
 /// Records sorted at once.
 const GROUP: usize = 256;
 /// Bags that a larger bag is split into.
@@ -71,8 +67,8 @@ impl Sweep {
 }
 
 impl Wheel {
-    /// Goes on dropping stale records if they are many. To be called after each change with
-    /// [`TIDY_STEPS`]; each record looked at is about one step.
+    /// Goes on dropping stale records if they are many. To be called after each change, with some
+    /// steps; each record looked at is about one.
     pub(crate) fn tidy(&mut self, steps: usize, timers: &impl Timers) {
         if !self.sweep.active {
             if self.records <= self.live + self.live / 2 + 32 {

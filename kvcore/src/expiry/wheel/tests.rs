@@ -4,6 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::*;
 
+/// Steps of tidying after each change.
+const TIDY_STEPS: usize = 32;
+
 /// Entries that are nothing but a deadline, at places that are used again.
 #[derive(Default)]
 struct Deadlines {
