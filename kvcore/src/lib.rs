@@ -47,6 +47,7 @@ mod keys;
 mod location;
 mod number;
 mod options;
+mod planted;
 mod poison;
 mod policy;
 mod random;
