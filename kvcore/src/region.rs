@@ -18,7 +18,6 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 // The pointers to chunks are no part of what shuttle explores: they only ever go from null to set.
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
@@ -250,24 +249,6 @@ impl<A: Word> Region<A> {
 }
 
 impl Region<AtomicU32> {
-    /// Copies the words from `index` on into `out`, as many as `out` takes and the chunk has left.
-    /// Other threads may be writing them: whether what was read belongs together, the caller must
-    /// find out.
-    #[inline(always)]
-    pub(crate) fn copy_out<'a>(
-        &self,
-        index: usize,
-        out: &'a mut [MaybeUninit<u32>],
-    ) -> &'a mut [u32] {
-        let words = self.run(index, out.len());
-        let len = words.len();
-        for (to, from) in out.iter_mut().zip(words) {
-            to.write(from.load(Relaxed));
-        }
-        // SAFETY: the first `len` words were written just now, and `len` is at most `out.len()`.
-        unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), len) }
-    }
-
     /// The `len` bytes that begin `offset` bytes after word `index`, or fewer where the chunk ends.
     ///
     /// # Safety
@@ -375,12 +356,14 @@ mod memory {
 
     /// # Safety
     /// As `unmap`.
+    #[expect(clippy::extra_unused_type_parameters, reason = "under shuttle they matter")]
     pub(super) unsafe fn unmap_chunk<A>(chunk: NonNull<()>) {
         // SAFETY: the caller's promise.
         unsafe { unmap(chunk, CHUNK_BYTES) };
     }
 
     /// A chunk aligned to its size.
+    #[expect(clippy::extra_unused_type_parameters, reason = "under shuttle they matter")]
     pub(super) fn map_chunk<A>(huge: bool) -> Option<NonNull<()>> {
         let chunk = match map(CHUNK_BYTES)? {
             // The system aligns mappings of this size by itself if it is recent.
@@ -553,8 +536,6 @@ mod tests {
         assert_eq!(region.run(CHUNK - 3, 8).len(), 3);
         assert_eq!(region.run(CHUNK, 8).len(), 8);
         assert_eq!(region.run(2 * CHUNK, 8).len(), 0);
-        let mut out = [MaybeUninit::uninit(); 8];
-        assert_eq!(region.copy_out(CHUNK - 2, &mut out), [0, 0]);
     }
 
     #[test]
@@ -563,8 +544,6 @@ mod tests {
         region.reserve(CHUNK).unwrap();
         region.get(8).store(u32::from_le_bytes(*b"abcd"), Relaxed);
         region.get(9).store(u32::from_le_bytes(*b"efgh"), Relaxed);
-        let mut out = [MaybeUninit::uninit(); 2];
-        assert_eq!(region.copy_out(8, &mut out)[1].to_le_bytes(), *b"efgh");
         // SAFETY: nobody writes here.
         unsafe {
             assert_eq!(region.bytes(8, 3, 4), b"defg");
