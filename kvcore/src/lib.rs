@@ -47,6 +47,7 @@ mod keys;
 mod location;
 mod number;
 mod options;
+mod planted;
 mod poison;
 mod policy;
 mod random;
@@ -66,6 +67,9 @@ mod value;
 pub use clock::{Clock, ManualClock};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
+#[cfg(kv_shuttle)]
+#[doc(hidden)]
+pub use planted::Planted;
 pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
 pub use removals::{Cause, Causes, Removal};
 pub use set_options::{

@@ -28,6 +28,9 @@ const fn size(step: u64) -> u64 {
     (9 + part) << (octave - 1)
 }
 
+/// The lowest bit of the epoch: readers are held off.
+const HELD: u64 = 1 << 48;
+
 /// Epoch in 16 bits, step of the smaller size in 8, of the larger in 8, cursor in 32.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Layout(u64);
@@ -58,7 +61,7 @@ impl Layout {
         self.0 >> 32 & 0xff
     }
 
-    /// Changes whenever buckets are given back to the system.
+    /// Changes whenever buckets are given back to the system, and when readers are held off.
     #[inline(always)]
     pub(super) const fn epoch(self) -> u64 {
         self.0 >> 48
@@ -131,7 +134,18 @@ impl Layout {
 
     /// The same places, in the next epoch.
     pub(super) const fn with_next_epoch(self) -> Layout {
-        Layout(self.0.wrapping_add(1 << 48))
+        Layout(self.0.wrapping_add(2 * HELD))
+    }
+
+    /// The same places, with readers held off if they are not, and the other way round.
+    pub(super) const fn with_other_hold(self) -> Layout {
+        Layout(self.0.wrapping_add(HELD))
+    }
+
+    /// Whether readers are held off.
+    #[inline(always)]
+    pub(super) const fn is_held(self) -> bool {
+        self.0 & HELD != 0
     }
 
     /// At rest with the given step.

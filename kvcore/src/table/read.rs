@@ -7,6 +7,7 @@
 //! along with programming language memory models?", MSPC 2012): everything is read through atomics,
 //! so there is no data race, and fences order it against the version.
 
+use crate::planted::{Planted, is_planted};
 use crate::slab::EntryId;
 use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
 
@@ -45,7 +46,7 @@ impl Table {
         let layout = self.layout();
         let line = self.line(layout.home(hash));
         let meta = line[SLOTS].load(Acquire);
-        if meta & OPEN != 0 {
+        if meta & OPEN != 0 || layout.is_held() {
             return self.probe_patiently(hash);
         }
         Some(Probe { table: self, line, meta, layout, hash })
@@ -58,7 +59,7 @@ impl Table {
             let layout = self.layout();
             let line = self.line(layout.home(hash));
             let meta = line[SLOTS].load(Acquire);
-            if meta & OPEN == 0 {
+            if meta & OPEN == 0 && !layout.is_held() {
                 return Some(Probe { table: self, line, meta, layout, hash });
             }
         }
@@ -97,6 +98,9 @@ impl<'a> Probe<'a> {
     pub(crate) fn still_holds(&self) -> bool {
         // What was read before is not read later than the version.
         fence(Acquire);
+        if is_planted(Planted::NoRecheck) {
+            return true;
+        }
         self.is_unchanged() && self.table.layout().epoch() == self.layout.epoch()
     }
 
