@@ -531,6 +531,8 @@ impl RunWriter<'_> {
 
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn meta(version: u64, deadline: i64, tag: Option<u8>, access: Option<(i64, u8)>) -> Meta {

@@ -68,6 +68,9 @@ mod words;
 pub use clock::{Clock, ManualClock};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
+#[cfg(kv_shuttle)]
+#[doc(hidden)]
+pub use planted::Planted;
 pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
 pub use removals::{Cause, Causes, Removal};
 pub use set_options::{

@@ -356,12 +356,14 @@ mod memory {
 
     /// # Safety
     /// As `unmap`.
+    #[expect(clippy::extra_unused_type_parameters, reason = "under shuttle they matter")]
     pub(super) unsafe fn unmap_chunk<A>(chunk: NonNull<()>) {
         // SAFETY: the caller's promise.
         unsafe { unmap(chunk, CHUNK_BYTES) };
     }
 
     /// A chunk aligned to its size.
+    #[expect(clippy::extra_unused_type_parameters, reason = "under shuttle they matter")]
     pub(super) fn map_chunk<A>(huge: bool) -> Option<NonNull<()>> {
         let chunk = match map(CHUNK_BYTES)? {
             // The system aligns mappings of this size by itself if it is recent.

@@ -453,12 +453,17 @@ impl Store {
 
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use super::*;
 
+    /// Cause, key and value.
+    type Told = (Cause, Vec<u8>, Vec<u8>);
+
     /// A callback that waits for a permit before each return, and what it was told.
-    fn gated(options: Options) -> (Removals, Receiver<(Cause, Vec<u8>, Vec<u8>)>, Sender<()>) {
+    fn gated(options: Options) -> (Removals, Receiver<Told>, Sender<()>) {
         let (told, tells) = channel();
         let (permit, permits) = channel();
         let (told, permits) = (Mutex::new(told), Mutex::new(permits));

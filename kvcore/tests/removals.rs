@@ -192,7 +192,7 @@ fn nothing_is_lost_or_told_twice_beside_many_threads() {
                     match random() % 8 {
                         0 => drop(store.del(&key).unwrap()),
                         1 => drop(store.take(&key).unwrap()),
-                        2 if random() % 500 == 0 => store.clear().unwrap(),
+                        2 if random().is_multiple_of(500) => store.clear().unwrap(),
                         n => {
                             let ttl = if n < 5 { 1 + random() % 5 } else { 1_000_000 };
                             let value = stored.fetch_add(1, Ordering::Relaxed).to_string();

@@ -107,10 +107,12 @@ fn shuttle(artifacts: &Artifacts) -> Result<()> {
     let _flags = sh.push_env("RUSTFLAGS", "--cfg kv_shuttle");
     let _quick = sh.push_env("CARGO_PROFILE_RELEASE_LTO", "off");
     let _parts = sh.push_env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-    cmd!(sh, "cargo test --locked --release --package kvcore --test shuttle --test linearizable")
-        .arg("--target-dir")
-        .arg(target)
-        .run()?;
+    let scenes: [&[&str]; 2] =
+        [&["--test", "shuttle", "--test", "linearizable"], &["--lib", "interleavings"]];
+    for scene in scenes {
+        cmd!(sh, "cargo test --locked --release --package kvcore --target-dir {target} {scene...}")
+            .run()?;
+    }
     Ok(())
 }
 

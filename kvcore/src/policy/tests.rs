@@ -1,5 +1,7 @@
 //! Every policy on a mock of a shard: orders, churn with places that are used again, small traces.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{HashMap, VecDeque};
 
 use super::{Policy, Recency, Residents};

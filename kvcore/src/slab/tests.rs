@@ -1,5 +1,7 @@
 //! The slab against a model, and under sizes that shift.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use super::classes::SHAPES;

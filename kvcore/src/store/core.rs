@@ -347,9 +347,11 @@ impl Core {
         let mut change = Change::new(&self.context);
         let guard = self.state.guard();
         let mut shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
+        shards.iter_mut().for_each(|shard| shard.hold_off());
         for shard in &mut shards {
             shard.clear(tells, &mut change);
         }
+        shards.iter_mut().for_each(|shard| shard.let_in());
         self.context.next_revision();
         drop(shards);
         guard.done();

@@ -1,5 +1,7 @@
 //! The index against a model.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{HashMap, HashSet};
 
 use super::*;

@@ -42,6 +42,9 @@ macro_rules! parts {
     };
 }
 
+/// Reads without the lock, which need the macro.
+mod reads;
+
 #[test]
 fn increments_add_up() {
     check(|| {
