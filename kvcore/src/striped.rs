@@ -6,10 +6,11 @@
 //! additions there.
 
 use std::cell::Cell;
+// Not shuttle's: what is counted decides nothing, and a meter of values outlives a scene.
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Stripes that belong to one thread each. The one behind them is shared.
 const OWN: usize = 32;
@@ -41,16 +42,16 @@ impl<const SUMS: usize> Striped<SUMS> {
         self.add(sum, number.wrapping_neg());
     }
 
-    /// A sum over all stripes.
+    /// A sum over all stripes; zero if more is seen to be taken than was seen to be added.
     pub(crate) fn sum(&self, sum: usize) -> u64 {
         let part = |stripe: &CachePadded<[AtomicU64; SUMS]>| stripe[sum].load(Ordering::Relaxed);
-        self.0.iter().map(part).fold(0, u64::wrapping_add)
+        let sum = self.0.iter().map(part).fold(0, u64::wrapping_add);
+        sum.cast_signed().max(0).cast_unsigned()
     }
 }
 
-/// A bit for each stripe that a thread has. This is about threads and not about a store, so it is
-/// std's atomic under shuttle too.
-static TAKEN: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+/// A bit for each stripe that a thread has.
+static TAKEN: AtomicU32 = AtomicU32::new(0);
 
 /// A thread's stripe.
 struct Mine(Cell<usize>);
@@ -66,7 +67,7 @@ impl Drop for Mine {
         let stripe = self.0.replace(OWN);
         if stripe < OWN {
             // Release: whoever takes the stripe next sees what was counted there.
-            TAKEN.fetch_and(!(1 << stripe), std::sync::atomic::Ordering::Release);
+            TAKEN.fetch_and(!(1 << stripe), Ordering::Release);
         }
     }
 }
@@ -88,9 +89,8 @@ fn stripe() -> usize {
 
 #[cold]
 fn take(mine: &Mine) -> usize {
-    use std::sync::atomic::Ordering::{Acquire, Relaxed};
     let lowest = |taken: u32| taken | (taken + 1);
-    let took = TAKEN.fetch_update(Acquire, Relaxed, |taken| {
+    let took = TAKEN.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
         (taken != u32::MAX).then(|| lowest(taken))
     });
     let stripe = took.map_or(OWN, |taken| taken.trailing_ones() as usize);
