@@ -55,6 +55,8 @@ const MAX_HEAD: usize = 1 + FAR_BYTES + 4 + 1 + FAR_BYTES + FAR_BYTES + 1;
 const WORD: usize = 4;
 /// Words that every place has. They hold the whole head of most entries.
 const FIRST_WORDS: usize = 4;
+/// The longest run that is put together before it is written.
+const SHORT_RUN: usize = 256;
 const MAX_HEAD_WORDS: usize = MAX_HEAD.div_ceil(WORD) + 1;
 
 /// What stands before the key of an entry.
@@ -312,28 +314,32 @@ impl Head {
             return false;
         }
         let (first, shift) = (usize::from(self.len) / WORD, usize::from(self.len) % WORD * 8);
-        let Some(mut low) = place.get(first).map(|word| u64::from(word.load(Ordering::Relaxed)))
-        else {
+        let Some((word, rest)) = place.get(first..).and_then(<[AtomicU32]>::split_first) else {
             return false;
         };
-        let mut rest = place[first + 1..].iter();
-        // The next four bytes of the key, out of the two words that they lie in.
+        let mut low = u64::from(word.load(Ordering::Relaxed));
+        let mut rest = rest.iter();
+        // The next eight bytes of the key, out of the three words that they lie in.
         let mut next = || {
-            let high = rest.next().map_or(0, |word| u64::from(word.load(Ordering::Relaxed)));
-            let both = high << 32 | low;
+            let mut word = || rest.next().map_or(0, |word| u64::from(word.load(Ordering::Relaxed)));
+            let (middle, high) = (word(), word());
+            let both = u128::from(high) << 64 | u128::from(middle << 32 | low);
             low = high;
-            (both >> shift) as u32
+            (both >> shift) as u64
         };
-        let (whole, last) = key.as_chunks::<WORD>();
+        let (whole, last) = key.as_chunks::<8>();
         // Nearly always the keys are equal, so nothing is gained by stopping early.
-        let differs = whole.iter().fold(0, |bits, part| bits | (next() ^ u32::from_le_bytes(*part)));
+        let mut differs = 0;
+        for part in whole {
+            differs |= next() ^ u64::from_le_bytes(*part);
+        }
         if last.is_empty() {
             return differs == 0;
         }
-        let mut padded = [0; WORD];
+        let mut padded = [0; 8];
         padded[..last.len()].copy_from_slice(last);
-        let mask = u32::MAX >> (8 * (WORD - last.len()));
-        differs | (next() & mask ^ u32::from_le_bytes(padded)) == 0
+        let mask = u64::MAX >> (8 * (8 - last.len()));
+        differs | (next() & mask ^ u64::from_le_bytes(padded)) == 0
     }
 
     /// Copies the run of this head from its place, whose words may be changing, to the front of `to`,
@@ -429,9 +435,26 @@ pub(crate) fn write(region: &Region<AtomicU32>, id: EntryId, head: &Head, rest: 
     // Orders what follows behind the opening of buckets that pointed to this place before.
     fence(Ordering::Release);
     let (bytes, len) = head.bytes();
-    let place = region.run(id.word(), head.run_len().div_ceil(WORD));
-    let mut writer = RunWriter { words: place, carry: [0; WORD], filled: 0 };
-    writer.push(&bytes[..len]);
+    let run = region.run(id.word(), head.run_len().div_ceil(WORD));
+    if head.run_len() > SHORT_RUN {
+        return write_long(run, &bytes[..len], rest);
+    }
+    // A short run is put together first: that takes no care for where words begin.
+    let mut short = [0; SHORT_RUN];
+    short[..MAX_HEAD_WORDS * WORD].copy_from_slice(&bytes);
+    let mut at = len;
+    for part in rest {
+        if let Some(to) = short.get_mut(at..at + part.len()) {
+            to.copy_from_slice(part);
+        }
+        at += part.len();
+    }
+    words::store(&short[..run.len() * WORD], run);
+}
+
+fn write_long(run: &[AtomicU32], head: &[u8], rest: [&[u8]; 3]) {
+    let mut writer = RunWriter { words: run, carry: [0; WORD], filled: 0 };
+    writer.push(head);
     for part in rest {
         writer.push(part);
     }

@@ -305,7 +305,7 @@ impl<A: Word> Drop for Region<A> {
 
 /// Asks the processor to fetch the cache line at an address. Any address is fine.
 #[inline(always)]
-fn prefetch(address: *const u8) {
+pub(crate) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint that faults on no address, and SSE is part of x86-64.
     unsafe {

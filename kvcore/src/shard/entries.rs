@@ -11,7 +11,10 @@ use super::Space;
 use super::large::{LargeEntries, LargeEntry};
 use crate::entry::{self, Head, NEVER};
 use crate::expiry::Timers;
-use crate::slab::{self, EntryId, Slab};
+use crate::slab::{self, EntryId, MAX_RUN, Slab};
+
+/// Words of the longest run.
+const MAX_RUN_WORDS: usize = MAX_RUN / 4;
 
 /// An entry that is in the index.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +42,19 @@ impl<'a> Entries<'a> {
             Some(head) => Found { id, head },
             None => unreachable!("{id:?} is in the index and has no entry"),
         }
+    }
+
+    /// The entry of an id from the index, if it has this key.
+    #[inline(always)]
+    pub(super) fn with_key(self, id: EntryId, key: &[u8]) -> Option<Found> {
+        let place = self.space.words.run(id.word(), MAX_RUN_WORDS);
+        let head = Head::of(place)?;
+        let found = Found { id, head };
+        let has_key = match self.large_part(&found) {
+            None => head.has_key(place, key),
+            Some(large) => *large.key == *key,
+        };
+        has_key.then_some(found)
     }
 
     /// The entry that starts at an id which may be stale.

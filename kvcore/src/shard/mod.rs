@@ -150,12 +150,8 @@ impl Shard {
         let entries = self.entries();
         let mut found = None;
         self.space.table.find(key.index_hash(), |id| {
-            let candidate = entries.get(id);
-            let is_it = entries.key(&candidate) == key.bytes;
-            if is_it {
-                found = Some(candidate);
-            }
-            is_it
+            found = entries.with_key(id, key.bytes);
+            found.is_some()
         })?;
         found
     }

@@ -18,7 +18,7 @@ use crate::policy::{Recency, Touch};
 use crate::region::Region;
 use crate::stats::HitCounter;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use crate::table::Table;
+use crate::table::{Candidate, Probe, Table};
 
 /// The longest run that is read without the lock.
 const PEEK_BYTES: usize = 640;
@@ -61,10 +61,46 @@ impl Space {
         }
     }
 
-    /// Reads the entry of a key. `hit` is whether that counts as a use of it. `read` is called once
-    /// at most, with bytes that were the entry's at one moment of this call.
-    #[inline]
+    /// Reads the entry of a key, with a probe that was begun before if there is one. `hit` is whether
+    /// that counts as a use of it. `read` is called once at most, with bytes that were the entry's at
+    /// one moment of this call.
+    #[inline(always)]
     pub(crate) fn peek<R>(
+        &self,
+        key: Key<'_>,
+        begun: Option<Probe<'_>>,
+        now: &Now<'_>,
+        hit: bool,
+        read: impl FnOnce(&Head, &[u8]) -> R,
+    ) -> Peek<R> {
+        // Nearly always the first look tells, and nearly always at the first candidate. That way has
+        // neither a loop nor a call.
+        if let Some(probe) = begun.or_else(|| self.table.probe(key.index_hash()))
+            && let Some(candidate) = probe.first()
+        {
+            let place = self.words.run(candidate.id().word(), PEEK_WORDS);
+            if let Some(head) = Head::of(place)
+                && head.run_len() <= PEEK_BYTES
+                && head.has_key(place, key.bytes)
+            {
+                let mut copy = [const { MaybeUninit::uninit() }; PEEK_WORDS];
+                let run = head.copy_run(place, &mut copy);
+                let late = self.is_late(&head, now);
+                if probe.still_holds() && !self.is_late_planted(late, &head, now) {
+                    if hit && let Some(unread) = self.used(&candidate, &head) {
+                        return unread;
+                    }
+                    let value = run.get(head.value_range()).unwrap_or_default();
+                    return Peek::Found(read(&head, value));
+                }
+            }
+        }
+        self.peek_on(key, now, hit, read)
+    }
+
+    /// As [`peek`](Space::peek), for what is rare: no entry, a second candidate, a change meanwhile.
+    #[inline(never)]
+    fn peek_on<R>(
         &self,
         key: Key<'_>,
         now: &Now<'_>,
@@ -88,30 +124,16 @@ impl Space {
                     continue;
                 }
                 let run = head.copy_run(place, &mut copy);
-                // The time comes first: a deadline that has passed by then passed while the entry had it.
-                let is_late = || head.deadline != NEVER && head.deadline <= now.ms();
-                let expired = !is_planted(Planted::LateClock) && is_late();
+                let late = self.is_late(&head, now);
                 if !probe.still_holds() {
                     changed = true;
                     break;
                 }
-                if expired || is_planted(Planted::LateClock) && is_late() {
+                if self.is_late_planted(late, &head, now) {
                     return Peek::Absent;
                 }
-                if hit {
-                    if let Some((_, hits)) = head.access()
-                        && HitCounter::next(hits) != hits
-                    {
-                        return Peek::Counts;
-                    }
-                    if self.is_stuck() {
-                        return Peek::Unknown;
-                    }
-                    let access = candidate.access();
-                    let touched = self.touch.touched(access, &self.recency);
-                    if touched != access {
-                        candidate.set_access(touched);
-                    }
+                if hit && let Some(unread) = self.used(&candidate, &head) {
+                    return unread;
                 }
                 return Peek::Found(read(&head, run.get(head.value_range()).unwrap_or_default()));
             }
@@ -120,6 +142,41 @@ impl Space {
             }
         }
         Peek::Unknown
+    }
+
+    /// Whether a deadline has passed. To be asked before the probe is known to hold: then it passed
+    /// while the entry had it.
+    #[inline(always)]
+    fn is_late(&self, head: &Head, now: &Now<'_>) -> bool {
+        !is_planted(Planted::LateClock) && head.deadline != NEVER && head.deadline <= now.ms()
+    }
+
+    /// The same, with the mistake that tests plant: to read the clock too late.
+    #[inline(always)]
+    fn is_late_planted(&self, late: bool, head: &Head, now: &Now<'_>) -> bool {
+        late || is_planted(Planted::LateClock) && head.deadline != NEVER && head.deadline <= now.ms()
+    }
+
+    /// Notes that an entry is used, or says that this takes the lock.
+    #[inline(always)]
+    fn used<R>(&self, candidate: &Candidate<'_>, head: &Head) -> Option<Peek<R>> {
+        if let Some((_, hits)) = head.access()
+            && HitCounter::next(hits) != hits
+        {
+            return Some(Peek::Counts);
+        }
+        if matches!(self.touch, Touch::None) {
+            return None;
+        }
+        if self.is_stuck() {
+            return Some(Peek::Unknown);
+        }
+        let access = candidate.access();
+        let touched = self.touch.touched(access, &self.recency);
+        if touched != access {
+            candidate.set_access(touched);
+        }
+        None
     }
 
     /// Whether the policy must be given the lock before more uses can be told apart.
@@ -134,16 +191,10 @@ impl Space {
         self.touch.touched(access, &self.recency)
     }
 
-    /// Starts to bring the bucket of a key into the cache.
+    /// Starts to bring the entries of a probe into the cache.
     #[inline]
-    pub(crate) fn prefetch_bucket(&self, key: Key<'_>) {
-        self.table.prefetch(key.index_hash());
-    }
-
-    /// Starts to bring the entry of a key into the cache, once its bucket is there.
-    #[inline]
-    pub(crate) fn prefetch_entry(&self, key: Key<'_>) {
-        self.table.each_in_line(key.index_hash(), |id| {
+    pub(crate) fn prefetch(&self, probe: &Probe<'_>) {
+        probe.each_in_line(|id| {
             self.words.prefetch(id.word());
             self.words.prefetch(id.word() + LINE_WORDS);
         });

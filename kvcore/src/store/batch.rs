@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::Store;
-use super::core::{Core, numbered};
-use super::read::WAVE;
+use super::core::{Core, WAVE, numbered};
 use crate::budget::Need;
 use crate::context::Deadline;
 use crate::error::{Result, Status};

@@ -20,6 +20,7 @@ use crate::policy::Policy;
 use crate::random;
 use crate::shard::{Change, Peek, Reader, Refusal, Shard, ShardPlan, Space};
 use crate::sync::atomic::Ordering;
+use crate::table::Probe;
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
 
 /// Entries that are looked at under one hold of a shard's lock.
@@ -27,6 +28,9 @@ const CLEANING_STEPS: usize = 128;
 
 /// Shards whose fill is compared with that of the shard to be written, before one evicts.
 const SHARDS_COMPARED: usize = 2;
+
+/// Keys whose buckets and entries are brought into the cache together.
+pub(crate) const WAVE: usize = 32;
 
 /// A store without its handles.
 pub(crate) struct Core {
@@ -121,21 +125,24 @@ impl Core {
     ) -> Result<Option<R>> {
         self.state.check_read()?;
         let key = self.key(key)?;
-        self.read_hashed(key, hit, reader)
+        let cell = &self.shards[self.shard_of(key)];
+        self.read_probed(cell, key, None, hit, reader)
     }
 
-    /// As [`read`](Core::read), when the state was checked and the key is hashed.
-    #[inline]
-    pub(crate) fn read_hashed<R>(
+    /// As [`read`](Core::read), when the state was checked, the key is hashed and perhaps a probe was
+    /// begun.
+    #[inline(always)]
+    fn read_probed<R>(
         &self,
+        cell: &Cell,
         key: Key<'_>,
+        begun: Option<Probe<'_>>,
         hit: bool,
         reader: &mut impl Reader<R>,
     ) -> Result<Option<R>> {
-        let cell = &self.shards[self.shard_of(key)];
         let now = Now::new(&self.context.clock);
         let peeked =
-            cell.space.peek(key, &now, hit, |head, value| reader.peeked(head, value, &now));
+            cell.space.peek(key, begun, &now, hit, |head, value| reader.peeked(head, value, &now));
         let read = match peeked {
             Peek::Found(read) => Some(read),
             Peek::Absent => None,
@@ -145,6 +152,42 @@ impl Core {
         // A store that was closed meanwhile may be empty, and that is no answer.
         self.state.check_open()?;
         Ok(read)
+    }
+
+    /// Reads a wave of keys: finds their buckets and brings them into the cache, then their entries,
+    /// and only then reads one after the other. Each step waits for all keys at once. There is an
+    /// answer for each key, in their order.
+    pub(crate) fn read_wave<'k, R>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        reader: &mut impl Reader<R>,
+        mut answer: impl FnMut(Option<R>),
+    ) -> Result<()> {
+        let mut places = [const { None }; WAVE];
+        for (place, key) in places.iter_mut().zip(keys) {
+            let key = self.context.hasher.key(key);
+            let cell = &self.shards[self.shard_of(key)];
+            let aim = cell.space.table.aim(key.index_hash());
+            aim.prefetch();
+            *place = Some((key, cell, aim));
+        }
+        let mut probes = [None; WAVE];
+        for (probe, (_, cell, aim)) in probes.iter_mut().zip(places.iter().flatten()) {
+            *probe = aim.probe().inspect(|probe| cell.space.prefetch(probe));
+        }
+        let (mut hits, mut misses) = (0, 0);
+        for (probe, (key, cell, _)) in probes.into_iter().zip(places.into_iter().flatten()) {
+            let read = self.read_probed(cell, key, probe, true, reader)?;
+            if read.is_some() {
+                hits += 1;
+            } else {
+                misses += 1;
+                reader.absent();
+            }
+            answer(read);
+        }
+        self.context.count_reads(hits, misses);
+        Ok(())
     }
 
     #[cold]
@@ -178,20 +221,19 @@ impl Core {
         self.shards[shard].shard.write()
     }
 
-    /// What the readers of a key's shard share.
-    #[inline]
-    pub(crate) fn space(&self, key: Key<'_>) -> &Space {
-        &self.shards[self.shard_of(key)].space
-    }
-
     /// Brings the buckets of a wave of keys into the cache, and then their entries.
-    #[inline]
-    pub(crate) fn prefetch<'k>(&self, keys: impl Iterator<Item = Key<'k>> + Clone) {
-        for key in keys.clone() {
-            self.space(key).prefetch_bucket(key);
+    pub(crate) fn prefetch<'k>(&self, keys: impl Iterator<Item = Key<'k>>) {
+        let mut aims = [const { None }; WAVE];
+        for (to, key) in aims.iter_mut().zip(keys) {
+            let space = &*self.shards[self.shard_of(key)].space;
+            let aim = space.table.aim(key.index_hash());
+            aim.prefetch();
+            *to = Some((space, aim));
         }
-        for key in keys {
-            self.space(key).prefetch_entry(key);
+        for (space, aim) in aims.into_iter().flatten() {
+            if let Some(probe) = aim.probe() {
+                space.prefetch(&probe);
+            }
         }
     }
 

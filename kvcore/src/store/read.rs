@@ -3,17 +3,14 @@
 //! A read first looks without the shard's lock (`shard/space.rs`). A caller's closure is called once,
 //! with a copy of a small value, or under the lock with a larger one.
 
+use super::core::WAVE;
 use super::{Core, Store};
 use crate::clock::Now;
 use crate::entry::Head;
 use crate::error::Result;
-use crate::hash::Key;
 use crate::set_options::Remaining;
 use crate::shard::{Reader, Seen, Shard, remaining};
 use crate::value::{PinMeter, Value, ValueInfo, Within};
-
-/// Keys whose buckets and entries are brought into the cache together.
-pub(super) const WAVE: usize = 32;
 
 impl Store {
     /// The value of a key, or `None` if it is absent or expired.
@@ -77,13 +74,12 @@ impl Store {
     /// Those of every call.
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, buffer: &mut [u8]) -> Result<Option<usize>> {
-        let found = self.get_within(key, buffer.len(), |value| {
-            buffer[..value.len()].copy_from_slice(value);
-            value.len()
-        })?;
-        Ok(found.map(|within| match within {
-            Within::Read(len) | Within::Longer(len) => len,
-        }))
+        let capacity = buffer.len();
+        let len = self.core.read(key.as_ref(), true, &mut CopyInto(buffer))?;
+        if len.is_none_or(|len| len <= capacity) {
+            self.core.context.count_read(len.is_some());
+        }
+        Ok(len)
     }
 
     /// Whether a key is there. Does not count as a read of its value.
@@ -135,8 +131,7 @@ impl Store {
 }
 
 impl Core {
-    /// Reads many keys in waves: hashes them, then brings their buckets into the cache, then their
-    /// entries, and only then reads one after the other.
+    /// Reads many keys in waves.
     fn read_waves<K: AsRef<[u8]>, R>(
         &self,
         keys: &[K],
@@ -147,26 +142,9 @@ impl Core {
         for (number, key) in keys.iter().enumerate() {
             self.check_key(key.as_ref(), number)?;
         }
-        let (mut hits, mut misses) = (0, 0);
         for wave in keys.chunks(WAVE) {
-            let mut hashed = [Key::default(); WAVE];
-            for (to, key) in hashed.iter_mut().zip(wave) {
-                *to = self.context.hasher.key(key.as_ref());
-            }
-            let hashed = &hashed[..wave.len()];
-            self.prefetch(hashed.iter().copied());
-            for key in hashed {
-                let read = self.read_hashed(*key, true, reader)?;
-                if read.is_some() {
-                    hits += 1;
-                } else {
-                    misses += 1;
-                    reader.absent();
-                }
-                answer(read);
-            }
+            self.read_wave(wave.iter().map(AsRef::as_ref), reader, &mut answer)?;
         }
-        self.context.count_reads(hits, misses);
         Ok(())
     }
 }
@@ -182,6 +160,30 @@ impl Reader<Value> for Keep {
 
     fn locked(&mut self, shard: &Shard, seen: &Seen, _: &Now<'_>) -> Value {
         shard.value_of(seen, self.0)
+    }
+}
+
+/// Copies a value into a buffer if it fits, and tells its length.
+struct CopyInto<'b>(&'b mut [u8]);
+
+impl CopyInto<'_> {
+    #[inline(always)]
+    fn copy(&mut self, value: &[u8]) -> usize {
+        if let Some(to) = self.0.get_mut(..value.len()) {
+            to.copy_from_slice(value);
+        }
+        value.len()
+    }
+}
+
+impl Reader<usize> for CopyInto<'_> {
+    #[inline(always)]
+    fn peeked(&mut self, _: &Head, value: &[u8], _: &Now<'_>) -> usize {
+        self.copy(value)
+    }
+
+    fn locked(&mut self, shard: &Shard, seen: &Seen, _: &Now<'_>) -> usize {
+        self.copy(shard.value_bytes(seen))
     }
 }
 

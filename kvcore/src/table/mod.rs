@@ -41,7 +41,7 @@ use layout::Layout;
 use read::LINE_WORDS;
 
 #[allow(unused_imports)]
-pub(crate) use read::{Candidate, Candidates, Probe};
+pub(crate) use read::{Candidate, Probe};
 
 /// Buckets that stay in memory when the last entry goes.
 const KEPT_BUCKETS: usize = 4096 / LINE_BYTES;

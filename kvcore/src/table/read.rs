@@ -10,22 +10,32 @@
 use crate::planted::{Planted, is_planted};
 use crate::slab::EntryId;
 use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
+use crate::words;
 
 use super::Table;
 use super::bucket::{self, Line, NODE_SLOTS, OPEN, SLOTS};
-use super::layout::Layout;
+use super::layout::{ACCESS_BITS, Layout};
 
 /// How often a reader looks whether a change of the bucket is over.
 const SPINS: usize = if cfg!(kv_shuttle) { 2 } else { 64 };
 
-/// A look at one bucket at one moment.
-pub(crate) struct Probe<'a> {
+/// Where a hash belongs, before its bucket is looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Aim<'a> {
     table: &'a Table,
     line: &'a Line,
-    /// The eighth word, with the version, as it was at the beginning.
-    meta: u64,
     layout: Layout,
     hash: u32,
+}
+
+/// A look at one bucket at one moment.
+#[derive(Clone, Copy)]
+pub(crate) struct Probe<'a> {
+    aim: Aim<'a>,
+    /// The eighth word, with the version, as it was at the beginning.
+    meta: u64,
+    /// A bit for each slot of the line that has the hash.
+    matching: u32,
 }
 
 impl Table {
@@ -34,50 +44,49 @@ impl Table {
         Layout::from_word(self.layout.load(Acquire))
     }
 
-    /// Fetches the bucket of a hash into the cache.
+    /// Finds the bucket of a hash, without a look at it.
     #[inline(always)]
-    pub(crate) fn prefetch(&self, hash: u32) {
-        self.buckets.prefetch(self.layout().home(hash) * LINE_WORDS);
-    }
-
-    /// Shows the entries in the bucket's own line that may be the one with this hash. A hint: the
-    /// bucket may be changing.
-    #[inline(always)]
-    pub(crate) fn each_in_line(&self, hash: u32, mut each: impl FnMut(EntryId)) {
-        for slot in &self.line(self.layout().home(hash))[..SLOTS] {
-            let word = slot.load(Relaxed);
-            if bucket::has_hash(word, hash) {
-                each(bucket::id_of(word));
-            }
-        }
+    pub(crate) fn aim(&self, hash: u32) -> Aim<'_> {
+        let layout = self.layout();
+        Aim { table: self, line: self.line(layout.home(hash)), layout, hash }
     }
 
     /// Begins to read the bucket of a hash. `None` if it is being changed for long.
     #[inline(always)]
     pub(crate) fn probe(&self, hash: u32) -> Option<Probe<'_>> {
-        let layout = self.layout();
-        let line = self.line(layout.home(hash));
-        let meta = line[SLOTS].load(Acquire);
-        if meta & OPEN != 0 || layout.is_held() {
-            return self.probe_patiently(hash);
-        }
-        Some(Probe { table: self, line, meta, layout, hash })
+        self.aim(hash).probe().or_else(|| self.probe_patiently(hash))
     }
 
     #[cold]
     fn probe_patiently(&self, hash: u32) -> Option<Probe<'_>> {
-        for _ in 0..SPINS {
+        (0..SPINS).find_map(|_| {
             std::hint::spin_loop();
-            let layout = self.layout();
-            let line = self.line(layout.home(hash));
-            let meta = line[SLOTS].load(Acquire);
-            if meta & OPEN == 0 && !layout.is_held() {
-                return Some(Probe { table: self, line, meta, layout, hash });
-            }
-        }
-        None
+            self.aim(hash).probe()
+        })
     }
 }
+
+impl<'a> Aim<'a> {
+    /// Fetches the bucket into the cache.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        words::prefetch(self.line);
+    }
+
+    /// Begins to read the bucket. `None` if it is being changed.
+    #[inline(always)]
+    pub(crate) fn probe(self) -> Option<Probe<'a>> {
+        let meta = self.line[SLOTS].load(Acquire);
+        if meta & OPEN != 0 || self.layout.is_held() {
+            return None;
+        }
+        let matching = words::equal_above(self.line, self.hash, ACCESS_BITS) & SLOTS_MASK;
+        Some(Probe { aim: self, meta, matching })
+    }
+}
+
+/// The bits of a line's slots.
+const SLOTS_MASK: u32 = (1 << SLOTS) - 1;
 
 /// Words of a bucket.
 pub(super) const LINE_WORDS: usize = SLOTS + 1;
@@ -86,22 +95,36 @@ impl<'a> Probe<'a> {
     /// The slots whose hash is the one looked for. Ends early if the bucket changes.
     #[inline(always)]
     pub(crate) fn candidates(&self) -> Candidates<'_> {
-        let slots = &self.line[..SLOTS];
+        let slots = &self.aim.line[..SLOTS];
         let link = bucket::link_of(self.meta);
-        Candidates { probe: self, slots, matching: self.matching(slots), link }
+        Candidates { probe: self, slots, matching: self.matching, link }
     }
 
-    /// A bit for each slot that has the hash.
+    /// The first candidate in the bucket's own line.
     #[inline(always)]
-    fn matching(&self, slots: &[AtomicU64]) -> u32 {
-        slots.iter().enumerate().fold(0, |matching, (number, slot)| {
-            matching | u32::from(bucket::has_hash(slot.load(Relaxed), self.hash)) << number
-        })
+    pub(crate) fn first(&self) -> Option<Candidate<'a>> {
+        if self.matching == 0 {
+            return None;
+        }
+        let slot = &self.aim.line[self.matching.trailing_zeros() as usize & SLOTS];
+        Some(Candidate { slot, word: slot.load(Relaxed) })
+    }
+
+    /// Shows the entries in the bucket's own line that may be the one looked for. A hint: the bucket
+    /// may be changing.
+    #[inline(always)]
+    pub(crate) fn each_in_line(&self, mut each: impl FnMut(EntryId)) {
+        let mut matching = self.matching;
+        while matching != 0 {
+            let slot = &self.aim.line[matching.trailing_zeros() as usize];
+            each(bucket::id_of(slot.load(Relaxed)));
+            matching &= matching - 1;
+        }
     }
 
     #[inline(always)]
     fn is_unchanged(&self) -> bool {
-        self.line[SLOTS].load(Relaxed) == self.meta
+        self.aim.line[SLOTS].load(Relaxed) == self.meta
     }
 
     /// Whether everything that was read since the probe began, from the bucket and from the entries it
@@ -113,7 +136,7 @@ impl<'a> Probe<'a> {
         if is_planted(Planted::NoRecheck) {
             return true;
         }
-        self.is_unchanged() && self.table.layout().epoch() == self.layout.epoch()
+        self.is_unchanged() && self.aim.table.layout().epoch() == self.aim.layout.epoch()
     }
 
     /// Whether this was the bucket of the hash too, at one moment since the probe began: if no
@@ -122,10 +145,9 @@ impl<'a> Probe<'a> {
     pub(crate) fn absent(&self) -> bool {
         fence(Acquire);
         // The layout first: the version then says that the bucket was the same at this moment.
-        let layout = self.table.layout();
-        let same = layout == self.layout
-            || layout.epoch() == self.layout.epoch()
-                && layout.home(self.hash) == self.layout.home(self.hash);
+        let (now, then) = (self.aim.table.layout(), self.aim.layout);
+        let same = now == then
+            || now.epoch() == then.epoch() && now.home(self.aim.hash) == then.home(self.aim.hash);
         same && self.is_unchanged()
     }
 }
@@ -150,7 +172,7 @@ impl<'a> Iterator for Candidates<'a> {
                 self.matching &= self.matching - 1;
                 let slot = self.slots.get(number)?;
                 let word = slot.load(Relaxed);
-                if bucket::matches(word, self.probe.hash) {
+                if bucket::matches(word, self.probe.aim.hash) {
                     return Some(Candidate { slot, word });
                 }
             }
@@ -170,9 +192,10 @@ impl Candidates<'_> {
         if !self.probe.is_unchanged() {
             return None;
         }
-        let node = bucket::node(&self.probe.table.nodes, self.link);
+        let node = bucket::node(&self.probe.aim.table.nodes, self.link);
         self.slots = &node[..NODE_SLOTS];
-        self.matching = self.probe.matching(self.slots);
+        // Vacant slots are sorted out when their turn comes.
+        self.matching = (1 << NODE_SLOTS) - 1;
         self.link = bucket::link_of(node[NODE_SLOTS].load(Relaxed));
         Some(())
     }
