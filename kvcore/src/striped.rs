@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 
-
 /// Stripes that belong to one thread each. The one behind them is shared.
 const OWN: usize = 32;
 

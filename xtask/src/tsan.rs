@@ -71,7 +71,7 @@ pub fn run() -> Result<()> {
     let _flags = sh.push_env("RUSTFLAGS", FLAGS);
     cmd!(
         sh,
-        "cargo +nightly test --locked --package kvcore --test concurrent --test linearizable --test ttl --target {host} --target-dir {target}"
+        "cargo +nightly test --locked --package kvcore --test concurrent --test readers --test linearizable --test ttl --target {host} --target-dir {target}"
     )
     .run()?;
     Ok(())
