@@ -307,10 +307,11 @@ impl Head {
         Head::parse(&bytes)
     }
 
-    /// Whether the entry at this place, whose words may be changing, has this key.
+    /// Whether the entry at this place, whose words may be changing, has this key. The key of a large
+    /// entry is not there, so the answer is no.
     #[inline(always)]
     pub(crate) fn has_key(&self, place: &[AtomicU32], key: &[u8]) -> bool {
-        if usize::from(self.key_len) != key.len() {
+        if usize::from(self.key_len) != key.len() || self.is_large() {
             return false;
         }
         let (first, shift) = (usize::from(self.len) / WORD, usize::from(self.len) % WORD * 8);
