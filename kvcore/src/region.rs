@@ -9,7 +9,8 @@
 //! Why not a `Vec` of boxes: readers look words up without a lock, so nothing may move, and a table
 //! of chunk pointers that is mapped once never does. Chunks are as large as a huge page of x86-64 and
 //! aligned to it. The first ones come in small pages, so that a small store touches what it uses;
-//! they are put into huge pages once they are nearly full. All later ones ask for huge pages at once:
+//! the system is asked to put them into huge pages once they are nearly full. All later ones ask for
+//! huge pages at once, and no longer once a part of them was discarded:
 //! a lookup in a large store then misses the translation cache far less often.
 //!
 //! Under `--cfg kv_shuttle` the atomics are shuttle's and larger than a word, so chunks are arrays on
@@ -63,7 +64,12 @@ unsafe impl Word for AtomicU32 {
     const BYTES: usize = 4;
     fn set_zero(&self) {
         // A page that nobody has written stays out of memory.
-        if self.load(Relaxed) != 0 {
+        #[cfg(not(kv_shuttle))]
+        let is_zero = self.load(Relaxed) == 0;
+        // SAFETY: only a load, and not one that other threads come before: nearly all words are zero.
+        #[cfg(kv_shuttle)]
+        let is_zero = unsafe { self.raw_load() } == 0;
+        if !is_zero {
             self.store(0, Relaxed);
         }
     }
@@ -76,7 +82,12 @@ unsafe impl Word for AtomicU64 {
     const BYTES: usize = 8;
     fn set_zero(&self) {
         // A page that nobody has written stays out of memory.
-        if self.load(Relaxed) != 0 {
+        #[cfg(not(kv_shuttle))]
+        let is_zero = self.load(Relaxed) == 0;
+        // SAFETY: only a load, and not one that other threads come before: nearly all words are zero.
+        #[cfg(kv_shuttle)]
+        let is_zero = unsafe { self.raw_load() } == 0;
+        if !is_zero {
             self.store(0, Relaxed);
         }
     }
@@ -199,10 +210,11 @@ impl<A: Word> Region<A> {
                     unsafe { memory::unmap_chunk::<A>(chunk) };
                 }
             }
-            // A small-paged chunk that is now seven eighths full.
+            // A small-paged chunk that is now seven eighths full. The system joins its pages in its own
+            // time: to ask for that at once would stop this write for a millisecond or more.
             let mark = number * Self::CHUNK_WORDS + Self::CHUNK_WORDS / 8 * 7;
             if number < SMALL_CHUNKS && before <= mark && len > mark {
-                memory::collapse(place.load(Relaxed));
+                memory::advise(place.load(Relaxed), true);
             }
         }
         self.extent.fetch_max(len, Relaxed);
@@ -230,7 +242,13 @@ impl<A: Word> Region<A> {
         while at < to {
             let end = to.min((at / Self::CHUNK_WORDS + 1) * Self::CHUNK_WORDS);
             let words = self.run(at, end - at);
-            memory::zero(words);
+            if memory::zero(words) {
+                // The system would fill the holes of a chunk again that is to have huge pages. One
+                // that is empty gets its huge page back when it is used again.
+                let whole = words.len() == Self::CHUNK_WORDS;
+                let huge = whole && at / Self::CHUNK_WORDS >= SMALL_CHUNKS;
+                memory::advise(self.chunk(at).cast(), huge);
+            }
             at = end;
         }
         let extent = self.extent.load(Relaxed);
@@ -374,13 +392,9 @@ mod memory {
                 map_aligned()?
             }
         };
-        #[cfg(target_os = "linux")]
         if huge {
-            // SAFETY: advice on pages that are ours. If it is refused, pages stay small.
-            unsafe { libc::madvise(chunk.as_ptr().cast(), CHUNK_BYTES, libc::MADV_HUGEPAGE) };
+            advise(chunk.as_ptr(), true);
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = huge;
         Some(chunk)
     }
 
@@ -401,17 +415,17 @@ mod memory {
         Some(chunk)
     }
 
-    /// Puts a chunk into a huge page, if the system can now.
-    pub(super) fn collapse(chunk: *mut ()) {
+    /// Asks for huge pages in a chunk, or asks that no more of its pages be put into one.
+    pub(super) fn advise(chunk: *mut (), huge: bool) {
         #[cfg(target_os = "linux")]
         {
-            /// Of Linux 6.1, and younger than some versions of libc.
-            const MADV_COLLAPSE: i32 = 25;
-            // SAFETY: this keeps the contents of the pages, which are ours. Failure changes nothing.
-            unsafe { libc::madvise(chunk.cast(), CHUNK_BYTES, MADV_COLLAPSE) };
+            let advice = if huge { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
+            // SAFETY: advice on pages that are ours, which keeps their contents. If it is refused,
+            // they stay as they are.
+            unsafe { libc::madvise(chunk.cast(), CHUNK_BYTES, advice) };
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = chunk;
+        let _ = (chunk, huge);
     }
 
     /// Bytes of a page.
@@ -426,8 +440,8 @@ mod memory {
         page
     }
 
-    /// Makes words zero, and gives whole pages of them back.
-    pub(super) fn zero<A: Word>(words: &[A]) {
+    /// Makes words zero, and gives whole pages of them back. Whether there were any.
+    pub(super) fn zero<A: Word>(words: &[A]) -> bool {
         let page = page();
         let start = words.as_ptr().addr();
         let head = (start.next_multiple_of(page) - start) / A::BYTES;
@@ -437,6 +451,7 @@ mod memory {
         if !pages.is_empty() && !give_back(pages.as_ptr().cast_mut().cast(), size_of_val(pages)) {
             pages.iter().for_each(Word::set_zero);
         }
+        !pages.is_empty()
     }
 
     /// Exchanges whole pages for fresh ones. To other threads it is as if somebody stored zeros.
@@ -484,10 +499,11 @@ mod memory {
         drop(unsafe { Box::<[A]>::from_raw(chunk) });
     }
 
-    pub(super) fn collapse(_chunk: *mut ()) {}
+    pub(super) fn advise(_chunk: *mut (), _huge: bool) {}
 
-    pub(super) fn zero<A: Word>(words: &[A]) {
+    pub(super) fn zero<A: Word>(words: &[A]) -> bool {
         words.iter().for_each(Word::set_zero);
+        false
     }
 }
 

@@ -2,4 +2,4 @@
 
 mod wheel;
 
-pub(crate) use wheel::{Due, Timers, Wheel};
+pub(crate) use wheel::{CLOSEST_GROWTH, Due, Timers, Wheel};

@@ -37,6 +37,7 @@ mod sweep;
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests;
 
+pub(crate) use closest::CLOSEST_GROWTH;
 use sweep::Sweep;
 
 const SLOT_BITS: usize = 6;

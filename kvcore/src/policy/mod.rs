@@ -246,7 +246,9 @@ impl Policy {
     /// Bytes that the next entry adds at most, with the `tidy` after it.
     pub(crate) fn growth(&self) -> usize {
         match self {
-            Policy::None | Policy::Random | Policy::Ttl => 0,
+            Policy::None | Policy::Random => 0,
+            // The wheel's, when it is asked for the victim.
+            Policy::Ttl => crate::expiry::CLOSEST_GROWTH,
             Policy::Lru(policy) => policy.growth(),
             Policy::TinyLfu(policy) => policy.growth(),
             Policy::Lfu(_) | Policy::S3Fifo(_) => GROWTH,

@@ -36,12 +36,12 @@ impl Pair {
         if self.model.max_entries != 0 {
             assert!(stats.entries <= self.model.max_entries, "{} entries", stats.entries);
         }
-        if !self.setup.evicts {
+        if !self.setup.evicts() {
             assert_eq!(stats.evicted, 0);
         }
     }
 
-    /// Under random eviction: drops from the model what the store evicted, and checks that it had
+    /// With an eviction policy: drops from the model what the store evicted, and checks that it had
     /// a reason, that it counted each, and that it spared what was just written.
     pub fn find_evicted(&mut self, written: &[Vec<u8>]) {
         let evicted = self.store.stats().unwrap().evicted;

@@ -16,7 +16,7 @@ use pair::{Pair, Setup};
 use proptest::prelude::*;
 
 const PLAIN: Setup =
-    Setup { shards: 1, entry_stats: false, max_entries: 0, max_memory: 0, evicts: false };
+    Setup { shards: 1, entry_stats: false, max_entries: 0, max_memory: 0, eviction: "none" };
 
 fn run(setup: Setup, ops: &[Op]) {
     let mut pair = Pair::new(setup);
@@ -29,6 +29,11 @@ fn run(setup: Setup, ops: &[Op]) {
 
 fn sequences() -> impl Strategy<Value = Vec<Op>> {
     prop::collection::vec(ops::op(), 1..120)
+}
+
+/// The eviction policies. Which entry goes is theirs to say; the model looks and takes it as given.
+fn policy() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&["random", "ttl", "lru", "lfu", "s3fifo", "tinylfu"][..])
 }
 
 fn config() -> ProptestConfig {
@@ -65,17 +70,18 @@ proptest! {
     }
 
     #[test]
-    fn with_random_eviction_by_entries(max_entries in 1u64..6, ops in sequences()) {
-        run(Setup { shards: 2, max_entries, evicts: true, ..PLAIN }, &ops);
+    fn with_eviction_by_entries(max_entries in 1u64..6, eviction in policy(), ops in sequences()) {
+        run(Setup { shards: 2, max_entries, eviction, ..PLAIN }, &ops);
     }
 
     #[test]
-    fn with_random_eviction_by_memory(
+    fn with_eviction_by_memory(
         max_memory in 60_000u64..200_000,
         entry_stats: bool,
+        eviction in policy(),
         ops in sequences(),
     ) {
-        run(Setup { max_memory, entry_stats, evicts: true, ..PLAIN }, &ops);
+        run(Setup { max_memory, entry_stats, eviction, ..PLAIN }, &ops);
     }
 }
 

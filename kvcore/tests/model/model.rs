@@ -39,7 +39,7 @@ pub struct Model {
     pub expired: u64,
     /// How many of them were swept away by `clear`, which may or may not count them.
     pub expired_unsure: u64,
-    /// 0: no limit. Under random eviction a limit refuses nothing.
+    /// 0: no limit. With an eviction policy a limit refuses nothing.
     pub max_entries: u64,
     pub evicts: bool,
     pub default_ttl: u64,

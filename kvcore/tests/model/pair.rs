@@ -17,7 +17,13 @@ pub struct Setup {
     pub entry_stats: bool,
     pub max_entries: u64,
     pub max_memory: u64,
-    pub evicts: bool,
+    pub eviction: &'static str,
+}
+
+impl Setup {
+    pub fn evicts(self) -> bool {
+        self.eviction != "none"
+    }
 }
 
 pub struct Pair {
@@ -40,7 +46,7 @@ impl Pair {
             ("max_memory", setup.max_memory.to_string()),
             ("max_key_bytes", MAX_KEY_BYTES.to_string()),
             ("max_value_bytes", MAX_VALUE_BYTES.to_string()),
-            ("eviction", if setup.evicts { "random" } else { "none" }.to_string()),
+            ("eviction", setup.eviction.to_string()),
         ]
         .iter()
         .fold(Options::new(), |options, (name, value)| options.with(name, value).unwrap());
@@ -48,7 +54,7 @@ impl Pair {
         let model = Model {
             now: hand.now_ms(),
             max_entries: setup.max_entries,
-            evicts: setup.evicts,
+            evicts: setup.evicts(),
             ..Model::default()
         };
         let empty_bytes = store.stats().unwrap().memory_bytes;
@@ -393,7 +399,7 @@ impl Pair {
     fn max_entries(&mut self, limit: u64) {
         let got = self.store.configure("max_entries", &limit.to_string());
         let fits = limit == 0 || self.model.entries.len() as u64 <= limit;
-        if fits || self.setup.evicts {
+        if fits || self.setup.evicts() {
             got.unwrap();
             self.model.max_entries = limit;
             self.find_evicted(&[]);

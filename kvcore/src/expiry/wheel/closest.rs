@@ -6,11 +6,18 @@
 
 use std::cmp::Reverse;
 
-use super::{Timers, Wheel, ticks};
+use super::{EARLY_BYTES, Timers, Wheel, ticks};
 use crate::slab::EntryId;
 
+/// Entries that may not go and are passed over, before the search is given up.
+const SPARED: usize = 64;
+
+/// Bytes that a search may add: what it passed over may have to wait in `early`.
+pub(crate) const CLOSEST_GROWTH: usize = SPARED * EARLY_BYTES;
+
 impl Wheel {
-    /// The entry with the closest deadline, of those that may go. It stays on the wheel.
+    /// The entry with the closest deadline, of those that may go. It stays on the wheel. `None` too
+    /// if very many of those with closer deadlines may not go. Adds [`CLOSEST_GROWTH`] at most.
     pub(crate) fn earliest(
         &mut self,
         timers: &impl Timers,
@@ -18,6 +25,9 @@ impl Wheel {
     ) -> Option<EntryId> {
         let mut spared = Vec::new();
         let found = loop {
+            if spared.len() == SPARED {
+                break None;
+            }
             if let Some(Reverse((deadline, number))) = self.early.peek().copied() {
                 let id = EntryId::new(number);
                 let valid = timers.deadline(id).map(ticks) == Some(deadline);
@@ -47,6 +57,7 @@ impl Wheel {
             }
         };
         self.records += spared.len();
+        self.early.reserve_exact(spared.iter().filter(|(_, at)| *at < self.elapsed).count());
         for (id, deadline) in spared {
             self.put(id, deadline);
         }
