@@ -5,6 +5,10 @@
 //! its bytes with the store by a reference count, and is counted as pinned once the store has let
 //! go of it.
 
+mod block;
+mod heaps;
+mod runs;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,7 +16,9 @@ use std::sync::OnceLock;
 
 use crate::budget::allocation;
 use crate::entry::{Head, NEVER};
+use crate::error::Result;
 use crate::striped::Striped;
+use block::Block;
 
 /// Bytes that callers hold beside what the store holds.
 ///
@@ -49,42 +55,46 @@ impl PinMeter {
 
 /// A value too large to copy: bytes that the store and its callers share.
 pub(crate) struct LargeValue {
-    bytes: Vec<u8>,
+    bytes: Block,
     /// Set when the store lets go of the value while a caller still holds it.
     pinned: OnceLock<&'static PinMeter>,
 }
 
 impl LargeValue {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        LargeValue { bytes, pinned: OnceLock::new() }
+    /// Joins the parts of a value, with room behind them.
+    ///
+    /// # Errors
+    /// `NoMemory`.
+    pub(crate) fn new(parts: [&[u8]; 2], spare: usize) -> Result<Self> {
+        let mut bytes = Block::with_capacity(parts[0].len() + parts[1].len() + spare)?;
+        for part in parts {
+            bytes.append(part);
+        }
+        Ok(LargeValue { bytes, pinned: OnceLock::new() })
     }
 
     /// What a value of this length is charged.
     pub(crate) fn bytes_for(capacity: usize) -> usize {
         const COUNTS: usize = 2 * size_of::<usize>();
-        allocation(capacity) + allocation(COUNTS + size_of::<LargeValue>())
+        Block::bytes_for(capacity) + allocation(COUNTS + size_of::<LargeValue>())
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        LargeValue::bytes_for(self.bytes.capacity())
+        self.bytes.bytes() + LargeValue::bytes_for(0)
     }
 
     pub(crate) fn as_slice(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_slice()
     }
 
     /// Bytes that can be appended without moving the value.
     pub(crate) fn spare(&self) -> usize {
-        self.bytes.capacity() - self.bytes.len()
+        self.bytes.spare()
     }
 
     /// Appends if the capacity allows it.
     pub(crate) fn append(&mut self, data: &[u8]) -> bool {
-        let fits = self.spare() >= data.len();
-        if fits {
-            self.bytes.extend_from_slice(data);
-        }
-        fits
+        self.bytes.append(data)
     }
 
     /// Says that the store has let go: from now on the bytes are only its callers'.

@@ -23,10 +23,8 @@ impl LargeEntry {
     pub(crate) fn new(key: &[u8], value: [&[u8]; 2], spare: usize) -> Result<LargeEntry> {
         let mut copy = with_capacity(key.len())?;
         copy.extend_from_slice(key);
-        let mut bytes = with_capacity(value[0].len() + value[1].len() + spare)?;
-        bytes.extend_from_slice(value[0]);
-        bytes.extend_from_slice(value[1]);
-        Ok(LargeEntry { key: copy.into_boxed_slice(), value: Arc::new(LargeValue::new(bytes)) })
+        let value = LargeValue::new(value, spare)?;
+        Ok(LargeEntry { key: copy.into_boxed_slice(), value: Arc::new(value) })
     }
 
     /// What an entry of these lengths is charged, `value` with its spare room.

@@ -5,8 +5,8 @@
 //! work. The slab only names the entries: the shard moves them, because it knows who points to them.
 //!
 //! Free places gather in the classes whose sizes went out of use. They are too many when they exceed
-//! an eighth of what is in use and a little; then the emptiest span of the class with the most of
-//! them goes. An eighth bounds the work as well: a span is on average at least an eighth free when
+//! a twelfth of what is in use and a little; then the emptiest span of the class with the most of
+//! them goes. A twelfth bounds the work as well: a span is on average at least a twelfth free when
 //! it is chosen, in practice more than half.
 
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,7 +21,7 @@ use crate::sync::atomic::AtomicU32;
 const SLACK: usize = if cfg!(kv_shuttle) { 0 } else { (256 << 10) / 4 };
 
 /// The share of the used words that free ones may be.
-const SLACK_SHARE: usize = 8;
+const SLACK_SHARE: usize = 12;
 
 /// Frees between two looks for a span to drain, if the last one found none.
 const PAUSE: u32 = 64;

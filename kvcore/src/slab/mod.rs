@@ -47,7 +47,7 @@ const LEVELS: usize = 8;
 const POOL: usize = 8;
 
 /// One span in this many may be without entries and in memory.
-const POOL_SHARE: usize = 16;
+const POOL_SHARE: usize = 32;
 
 /// An empty slab gives everything back if it ever had more spans than this. Otherwise a store that
 /// has one entry now and then would call the system each time.
