@@ -20,7 +20,7 @@
 
 use super::recency::STAMPS;
 use super::{Mark, Recency, Residents};
-use crate::records::{Pool, Queue};
+use crate::records::{LINE_BYTES, LINE_RECORDS, Pool, Queue};
 use crate::slab::EntryId;
 
 /// Up to this many entries the order is exact.
@@ -239,13 +239,16 @@ impl Lru {
         &self.queues[usize::from(list)]
     }
 
+    /// What the records take at the worst spread over the lists, so that sorting them never takes
+    /// more.
     pub(super) fn bytes(&self) -> usize {
-        self.pool.bytes()
+        let begun = self.records.min(self.queues.len());
+        (begun + self.records / LINE_RECORDS) * LINE_BYTES
     }
 
-    /// Every list may begin a line, but one call touches few of them.
+    /// One call adds two records at most, and each may begin a line.
     pub(super) fn growth(&self) -> usize {
-        super::GROWTH
+        4 * LINE_BYTES
     }
 
     pub(super) fn validate(&self, residents: &impl Residents) -> Result<(), String> {
