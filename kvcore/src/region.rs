@@ -18,6 +18,16 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(not(kv_shuttle))]
+mod memory;
+#[cfg(kv_shuttle)]
+#[path = "region/model.rs"]
+mod memory;
+#[cfg(not(kv_shuttle))]
+mod spares;
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests;
+
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 // The pointers to chunks are no part of what shuttle explores: they only ever go from null to set.
@@ -203,18 +213,29 @@ impl<A: Word> Region<A> {
         for (number, place) in root.iter().enumerate().take(len.div_ceil(Self::CHUNK_WORDS)) {
             if place.load(Relaxed).is_null() {
                 let huge = number >= SMALL_CHUNKS;
-                let chunk = memory::map_chunk::<A>(huge).ok_or(Status::NoMemory)?;
+                let spare = if huge { spares::take() } else { None };
+                let chunk = match spare {
+                    Some(chunk) => chunk,
+                    None => memory::map_chunk::<A>(huge).ok_or(Status::NoMemory)?,
+                };
                 if place.compare_exchange(ptr::null_mut(), chunk.as_ptr(), AcqRel, Acquire).is_err()
                 {
                     // SAFETY: another thread was first, so nobody has seen this chunk.
                     unsafe { memory::unmap_chunk::<A>(chunk) };
                 }
             }
-            // A small-paged chunk that is now seven eighths full. The system joins its pages in its own
-            // time: to ask for that at once would stop this write for a millisecond or more.
-            let mark = number * Self::CHUNK_WORDS + Self::CHUNK_WORDS / 8 * 7;
-            if number < SMALL_CHUNKS && before <= mark && len > mark {
+            let start = number * Self::CHUNK_WORDS;
+            let crosses = |eighths: usize| {
+                let mark = start + Self::CHUNK_WORDS / 8 * eighths;
+                before <= mark && len > mark
+            };
+            if number < SMALL_CHUNKS && crosses(7) {
+                // The system joins its pages in its own time: to ask for that at once would stop this
+                // write for a millisecond or more.
                 memory::advise(place.load(Relaxed), true);
+            }
+            if number + 1 >= SMALL_CHUNKS && crosses(6) {
+                spares::want();
             }
         }
         self.extent.fetch_max(len, Relaxed);
@@ -339,290 +360,12 @@ pub(crate) fn prefetch(address: *const u8) {
     let _ = address;
 }
 
-/// Calls of the system.
-#[cfg(not(kv_shuttle))]
-mod memory {
-    use super::*;
-
-    const READ_WRITE: i32 = libc::PROT_READ | libc::PROT_WRITE;
-    const PRIVATE: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-
-    /// Fresh zeroed memory, or none.
-    fn map(bytes: usize) -> Option<NonNull<()>> {
-        // SAFETY: a new private mapping at an address of the system's choice touches nothing else.
-        let at = unsafe { libc::mmap(ptr::null_mut(), bytes, READ_WRITE, PRIVATE, -1, 0) };
-        if at == libc::MAP_FAILED { None } else { NonNull::new(at.cast()) }
-    }
-
-    /// # Safety
-    /// The bytes must come from `map`, and nobody may use them any more.
-    unsafe fn unmap(at: NonNull<()>, bytes: usize) {
-        // SAFETY: the caller gives up these pages, and they are no one else's.
-        unsafe { libc::munmap(at.as_ptr().cast(), bytes) };
-    }
-
-    pub(super) fn map_root() -> Option<NonNull<Root>> {
-        map(size_of::<Root>()).map(NonNull::cast)
-    }
-
-    /// # Safety
-    /// As `unmap`.
-    pub(super) unsafe fn unmap_root(root: NonNull<Root>) {
-        // SAFETY: the caller's promise.
-        unsafe { unmap(root.cast(), size_of::<Root>()) };
-    }
-
-    /// # Safety
-    /// As `unmap`.
-    #[expect(clippy::extra_unused_type_parameters, reason = "under shuttle they matter")]
-    pub(super) unsafe fn unmap_chunk<A>(chunk: NonNull<()>) {
-        // SAFETY: the caller's promise.
-        unsafe { unmap(chunk, CHUNK_BYTES) };
-    }
-
-    /// A chunk aligned to its size.
-    #[expect(clippy::extra_unused_type_parameters, reason = "under shuttle they matter")]
-    pub(super) fn map_chunk<A>(huge: bool) -> Option<NonNull<()>> {
-        let chunk = match map(CHUNK_BYTES)? {
-            // The system aligns mappings of this size by itself if it is recent.
-            chunk if chunk.addr().get() % CHUNK_BYTES == 0 => chunk,
-            chunk => {
-                // SAFETY: it came from `map`, and was given to nobody.
-                unsafe { unmap(chunk, CHUNK_BYTES) };
-                map_aligned()?
-            }
-        };
-        if huge {
-            advise(chunk.as_ptr(), true);
-        }
-        Some(chunk)
-    }
-
-    /// Maps twice the size and gives back what is not aligned.
-    fn map_aligned() -> Option<NonNull<()>> {
-        let all = map(2 * CHUNK_BYTES)?;
-        let before = all.addr().get().wrapping_neg() % CHUNK_BYTES;
-        let chunk = NonNull::new(all.as_ptr().wrapping_byte_add(before))?;
-        let rest = NonNull::new(chunk.as_ptr().wrapping_byte_add(CHUNK_BYTES))?;
-        // SAFETY: the two parts lie within `all`, beside the chunk, and are used by nobody. Addresses
-        // and lengths are multiples of a page, because `all` and a chunk's size are.
-        unsafe {
-            if before > 0 {
-                unmap(all, before);
-            }
-            unmap(rest, CHUNK_BYTES - before);
-        }
-        Some(chunk)
-    }
-
-    /// Asks for huge pages in a chunk, or asks that no more of its pages be put into one.
-    pub(super) fn advise(chunk: *mut (), huge: bool) {
-        #[cfg(target_os = "linux")]
-        {
-            let advice = if huge { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
-            // SAFETY: advice on pages that are ours, which keeps their contents. If it is refused,
-            // they stay as they are.
-            unsafe { libc::madvise(chunk.cast(), CHUNK_BYTES, advice) };
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = (chunk, huge);
-    }
-
-    /// Bytes of a page.
-    fn page() -> usize {
-        static PAGE: AtomicUsize = AtomicUsize::new(0);
-        let mut page = PAGE.load(Relaxed);
-        if page == 0 {
-            // SAFETY: a question to the system about itself.
-            page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
-            PAGE.store(page, Relaxed);
-        }
-        page
-    }
-
-    /// Makes words zero, and gives whole pages of them back. Whether there were any.
-    pub(super) fn zero<A: Word>(words: &[A]) -> bool {
-        let page = page();
-        let start = words.as_ptr().addr();
-        let head = (start.next_multiple_of(page) - start) / A::BYTES;
-        let (head, rest) = words.split_at(head.min(words.len()));
-        let (pages, tail) = rest.split_at(rest.len() * A::BYTES / page * page / A::BYTES);
-        head.iter().chain(tail).for_each(Word::set_zero);
-        if !pages.is_empty() && !give_back(pages.as_ptr().cast_mut().cast(), size_of_val(pages)) {
-            pages.iter().for_each(Word::set_zero);
-        }
-        !pages.is_empty()
-    }
-
-    /// Exchanges whole pages for fresh ones. To other threads it is as if somebody stored zeros.
-    fn give_back(at: *mut libc::c_void, bytes: usize) -> bool {
-        #[cfg(target_os = "linux")]
-        // SAFETY: the pages are ours, hold nothing but integers that anybody may change at any time,
-        // and stay mapped. Fails for locked pages, which then are as they were.
-        return unsafe { libc::madvise(at, bytes, libc::MADV_DONTNEED) } == 0;
-        #[cfg(not(target_os = "linux"))]
-        {
-            const OVER: i32 = PRIVATE | libc::MAP_FIXED;
-            // SAFETY: as above; a mapping over pages of our own exchanges them in one step.
-            unsafe { libc::mmap(at, bytes, READ_WRITE, OVER, -1, 0) != libc::MAP_FAILED }
-        }
-    }
-}
-
-/// The heap instead, because shuttle's atomics are larger than the words they stand for.
+/// None under shuttle, where chunks have no huge pages.
 #[cfg(kv_shuttle)]
-mod memory {
-    use super::*;
+mod spares {
+    pub(super) fn want() {}
 
-    pub(super) fn map_root() -> Option<NonNull<Root>> {
-        let root: Box<Root> = Box::new([const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS]);
-        NonNull::new(Box::into_raw(root))
-    }
-
-    /// # Safety
-    /// The root must come from `map_root`, and nobody may use it any more.
-    pub(super) unsafe fn unmap_root(root: NonNull<Root>) {
-        // SAFETY: the caller's promise.
-        drop(unsafe { Box::from_raw(root.as_ptr()) });
-    }
-
-    pub(super) fn map_chunk<A: Word>(_huge: bool) -> Option<NonNull<()>> {
-        let chunk: Box<[A]> = (0..Region::<A>::CHUNK_WORDS).map(|_| A::ZERO).collect();
-        NonNull::new(Box::into_raw(chunk).cast())
-    }
-
-    /// # Safety
-    /// The chunk must come from `map_chunk` of the same type, and nobody may use it any more.
-    pub(super) unsafe fn unmap_chunk<A: Word>(chunk: NonNull<()>) {
-        let chunk = ptr::slice_from_raw_parts_mut(chunk.as_ptr().cast(), Region::<A>::CHUNK_WORDS);
-        // SAFETY: the caller's promise; every chunk has this length.
-        drop(unsafe { Box::<[A]>::from_raw(chunk) });
-    }
-
-    pub(super) fn advise(_chunk: *mut (), _huge: bool) {}
-
-    pub(super) fn zero<A: Word>(words: &[A]) -> bool {
-        words.iter().for_each(Word::set_zero);
-        false
-    }
-}
-
-#[cfg(all(test, not(kv_shuttle)))]
-mod tests {
-    use super::*;
-
-    const CHUNK: usize = Region::<AtomicU32>::CHUNK_WORDS;
-
-    #[test]
-    fn nothing_reads_as_zero() {
-        let region = Region::<AtomicU32>::new();
-        for index in [0, 7, CHUNK, u32::MAX as usize, usize::MAX] {
-            assert_eq!(region.get(index).load(Relaxed), 0);
-            assert!(region.line::<8>(index).iter().all(|word| word.load(Relaxed) == 0));
-            assert!(region.run(index, 8).is_empty());
-            region.prefetch(index);
-        }
-        assert_eq!(region.resident_bytes(), 0);
-        region.discard(0, 100);
-    }
-
-    #[test]
-    fn words_keep_their_place_and_their_value() {
-        let region = Region::<AtomicU64>::new();
-        let mut first = ptr::null();
-        for n in 0..6 * Region::<AtomicU64>::CHUNK_WORDS {
-            region.reserve(n + 1).unwrap();
-            region.get(n).store(n as u64, Relaxed);
-            if n == 0 {
-                first = ptr::from_ref(region.get(0));
-            }
-        }
-        assert!(ptr::eq(first, region.get(0)));
-        for n in 0..6 * Region::<AtomicU64>::CHUNK_WORDS {
-            assert_eq!(region.get(n).load(Relaxed), n as u64);
-            assert_eq!(region.line::<8>(n)[n % 8].load(Relaxed), n as u64);
-        }
-        assert_eq!(region.resident_bytes(), 6 * CHUNK_BYTES);
-    }
-
-    #[test]
-    fn runs_end_with_their_chunk() {
-        let region = Region::<AtomicU32>::new();
-        region.reserve(CHUNK + 1).unwrap();
-        assert_eq!(region.run(CHUNK - 3, 8).len(), 3);
-        assert_eq!(region.run(CHUNK, 8).len(), 8);
-        assert_eq!(region.run(2 * CHUNK, 8).len(), 0);
-    }
-
-    #[test]
-    fn bytes_are_those_of_the_words() {
-        let region = Region::<AtomicU32>::new();
-        region.reserve(CHUNK).unwrap();
-        region.get(8).store(u32::from_le_bytes(*b"abcd"), Relaxed);
-        region.get(9).store(u32::from_le_bytes(*b"efgh"), Relaxed);
-        // SAFETY: nobody writes here.
-        unsafe {
-            assert_eq!(region.bytes(8, 3, 4), b"defg");
-            assert_eq!(region.bytes(CHUNK - 1, 2, 100), [0, 0]);
-            assert_eq!(region.bytes(CHUNK - 1, 200, 100), [0u8; 0]);
-            assert_eq!(region.bytes(8, 0, 8), b"abcdefgh");
-        }
-    }
-
-    #[test]
-    fn what_is_discarded_is_zero_and_can_be_used_again() {
-        for (from, to) in [(5, 3000), (1024, 2048), (1, 2), (CHUNK - 5000, 3 * CHUNK + 7)] {
-            let region = Region::<AtomicU32>::new();
-            let len = 4 * CHUNK;
-            region.reserve(len).unwrap();
-            for n in 0..len {
-                region.get(n).store(1, Relaxed);
-            }
-            region.discard(from, to);
-            for n in 0..len {
-                let kept = n < from || n >= to;
-                assert_eq!(region.get(n).load(Relaxed), u32::from(kept), "word {n}");
-            }
-            region.get(from).store(2, Relaxed);
-            assert_eq!(region.get(from).load(Relaxed), 2);
-        }
-    }
-
-    #[test]
-    fn the_extent_ends_where_the_last_words_were_discarded() {
-        let region = Region::<AtomicU32>::new();
-        region.reserve(2 * CHUNK).unwrap();
-        region.discard(0, CHUNK);
-        assert_eq!(region.resident_bytes(), 8 * CHUNK);
-        region.discard(CHUNK, 2 * CHUNK);
-        assert_eq!(region.resident_bytes(), 4 * CHUNK);
-        region.reserve(CHUNK + 1).unwrap();
-        assert_eq!(region.resident_bytes(), 4 * CHUNK + 4);
-    }
-
-    #[test]
-    fn racing_growth_makes_one_region() {
-        let region = Region::<AtomicU32>::new();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    for n in (0..8 * CHUNK).step_by(CHUNK / 2) {
-                        region.reserve(n + 1).unwrap();
-                        region.get(n).fetch_add(1, Relaxed);
-                    }
-                });
-            }
-        });
-        for n in (0..8 * CHUNK).step_by(CHUNK / 2) {
-            assert_eq!(region.get(n).load(Relaxed), 4);
-        }
-    }
-
-    #[test]
-    fn there_is_an_end() {
-        let region = Region::<AtomicU32>::new();
-        assert_eq!(region.reserve((1 << 32) + 1).unwrap_err().status(), Status::NoMemory);
-        assert_eq!(region.reserve(usize::MAX).unwrap_err().status(), Status::NoMemory);
-        assert_eq!(region.resident_bytes(), 0);
+    pub(super) fn take() -> Option<std::ptr::NonNull<()>> {
+        None
     }
 }

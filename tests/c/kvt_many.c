@@ -36,7 +36,7 @@ static bool all_bytes(call_t *call, const char *allowed, size_t *count) {
 }
 
 static void get_handles(call_t *call, size_t count) {
-  kv_slice_t keys[KVT_WORDS];
+  kv_slice_t keys[KVT_WORDS] = {{NULL, 0}};
   kv_value_t *values[KVT_WORDS];
   for (size_t n = 0; n < count; n++) {
     keys[n].data = call->words[n + 1].text;

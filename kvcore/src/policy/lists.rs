@@ -21,7 +21,7 @@ pub(super) const UNLISTED: u8 = 0;
 pub(super) struct Lists<const N: usize> {
     pool: Pool,
     queues: [Queue; N],
-    pops: [u8; N],
+    pops: [u64; N],
     /// By list; [0] is what was given as victims and is not removed yet.
     weights: [usize; 4],
     live: usize,
@@ -47,7 +47,7 @@ impl<const N: usize> Lists<N> {
     /// Appends a record and answers with the tag that makes it valid.
     pub(super) fn push(&mut self, list: usize, id: EntryId) -> u8 {
         let queue = list - 1;
-        let number = self.pops[queue].wrapping_add(self.queues[queue].len() as u8);
+        let number = self.next_number(list) as u8;
         self.queues[queue].push_back(&mut self.pool, id.number());
         (list as u8) << 6 | number & 63
     }
@@ -57,8 +57,18 @@ impl<const N: usize> Lists<N> {
         let queue = list - 1;
         let id = EntryId::new(self.queues[queue].pop_front(&mut self.pool)?);
         let number = self.pops[queue];
-        self.pops[queue] = number.wrapping_add(1);
-        Some((id, (list as u8) << 6 | number & 63))
+        self.pops[queue] = number + 1;
+        Some((id, (list as u8) << 6 | number as u8 & 63))
+    }
+
+    /// The number of the oldest record of a list, or of the next one if it is empty.
+    pub(super) fn first_number(&self, list: usize) -> u64 {
+        self.pops[list - 1]
+    }
+
+    /// The number that the next record of a list gets.
+    pub(super) fn next_number(&self, list: usize) -> u64 {
+        self.pops[list - 1] + self.queues[list - 1].len() as u64
     }
 
     pub(super) fn len(&self, list: usize) -> usize {
@@ -78,7 +88,7 @@ impl<const N: usize> Lists<N> {
         let queue = list - 1;
         self.queues[queue].iter(&self.pool).enumerate().map(move |(index, number_of)| {
             let id = EntryId::new(number_of);
-            let number = self.pops[queue].wrapping_add(index as u8);
+            let number = (self.pops[queue] as u8).wrapping_add(index as u8);
             (id, (list as u8) << 6 | number & 63)
         })
     }

@@ -16,12 +16,14 @@
 //! and a hit takes the lock and writes to three entries.
 
 mod balance;
+mod departed;
 mod ghost;
 mod lfu;
 mod lists;
 mod lru;
 mod random;
 mod recency;
+mod room;
 mod s3fifo;
 mod sketch;
 #[cfg(all(test, not(kv_shuttle)))]
@@ -74,6 +76,11 @@ pub(crate) enum Touch {
     None,
     /// They become the present quantum.
     Stamp,
+    /// The low four count up to `most`; the high two are the policy's own.
+    Low {
+        /// The highest count.
+        most: u8,
+    },
     /// They count: exactly up to `exact`, above that by chance, and up to `most`.
     Count {
         /// Counts up to this one are exact.
@@ -90,6 +97,7 @@ impl Touch {
         match self {
             Touch::None => access,
             Touch::Stamp => recency.touch(access),
+            Touch::Low { most } => access + u8::from(access & 15 < most),
             Touch::Count { exact, .. } if access < exact => access + 1,
             Touch::Count { exact, most } if access < most => {
                 let odds = 1u64 << ((access - exact) / 4 + 1);
@@ -148,7 +156,7 @@ impl Policy {
             Policy::None | Policy::Random | Policy::Ttl => Touch::None,
             Policy::Lru(_) => Touch::Stamp,
             Policy::Lfu(_) => Touch::Count { exact: lfu::EXACT, most: lfu::MOST },
-            Policy::S3Fifo(_) => Touch::Count { exact: s3fifo::MOST, most: s3fifo::MOST },
+            Policy::S3Fifo(_) => Touch::Low { most: s3fifo::MOST },
             Policy::TinyLfu(_) => Touch::Count { exact: tinylfu::MOST, most: tinylfu::MOST },
         }
     }
@@ -251,7 +259,8 @@ impl Policy {
             Policy::Ttl => crate::expiry::CLOSEST_GROWTH,
             Policy::Lru(policy) => policy.growth(),
             Policy::TinyLfu(policy) => policy.growth(),
-            Policy::Lfu(_) | Policy::S3Fifo(_) => GROWTH,
+            Policy::S3Fifo(policy) => policy.growth(),
+            Policy::Lfu(_) => GROWTH,
         }
     }
 

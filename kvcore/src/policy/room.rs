@@ -1,0 +1,69 @@
+//! How much room newcomers get in `s3fifo`.
+//!
+//! As little as possible for loops and scans, most of the store where only recency counts. What one more
+//! place would bring is learned on both sides, from what is known under the lock, without hearing
+//! of hits:
+//!
+//! * a key comes again soon after it left ([`SOON`]): with a little more room for newcomers it
+//!   would have been a hit;
+//! * an entry of main was hit when it is looked at: main earns its room.
+//!
+//! A key that comes again only after more distinct ones than the store holds (a loop) is no
+//! argument for more room. That number is estimated from how many of main's entries were hit
+//! in the last round. Learning from keys that left is the idea of Megiddo and Modha, "ARC", FAST
+//! 2003; ARC asks whether they come again at all, which takes the popular for the recent.
+
+/// A key comes again soon if no more have left since than this share of the entries.
+const SOON: f64 = 0.12;
+/// What a key that comes again soon counts, in places.
+const GAIN: f64 = 4.0;
+/// What an entry of main that was hit counts.
+const LOSS: f64 = 0.7;
+/// The limits of the share.
+const LEAST: f64 = 0.005;
+const MOST: f64 = 0.99;
+
+/// The share of newcomers in one shard.
+#[derive(Debug)]
+pub(super) struct Room {
+    share: f64,
+    /// Entries of main looked at lately, and how many of them had been hit.
+    looks: f64,
+    hit: f64,
+}
+
+impl Room {
+    pub(super) fn new() -> Room {
+        Room { share: LEAST, looks: 1.0, hit: 0.0 }
+    }
+
+    /// A key is back, `age` departures after it left. Main goes round in `round` departures.
+    pub(super) fn came_again(&mut self, age: u64, round: u64, newcomers: usize, main: usize) {
+        let all = (newcomers + main).max(1) as f64;
+        let since = newcomers as f64 + age as f64;
+        let of_main = self.hit / self.looks * (since / round.max(1) as f64).min(1.0);
+        if age as f64 <= SOON * all && since + main as f64 * of_main <= all {
+            self.share = (self.share + GAIN / all).min(MOST);
+        }
+    }
+
+    /// An entry of main was looked at.
+    pub(super) fn looked(&mut self, hit: bool, live: usize) {
+        let live = live.max(1) as f64;
+        self.looks += 1.0;
+        if hit {
+            self.hit += 1.0;
+            self.share = (self.share - LOSS / live).max(LEAST);
+        }
+        if self.looks > live {
+            self.looks /= 2.0;
+            self.hit /= 2.0;
+        }
+    }
+
+    /// What newcomers may weigh, of `total`: at least about one entry.
+    pub(super) fn newcomers(&self, total: usize, live: usize) -> usize {
+        let one = 1.0 / live.max(1) as f64;
+        (total as f64 * self.share.max(one).min(MOST)).round() as usize
+    }
+}

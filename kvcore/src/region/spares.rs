@@ -1,0 +1,80 @@
+//! Chunks in huge pages that are in memory before anybody writes to them.
+//!
+//! Owns: a thread, and the chunks it has prepared. Invariants: a spare belongs to whoever takes it out
+//! of its place, the thread or a region; nobody ever waits for the thread.
+//!
+//! The first touch of a huge page clears 2 MiB, which takes from a fifth of a millisecond to several:
+//! too long for one write. So a region that is near the end of a chunk asks for a spare, and finds it
+//! here when it gets there. If it comes too early, or the thread is missing, as in the child of a
+//! `fork`, it touches a chunk of its own. Spares that nobody took in some seconds are given back.
+
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
+use std::thread::Thread;
+use std::time::Duration;
+
+use super::memory;
+use crate::sync::spawn;
+
+/// The most chunks that wait to be taken.
+const PLACES: usize = 16;
+
+/// How long they wait.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+static SPARES: [AtomicPtr<()>; PLACES] = [const { AtomicPtr::new(ptr::null_mut()) }; PLACES];
+static WANTED: AtomicUsize = AtomicUsize::new(0);
+static HELPER: OnceLock<Option<Thread>> = OnceLock::new();
+
+/// Asks for one more spare.
+pub(super) fn want() {
+    WANTED.fetch_add(1, AcqRel);
+    // If the system has no thread to give, there are no spares.
+    let start = || spawn("kv-pages", serve).ok().map(|handle| handle.thread().clone());
+    if let Some(helper) = HELPER.get_or_init(start) {
+        helper.unpark();
+    }
+}
+
+/// A spare, if there is one.
+pub(super) fn take() -> Option<NonNull<()>> {
+    SPARES.iter().find_map(|place| {
+        let empty = place.load(Relaxed).is_null();
+        if empty { None } else { NonNull::new(place.swap(ptr::null_mut(), AcqRel)) }
+    })
+}
+
+/// What the thread does.
+fn serve() {
+    loop {
+        while WANTED.load(Acquire) > 0 {
+            prepare();
+            WANTED.fetch_sub(1, AcqRel);
+        }
+        let waits = SPARES.iter().any(|place| !place.load(Relaxed).is_null());
+        if !waits {
+            std::thread::park();
+            continue;
+        }
+        std::thread::park_timeout(PATIENCE);
+        if WANTED.load(Acquire) == 0 {
+            while let Some(spare) = take() {
+                // SAFETY: it was taken out, so it is nobody else's, and no region has seen it.
+                unsafe { memory::unmap_chunk::<()>(spare) };
+            }
+        }
+    }
+}
+
+/// Puts a chunk into the first free place.
+fn prepare() {
+    let Some(place) = SPARES.iter().find(|place| place.load(Relaxed).is_null()) else { return };
+    let Some(chunk) = memory::map_chunk::<()>(true) else { return };
+    // SAFETY: the chunk is mapped, and nobody else knows of it.
+    unsafe { chunk.as_ptr().cast::<u8>().write_volatile(0) };
+    if place.compare_exchange(ptr::null_mut(), chunk.as_ptr(), AcqRel, Relaxed).is_err() {
+        // SAFETY: it was given to nobody.
+        unsafe { memory::unmap_chunk::<()>(chunk) };
+    }
+}
