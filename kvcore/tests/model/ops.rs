@@ -60,6 +60,7 @@ pub enum Op {
     Remaining(u8),
     Take(u8),
     Del(u8),
+    DelMany(Vec<u8>),
     DelIf(u8, bool),
     Incr(u8, i64, Ttl),
     Append(u8, Bytes),
@@ -77,11 +78,12 @@ pub enum Op {
     Advance(u64),
 }
 
-/// Keys by number: short, empty, binary, sharing a prefix, at the longest and one byte over.
-pub const KEYS: u8 = 14;
+/// Keys by number: short, empty, binary, sharing a prefix, at the longest and one byte over, and with
+/// lengths that take one byte or two.
+pub const KEYS: u8 = 16;
 
 /// The limits that the stores of the model are opened with.
-pub const MAX_KEY_BYTES: usize = 300;
+pub const MAX_KEY_BYTES: usize = 65_535;
 pub const MAX_VALUE_BYTES: usize = 40_000;
 
 pub fn key(number: u8) -> Vec<u8> {
@@ -92,6 +94,8 @@ pub fn key(number: u8) -> Vec<u8> {
         3 => vec![0xff; 9],
         4 => vec![b'k'; MAX_KEY_BYTES],
         5 => vec![b'k'; MAX_KEY_BYTES + 1],
+        6 => vec![b'k'; 255],
+        7 => vec![b'k'; 256],
         _ => format!("key{number}").into_bytes(),
     }
 }
@@ -107,11 +111,19 @@ fn value() -> impl Strategy<Value = Bytes> {
         1 => Just(i64::MAX.to_string().into_bytes()),
         1 => Just(b"-0".to_vec()),
         2 => (0usize..9000).prop_map(|len| vec![b'm'; len]),
-        // Values from 16 KiB on are stored in another way.
+        // Lengths in one byte or two, entries that readers copy or do not, in a place or out of line.
+        2 => (250usize..260).prop_map(|len| vec![b'b'; len]),
+        2 => (590usize..650).prop_map(|len| vec![b'p'; len]),
+        3 => (4060usize..4100).prop_map(|len| vec![b'r'; len]),
         3 => (16_000usize..=MAX_VALUE_BYTES).prop_map(|len| vec![b'l'; len]),
         1 => (0usize..3).prop_map(|over| vec![b'x'; MAX_VALUE_BYTES + over]),
     ];
     bytes.prop_map(Bytes)
+}
+
+/// Deadlines that take six bytes or more.
+fn far() -> impl Strategy<Value = i64> {
+    (-2i64..3).prop_map(|off| (1 << 48) + off)
 }
 
 fn ttl() -> impl Strategy<Value = Ttl> {
@@ -134,6 +146,7 @@ fn ttl() -> impl Strategy<Value = Ttl> {
             Just(1i64 << 62)
         ]
         .prop_map(Ttl::AtMs),
+        2 => far().prop_map(Ttl::AtMs),
     ]
 }
 
@@ -161,6 +174,7 @@ fn ttl_number() -> impl Strategy<Value = i64> {
         4 => 60i64..10_000_000,
         1 => -50i64..=0,
         1 => prop_oneof![Just(i64::MIN), Just(i64::MAX), Just(i64::MAX - 1), Just(1i64 << 62)],
+        1 => far(),
     ]
 }
 
@@ -192,6 +206,7 @@ pub fn op() -> impl Strategy<Value = Op> {
     let changes = prop_oneof![
         3 => any_key().prop_map(Op::Take),
         3 => any_key().prop_map(Op::Del),
+        1 => prop::collection::vec(any_key(), 0..6).prop_map(Op::DelMany),
         2 => (any_key(), any::<bool>()).prop_map(|(k, current)| Op::DelIf(k, current)),
         4 => (any_key(), ttl_number()).prop_map(|(k, t)| Op::Expire(k, t)),
         3 => (any_key(), -20i64..60).prop_map(|(k, t)| Op::ExpireAtOffset(k, t)),

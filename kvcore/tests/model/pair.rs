@@ -79,6 +79,7 @@ impl Pair {
             Op::Persist(k) => self.persist(&key(*k)),
             Op::Take(k) => self.take(&key(*k)),
             Op::Del(k) => self.del(&key(*k)),
+            Op::DelMany(keys) => self.del_many(keys),
             Op::DelIf(k, current) => self.del_if(&key(*k), *current),
             Op::Get(k) => self.see(&key(*k)),
             Op::GetMany(keys) => self.get_many(keys),
@@ -329,6 +330,18 @@ impl Pair {
         self.see(key);
     }
 
+    fn del_many(&mut self, keys: &[u8]) {
+        let keys: Vec<Vec<u8>> = keys.iter().map(|k| key(*k)).collect();
+        let got = self.store.del_many(&keys).map_err(|error| error.status());
+        if let Some(status) = keys.iter().find_map(|key| self.model.key_error(key)) {
+            assert_eq!(got, Err(status));
+        } else {
+            let gone = keys.iter().filter(|key| self.model.entries.remove(*key).is_some()).count();
+            assert_eq!(got, Ok(gone as u64));
+        }
+        self.see_all();
+    }
+
     fn del_if(&mut self, key: &[u8], current: bool) {
         let known = self.model.entries.get(key).map(|entry| entry.version);
         let version = if current { known.unwrap_or(1) } else { self.model.last_version + 1 };
@@ -352,6 +365,12 @@ impl Pair {
         let wrong = keys.iter().find_map(|key| self.model.key_error(key));
         let want: Result<Vec<_>, Status> = wrong.map_or(Ok(keys.iter().map(known).collect()), Err);
         assert_eq!(got, want);
+        let mut seen: Vec<Option<Vec<u8>>> = Vec::new();
+        let shown = self.store.get_many_with(&keys, |index, value| {
+            assert_eq!(index, seen.len(), "in the order of the keys");
+            seen.push(value.map(<[u8]>::to_vec));
+        });
+        assert_eq!(shown.map(|()| seen).map_err(|error| error.status()), want);
     }
 
     fn get_into(&self, key: &[u8], capacity: usize) {
