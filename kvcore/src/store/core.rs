@@ -484,7 +484,7 @@ fn too_large(what: &str, len: usize, limit: usize) -> Error {
 /// The number of shards: four for each core, and fewer where a limit would be spread too thin: a shard
 /// keeps partly filled spans of each size of entry it has.
 fn shard_count(options: &Options) -> usize {
-    const MEMORY_PER_SHARD: u64 = 32 << 20;
+    const MEMORY_PER_SHARD: u64 = 64 << 20;
     const ENTRIES_PER_SHARD: u64 = 1 << 14;
     if let Some(count) = options.shards() {
         return count;

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// The share of the bytes in use that may be warm.
-const WARM_SHARE: usize = 48;
+const WARM_SHARE: usize = 96;
 
 /// Bytes that may be warm in any case, and at most.
 const WARM_LEAST: usize = 256 << 10;
