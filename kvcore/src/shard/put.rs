@@ -13,7 +13,7 @@ use crate::expiry::Wheel;
 use crate::hash::Key;
 use crate::removals::Cause;
 use crate::slab::{self, EntryId};
-use crate::table::{self, TableState};
+use crate::table::TableState;
 
 /// What a write makes of an entry. The value comes in parts, so that an append joins nothing
 /// beforehand.
@@ -161,17 +161,7 @@ impl Shard {
         } else {
             None
         };
-        Ok(Place { id: self.alloc(head.run_len())?, large })
-    }
-
-    /// Takes a place, which may have been another entry's.
-    ///
-    /// # Errors
-    /// `NoMemory`.
-    #[inline]
-    pub(super) fn alloc(&mut self, run_len: usize) -> Result<EntryId, Error> {
-        table::before_reuse();
-        self.slab.alloc(&self.space.words, run_len)
+        Ok(Place { id: self.slab.alloc(&self.space.words, head.run_len())?, large })
     }
 
     /// Gives back the memory of an entry that was not put after all.
@@ -304,7 +294,7 @@ impl Shard {
         let id = if slab::same_place(found.head.run_len(), head.run_len()) {
             found.id
         } else {
-            match self.alloc(head.run_len()) {
+            match self.slab.alloc(&self.space.words, head.run_len()) {
                 Ok(id) => id,
                 Err(error) => {
                     self.settle(before, need, change);

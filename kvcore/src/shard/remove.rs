@@ -166,7 +166,7 @@ impl Shard {
             return;
         }
         let before = self.bytes_before(change);
-        if let Ok(new) = self.alloc(found.head.run_len()) {
+        if let Ok(new) = self.slab.alloc(&self.space.words, found.head.run_len()) {
             let hash = self.index_hash(&found, change);
             {
                 let _open = self.space.table.open(&self.table, hash);

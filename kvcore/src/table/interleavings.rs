@@ -33,7 +33,8 @@ impl Space {
     }
 
     fn insert(&self, state: &mut TableState, hash: u32, id: u32) {
-        before_reuse();
+        // As the slab does.
+        fence(Release);
         self.write(id, hash);
         self.table.reserve(state, 1).unwrap();
         self.table.insert(state, hash, EntryId::new(id), 0);

@@ -91,15 +91,6 @@ impl Drop for Opened<'_> {
     }
 }
 
-/// To be called under the shard's write lock before anything is written to a place that may have had
-/// another entry before, outside of an open bucket: whoever sees it sees too that the bucket of the
-/// former entry has changed. The removal may have been another thread's, whose fence does not order
-/// what this one writes.
-#[inline(always)]
-pub(crate) fn before_reuse() {
-    fence(Release);
-}
-
 impl TableState {
     pub(crate) const fn new() -> Self {
         TableState { layout: Layout::EMPTY, len: 0, used: 0, touched: 0, nodes: Nodes::new() }
