@@ -58,8 +58,7 @@ func WithMaxMemory(bytes int64) Option {
 // EvictionPolicy says which entries go when the store is at a limit.
 type EvictionPolicy string
 
-// The eviction policies. This version offers EvictionNone and EvictionRandom; New refuses the others with
-// ErrUnsupported.
+// The eviction policies.
 const (
 	// EvictionNone evicts nothing: a write to a full store fails with ErrFull. It is the default.
 	EvictionNone EvictionPolicy = "none"

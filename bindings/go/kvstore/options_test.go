@@ -103,11 +103,6 @@ func TestWhatCannotBeHadIsRefusedByName(t *testing.T) {
 		{WithSyncInterval(-time.Second), ErrInvalid, "sync_interval"},
 		{WithSnapshotInterval(-time.Second), ErrInvalid, "snapshot_interval"},
 		{WithEvictionPolicy("fifo"), ErrInvalid, "eviction"},
-		{WithEvictionPolicy(EvictionLRU), ErrUnsupported, "eviction"},
-		{WithEvictionPolicy(EvictionLFU), ErrUnsupported, "eviction"},
-		{WithEvictionPolicy(EvictionTTL), ErrUnsupported, "eviction"},
-		{WithEvictionPolicy(EvictionS3FIFO), ErrUnsupported, "eviction"},
-		{WithEvictionPolicy(EvictionTinyLFU), ErrUnsupported, "eviction"},
 		{WithPersistence(PersistenceWAL, "./data"), ErrUnsupported, "durability"},
 		{WithPersistence(PersistenceSnapshot, "./data"), ErrUnsupported, "durability"},
 		{WithPersistence(PersistenceHybrid, "./data"), ErrUnsupported, "durability"},
@@ -122,6 +117,26 @@ func TestWhatCannotBeHadIsRefusedByName(t *testing.T) {
 		if store != nil || !errors.Is(err, refusal.expected) || !strings.Contains(err.Error(), refusal.says) {
 			t.Errorf("expected %v that says %q, got %v", refusal.expected, refusal.says, err)
 		}
+	}
+}
+
+func TestEveryEvictionPolicyHoldsALimit(t *testing.T) {
+	policies := []EvictionPolicy{
+		EvictionLRU, EvictionLFU, EvictionRandom, EvictionTTL, EvictionS3FIFO, EvictionTinyLFU,
+	}
+	for _, policy := range policies {
+		store, err := New(WithMaxEntries(2), WithEvictionPolicy(policy))
+		must(t, err)
+		for _, key := range []string{"a", "b", "c"} {
+			must(t, store.SetString(key, "1"))
+			if !store.Exists(key) {
+				t.Errorf("%s evicted what was just set", policy)
+			}
+		}
+		if n := store.Len(); n != 2 {
+			t.Errorf("%s: expected 2 entries, got %d", policy, n)
+		}
+		must(t, store.Close())
 	}
 }
 
