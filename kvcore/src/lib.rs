@@ -68,10 +68,10 @@ mod words;
 pub use clock::{Clock, ManualClock};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
+pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
 #[cfg(kv_shuttle)]
 #[doc(hidden)]
 pub use planted::Planted;
-pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
 pub use removals::{Cause, Causes, Removal};
 pub use set_options::{
     Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,

@@ -154,7 +154,9 @@ impl Space {
     /// The same, with the mistake that tests plant: to read the clock too late.
     #[inline(always)]
     fn is_late_planted(&self, late: bool, head: &Head, now: &Now<'_>) -> bool {
-        late || is_planted(Planted::LateClock) && head.deadline != NEVER && head.deadline <= now.ms()
+        late || is_planted(Planted::LateClock)
+            && head.deadline != NEVER
+            && head.deadline <= now.ms()
     }
 
     /// Notes that an entry is used, or says that this takes the lock.

@@ -20,8 +20,8 @@ use crate::policy::Policy;
 use crate::random;
 use crate::shard::{Change, Peek, Reader, Refusal, Shard, ShardPlan, Space};
 use crate::sync::atomic::Ordering;
-use crate::table::Probe;
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
+use crate::table::Probe;
 
 /// Entries that are looked at under one hold of a shard's lock.
 const CLEANING_STEPS: usize = 128;
