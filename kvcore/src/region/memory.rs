@@ -1,7 +1,7 @@
 //! Calls of the system for the chunks of a region.
 //!
-//! Owns: how chunks are mapped, aligned, advised of and discarded. Invariant: nothing here touches memory
-//! that was not mapped here.
+//! Owns: how chunks are mapped, aligned, advised of and discarded. Invariant: nothing here touches
+//! memory that was not mapped here.
 
 #![allow(unsafe_code)]
 
