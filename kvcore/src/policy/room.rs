@@ -8,17 +8,21 @@
 //!   would have been a hit;
 //! * an entry of main was hit when it is looked at: main earns its room.
 //!
-//! A key that comes again only after more distinct ones than the store holds (a loop) is no
+//! A key that comes again only after about as many distinct ones as the store holds (a loop) is no
 //! argument for more room. That number is estimated from how many of main's entries were hit
 //! in the last round. Learning from keys that left is the idea of Megiddo and Modha, "ARC", FAST
 //! 2003; ARC asks whether they come again at all, which takes the popular for the recent.
 
 /// A key comes again soon if no more have left since than this share of the entries.
-const SOON: f64 = 0.12;
+const SOON: f64 = 0.06;
 /// What a key that comes again soon counts, in places.
 const GAIN: f64 = 4.0;
+/// What one counts that comes later. Where main is of no use, it is enough.
+const LATE: f64 = 0.05;
 /// What an entry of main that was hit counts.
-const LOSS: f64 = 0.7;
+const LOSS: f64 = 0.3;
+/// More than this share of the entries, distinct since, are too many: what is known of main is old.
+const FITS: f64 = 0.7;
 /// The limits of the share.
 const LEAST: f64 = 0.005;
 const MOST: f64 = 0.99;
@@ -42,8 +46,9 @@ impl Room {
         let all = (newcomers + main).max(1) as f64;
         let since = newcomers as f64 + age as f64;
         let of_main = self.hit / self.looks * (since / round.max(1) as f64).min(1.0);
-        if age as f64 <= SOON * all && since + main as f64 * of_main <= all {
-            self.share = (self.share + GAIN / all).min(MOST);
+        if since + main as f64 * of_main <= all * FITS {
+            let gain = if age as f64 <= SOON * all { GAIN } else { LATE };
+            self.share = (self.share + gain / all).min(MOST);
         }
     }
 
@@ -65,5 +70,23 @@ impl Room {
     pub(super) fn newcomers(&self, total: usize, live: usize) -> usize {
         let one = 1.0 / live.max(1) as f64;
         (total as f64 * self.share.max(one).min(MOST)).round() as usize
+    }
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_again_soon_makes_room_unless_main_is_all_in_use() {
+        let mut room = Room::new();
+        (0..2_000).for_each(|_| room.came_again(30, 1_000, 10, 990));
+        assert!(room.newcomers(1_000, 1_000) > 600);
+        (0..4_000).for_each(|_| room.looked(true, 1_000));
+        assert_eq!(room.newcomers(1_000, 1_000), 5);
+        // All of main was hit within one departure: a loop.
+        (0..2_000).for_each(|_| room.came_again(30, 1, 10, 990));
+        assert_eq!(room.newcomers(1_000, 1_000), 5);
+        assert_eq!(room.newcomers(3, 3), 1);
     }
 }
