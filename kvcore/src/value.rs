@@ -29,13 +29,13 @@ pub(crate) struct PinMeter {
     bytes: Striped<1>,
 }
 
-/// Meters of stores that are gone.
-static SPARE: std::sync::Mutex<Vec<&'static PinMeter>> = std::sync::Mutex::new(Vec::new());
+/// Meters of stores that are gone. No lock of shuttle's: it outlives a scene.
+static SPARE: parking_lot::Mutex<Vec<&'static PinMeter>> = parking_lot::Mutex::new(Vec::new());
 
 impl PinMeter {
     /// The meter of a new store.
     pub(crate) fn lease() -> &'static PinMeter {
-        let mut spare = SPARE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut spare = SPARE.lock();
         let unused = spare.iter().position(|meter| meter.bytes() == 0);
         match unused {
             Some(index) => spare.swap_remove(index),
@@ -45,7 +45,7 @@ impl PinMeter {
 
     /// Gives the meter back once the store is gone.
     pub(crate) fn give_back(&'static self) {
-        SPARE.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(self);
+        SPARE.lock().push(self);
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -9,7 +9,8 @@
 use std::ptr::{self, NonNull};
 // Heaps are no part of what shuttle explores.
 use std::sync::atomic::{AtomicPtr, Ordering::*};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::runs::Runs;
 use crate::fork;
@@ -55,7 +56,7 @@ pub(super) fn current() -> &'static Heaps {
 impl Heaps {
     fn runs(&self, paged: bool) -> MutexGuard<'_, Runs> {
         let runs = if paged { &self.paged } else { &self.shared };
-        runs.lock().unwrap_or_else(PoisonError::into_inner)
+        runs.lock()
     }
 
     /// A run of exactly `bytes`, of which nothing is known.
