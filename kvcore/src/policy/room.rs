@@ -18,7 +18,7 @@ const SOON: f64 = 0.06;
 /// What a key that comes again soon counts, in places.
 const GAIN: f64 = 4.0;
 /// What one counts that comes later. Where main is of no use, it is enough.
-const LATE: f64 = 0.05;
+const LATE: f64 = 0.3;
 /// What an entry of main that was hit counts.
 const LOSS: f64 = 0.3;
 /// More than this share of the entries, distinct since, are too many: what is known of main is old.
