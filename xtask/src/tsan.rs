@@ -33,6 +33,7 @@ fn main() {
 /// large value after the last `Arc` has gone and before the first is made: the fence in `Arc::drop`
 /// is one that the sanitizer does not know of in the shipped library.
 const SUPPRESSIONS: &str = "\
+race:test::run_test
 race:Arc<kvcore::value::LargeValue
 race:kvcore::value::LargeValue>::new
 race:test::event::CompletedTest
