@@ -15,7 +15,6 @@
 //! Why not lists linked through the entries, as textbooks have them: they cost two links an entry,
 //! and a hit takes the lock and writes to three entries.
 
-mod balance;
 mod departed;
 mod ghost;
 mod lfu;
@@ -30,6 +29,7 @@ mod sketch;
 mod tests;
 mod tinylfu;
 mod ttl;
+mod window;
 
 pub(crate) use recency::Recency;
 
@@ -157,7 +157,7 @@ impl Policy {
             Policy::Lru(_) => Touch::Stamp,
             Policy::Lfu(_) => Touch::Count { exact: lfu::EXACT, most: lfu::MOST },
             Policy::S3Fifo(_) => Touch::Low { most: s3fifo::MOST },
-            Policy::TinyLfu(_) => Touch::Count { exact: tinylfu::MOST, most: tinylfu::MOST },
+            Policy::TinyLfu(_) => Touch::Low { most: tinylfu::HITS },
         }
     }
 

@@ -12,7 +12,7 @@ use super::ghost::mix;
 
 /// The highest count.
 const MOST: u64 = 15;
-/// Uses, for each word, until counters are halved.
+/// Uses, for each entry, until counters are halved.
 const AGE: usize = 50;
 /// The fewest words.
 const LEAST: usize = 256;
@@ -23,6 +23,8 @@ const STEPS: usize = 4;
 pub(super) struct Sketch {
     words: Vec<u64>,
     uses: usize,
+    /// Entries of the shard.
+    live: usize,
     /// Words from here on are still to be halved.
     halved: Option<usize>,
 }
@@ -30,9 +32,10 @@ pub(super) struct Sketch {
 impl Sketch {
     /// Makes room for the keys of so many entries.
     pub(super) fn fit(&mut self, live: usize) {
+        self.live = live;
         let want = live.max(LEAST);
         if want > self.words.len() * 2 || want < self.words.len() / 4 {
-            *self = Sketch { words: vec![0; want], ..Sketch::default() };
+            *self = Sketch { words: vec![0; want], live, ..Sketch::default() };
         }
     }
 
@@ -54,7 +57,7 @@ impl Sketch {
             }
         }
         self.uses += usize::from(uses);
-        if self.halved.is_none() && self.uses >= self.words.len() * AGE {
+        if self.halved.is_none() && self.uses >= self.live.max(1) * AGE {
             self.uses /= 2;
             self.halved = Some(0);
         }
