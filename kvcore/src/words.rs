@@ -166,8 +166,9 @@ mod tests {
 
     #[test]
     fn equal_halves_are_found() {
-        let line: [AtomicU64; 8] =
-            std::array::from_fn(|n| AtomicU64::new((n as u64) << 40 | 0xabcd_0000 | n as u64 * 32));
+        let line: [AtomicU64; 8] = std::array::from_fn(|n| {
+            AtomicU64::new((n as u64) << 40 | 0xabcd_0000 | (n as u64 * 32))
+        });
         assert_eq!(equal_above(&line, 0xabcd_0000, 6), 0b11);
         assert_eq!(equal_above(&line, 0xabcd_0000, 5), 0b1);
         assert_eq!(equal_above(&line, 0xabcd_00e1, 6), 0b1100_0000);

@@ -121,7 +121,7 @@ pub(crate) enum Policy {
     /// See [`lfu`].
     Lfu(lfu::Lfu),
     /// See [`s3fifo`].
-    S3Fifo(s3fifo::S3Fifo),
+    S3Fifo(Box<s3fifo::S3Fifo>),
     /// See [`tinylfu`].
     TinyLfu(tinylfu::TinyLfu),
 }
@@ -134,7 +134,7 @@ impl Policy {
             "ttl" => Policy::Ttl,
             "lru" => Policy::Lru(lru::Lru::new()),
             "lfu" => Policy::Lfu(lfu::Lfu::new()),
-            "s3fifo" => Policy::S3Fifo(s3fifo::S3Fifo::new()),
+            "s3fifo" => Policy::S3Fifo(Box::new(s3fifo::S3Fifo::new())),
             "tinylfu" => Policy::TinyLfu(tinylfu::TinyLfu::new()),
             _ => Policy::None,
         }
@@ -207,7 +207,7 @@ impl Policy {
             Policy::None | Policy::Random | Policy::Ttl => (),
             Policy::Lru(policy) => policy.cleared(),
             Policy::Lfu(policy) => *policy = lfu::Lfu::new(),
-            Policy::S3Fifo(policy) => *policy = s3fifo::S3Fifo::new(),
+            Policy::S3Fifo(policy) => **policy = s3fifo::S3Fifo::new(),
             Policy::TinyLfu(policy) => *policy = tinylfu::TinyLfu::new(),
         }
     }

@@ -9,8 +9,10 @@ use crate::expiry::{Due, Wheel};
 use crate::removals::Cause;
 use crate::slab::EntryId;
 
-/// Stale records that a write looks at, of the wheel and of the policy.
+/// Stale records that a write looks at, of the policy and of the wheel. The wheel keeps its bound of
+/// twice the live records with so many, and looks at none while it has few.
 const TIDY_STEPS: usize = 4;
+const WHEEL_STEPS: usize = 32;
 
 /// Entries that a change moves out of a span that is being emptied.
 const MOVES: usize = 2;
@@ -125,7 +127,7 @@ impl Shard {
         }
         let before = self.bytes_before(change);
         let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
-        self.wheel.tidy(TIDY_STEPS, &entries);
+        self.wheel.tidy(WHEEL_STEPS, &entries);
         self.settle(before, Need::default(), change);
         self.evacuate(change);
     }
