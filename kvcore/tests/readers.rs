@@ -54,7 +54,7 @@ fn value(key: u64, number: u64) -> Vec<u8> {
 }
 
 fn name(key: u64) -> String {
-    format!("key:{key:0width$}", width = if key % 2 == 0 { 4 } else { 19 })
+    format!("key:{key:0width$}", width = if key.is_multiple_of(2) { 4 } else { 19 })
 }
 
 /// Checks every byte of a value.
