@@ -14,6 +14,9 @@ use super::ghost::mix;
 const MOST: u64 = 15;
 /// Uses, for each entry, until counters are halved.
 const AGE: usize = 50;
+/// Fewer entries than these count as so many: the smallest stores would forget between two rounds of a
+/// loop.
+const FEWEST: usize = 16;
 /// The fewest words.
 const LEAST: usize = 256;
 /// Words halved with each use.
@@ -57,7 +60,7 @@ impl Sketch {
             }
         }
         self.uses += usize::from(uses);
-        if self.halved.is_none() && self.uses >= self.live.max(1) * AGE {
+        if self.halved.is_none() && self.uses >= self.live.max(FEWEST) * AGE {
             self.uses /= 2;
             self.halved = Some(0);
         }
