@@ -21,15 +21,19 @@
 //! # How the crate is laid out
 //!
 //! A call enters through [`Store`] (`store`), which checks its arguments, hashes the key and picks
-//! a shard. The shard (`shard`) is the only thing that changes data: it finds the entry in its hash
-//! index (`table`), reads and writes the bytes of entries (`entry`) in the place where entries live
-//! (`slab`), keeps the timing wheel (`expiry`) and charges every byte (`budget`). When there is no
-//! room, `store` asks `budget` to make some, by expiry first and by the eviction policy (`policy`)
-//! after that. One thread (`background`) frees what expired.
+//! a shard. A read looks at the shard's index (`table`) and at the bytes of the entry (`entry`)
+//! without a lock, and only if those change under it takes the lock. The shard (`shard`) is the only
+//! thing that changes data: it finds the entry in the index, writes its bytes into the place where
+//! entries live (`slab`, in memory that never moves: `region`), keeps the timing wheel (`expiry`) and
+//! charges every byte (`budget`). When there is no room, `store` makes some, by expiry first and by
+//! the eviction policy (`policy`) after that. One thread (`background`) frees what expired, another
+//! one (`removals`) tells callbacks what went.
 //!
 //! Time, files, locks and threads are reached through the seams `clock`, `io` and `sync` alone,
 //! random numbers through `random`.
-//! Unsafe code is in `clock`, `fork` and `sync::thread`, for calls of the system, and nowhere else.
+//! Unsafe code is in `clock`, `fork` and `sync::thread` for calls of the system, in `region` and
+//! `value::{block, heaps}` for the memory they take from it, in `words` for copies that others may
+//! change meanwhile, in `shard::entries` to show words as bytes, and nowhere else.
 
 #![deny(unsafe_code)]
 
