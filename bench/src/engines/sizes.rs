@@ -35,14 +35,14 @@ impl Sizes {
     pub const FULL: Sizes = Sizes {
         quick: false,
         races: [
-            Race { entries: 1_000_000, fills: 2, rounds: 3 },
-            Race { entries: 10_000_000, fills: 1, rounds: 5 },
+            Race { entries: 1_000_000, fills: 1, rounds: 5 },
+            Race { entries: 10_000_000, fills: 1, rounds: 3 },
         ],
         calls: 100_000,
         hot_calls: 1_000_000,
-        short_rounds: 9,
+        short_rounds: 7,
         entries: 10_000_000,
-        repeats: 3,
+        repeats: 1,
     };
 
     /// Enough to see that everything runs; its figures say little.
