@@ -264,6 +264,14 @@ impl Policy {
         }
     }
 
+    /// Bytes that the first entry of an empty shard adds at most.
+    pub(crate) fn first_growth(&self) -> usize {
+        match self {
+            Policy::TinyLfu(policy) => policy.first_growth(),
+            _ => self.growth(),
+        }
+    }
+
     /// Checks that each entry has its record.
     pub(crate) fn validate(&self, residents: &impl Residents) -> Result<(), String> {
         match self {

@@ -151,7 +151,11 @@ impl TinyLfu {
 
     /// With the first entry, the least sketch.
     pub(super) fn growth(&self) -> usize {
-        super::GROWTH + if self.lists.live() == 0 { self.sketch.bytes(1) } else { 0 }
+        if self.lists.live() == 0 { self.first_growth() } else { super::GROWTH }
+    }
+
+    pub(super) fn first_growth(&self) -> usize {
+        super::GROWTH + self.sketch.bytes(1)
     }
 
     pub(super) fn validate(&self, residents: &impl Residents) -> Result<(), String> {

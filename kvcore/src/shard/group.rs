@@ -81,7 +81,10 @@ impl Shard {
 
     /// Room for everything that was planned on this shard, if there were no entries beside.
     pub(crate) fn room_alone(&self, needs: &PutNeeds) -> Need {
-        let bytes = needs.put_bytes + self.structure(needs) + self.table.growth_for(needs.puts);
+        // In an empty shard the policy begins anew.
+        let first = self.policy.first_growth().saturating_sub(self.policy.growth());
+        let structure = self.structure(needs) + first + self.table.growth_for(needs.puts);
+        let bytes = needs.put_bytes + structure;
         Need { entries: needs.puts as u64, bytes: bytes as u64 }
     }
 

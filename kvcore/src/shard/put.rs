@@ -422,7 +422,7 @@ impl Shard {
         context: &Context,
     ) -> Result<(), Refusal> {
         let wheel = growth(&Wheel::new(context.clock.now_ms()), deadline);
-        let smallest = charge + TableState::new().growth() + self.policy.growth() + wheel;
+        let smallest = charge + TableState::new().growth() + self.policy.first_growth() + wheel;
         if context.budget.could_ever_fit(Need::bytes(smallest)) {
             return Ok(());
         }
