@@ -258,19 +258,10 @@ impl Shard {
         // The run is rewritten behind a head that may have another length.
         let value = self.entries().value(found).to_vec();
         let content = Content { key: key.bytes, value: [&value, b""], deadline, spare: 0 };
-        let head = self.head(&content, Some(found), change);
-        let need = self.reserve_replace(found, &content, &head, change.context)?;
-        let before = self.bytes_before(change);
-        let wanted = std::mem::replace(&mut change.tells_nothing, true);
-        let version = if fits_in_place(found, &head) {
-            Ok(self.rewrite(key, found, &content, head, change))
-        } else {
-            let place = self.place(&content, &head);
-            place.map(|place| self.replace_at(key, found, &content, head, place, change))
-        };
-        change.tells_nothing = wanted;
-        self.settle(before, need, change);
-        version.map_err(Refusal::from)
+        change.tells_nothing = true;
+        let version = self.replace(key, found, &content, change);
+        change.tells_nothing = false;
+        version
     }
 
     /// As [`redate`](Shard::redate), where only the run is rewritten. Also gives a value that was
