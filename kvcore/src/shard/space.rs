@@ -86,7 +86,10 @@ impl Space {
                 let mut copy = [const { MaybeUninit::uninit() }; PEEK_WORDS];
                 let run = head.copy_run(place, &mut copy);
                 let late = self.is_late(&head, now);
-                if probe.still_holds() && !self.is_late_planted(late, &head, now) {
+                if probe.still_holds() {
+                    if self.is_late_planted(late, &head, now) {
+                        return Peek::Absent;
+                    }
                     if hit && let Some(unread) = self.used(&candidate, &head) {
                         return unread;
                     }
