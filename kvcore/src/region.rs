@@ -67,41 +67,32 @@ pub(crate) unsafe trait Word: Sized {
     fn set_zero(&self);
 }
 
-// SAFETY: a standard atomic has the layout of its integer, whose zero is all bits zero.
-unsafe impl Word for AtomicU32 {
-    #[allow(clippy::declare_interior_mutable_const)]
-    const ZERO: Self = AtomicU32::new(0);
-    const BYTES: usize = 4;
-    fn set_zero(&self) {
-        // A page that nobody has written stays out of memory.
-        #[cfg(not(kv_shuttle))]
-        let is_zero = self.load(Relaxed) == 0;
-        // SAFETY: only a load, and not one that other threads come before: nearly all words are zero.
-        #[cfg(kv_shuttle)]
-        let is_zero = unsafe { self.raw_load() } == 0;
-        if !is_zero {
-            self.store(0, Relaxed);
+macro_rules! word {
+    ($atomic:ident, $bytes:literal) => {
+        // SAFETY: a standard atomic has the layout of its integer, whose zero is all bits zero; where
+        // 8-byte integers have a smaller alignment, the atomic still has 8.
+        unsafe impl Word for $atomic {
+            #[allow(clippy::declare_interior_mutable_const)]
+            const ZERO: Self = $atomic::new(0);
+            const BYTES: usize = $bytes;
+            fn set_zero(&self) {
+                // A page that nobody has written stays out of memory.
+                #[cfg(not(kv_shuttle))]
+                let is_zero = self.load(Relaxed) == 0;
+                // SAFETY: only a load, and not one that other threads come before: nearly all words
+                // are zero.
+                #[cfg(kv_shuttle)]
+                let is_zero = unsafe { self.raw_load() } == 0;
+                if !is_zero {
+                    self.store(0, Relaxed);
+                }
+            }
         }
-    }
+    };
 }
 
-// SAFETY: as above. Where 8-byte integers have a smaller alignment, the atomic still has 8.
-unsafe impl Word for AtomicU64 {
-    #[allow(clippy::declare_interior_mutable_const)]
-    const ZERO: Self = AtomicU64::new(0);
-    const BYTES: usize = 8;
-    fn set_zero(&self) {
-        // A page that nobody has written stays out of memory.
-        #[cfg(not(kv_shuttle))]
-        let is_zero = self.load(Relaxed) == 0;
-        // SAFETY: only a load, and not one that other threads come before: nearly all words are zero.
-        #[cfg(kv_shuttle)]
-        let is_zero = unsafe { self.raw_load() } == 0;
-        if !is_zero {
-            self.store(0, Relaxed);
-        }
-    }
-}
+word!(AtomicU32, 4);
+word!(AtomicU64, 8);
 
 /// Growing memory of atomic words, indexed by 32 bits.
 #[repr(C)]

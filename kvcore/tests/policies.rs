@@ -288,3 +288,28 @@ fn every_policy_follows_a_limit_that_moves() {
         }
     }
 }
+
+#[test]
+fn a_batch_evicts_none_of_its_own_keys() {
+    const HELD: usize = 300;
+    for policy in POLICIES {
+        for (shards, kept, new) in [("1", 298, 2), ("1", 200, 100), ("1", 0, 300), ("4", 290, 10)] {
+            let (store, _hand) =
+                open(policy, &[("shards", shards), ("max_entries", &HELD.to_string())]);
+            let old: Vec<String> = (0..HELD).map(|n| format!("old {n}")).collect();
+            for key in &old {
+                store.set(key, "v").unwrap();
+            }
+            let added = (0..new).map(|n| format!("new {n}"));
+            let batch: Vec<(String, &str)> =
+                old[..kept].iter().cloned().chain(added).map(|key| (key, "w")).collect();
+            store.set_many(&batch, Expiry::AfterMs(1_000)).unwrap();
+            store.validate();
+            for (key, value) in &batch {
+                let held = store.get(key).unwrap().map(|held| held.to_vec());
+                assert_eq!(held.as_deref(), Some(value.as_bytes()), "{policy}: {key}");
+            }
+            assert_eq!(store.len().unwrap(), HELD as u64, "{policy}");
+        }
+    }
+}

@@ -127,6 +127,11 @@ impl Wheel {
         }
     }
 
+    /// What this wheel will be once nothing is scheduled.
+    pub(crate) fn emptied(&self) -> Self {
+        Wheel::new(self.floor as i64)
+    }
+
     /// Puts an entry that is not scheduled on the wheel, by its deadline.
     pub(crate) fn schedule(&mut self, id: EntryId, deadline: i64) {
         self.live += 1;
@@ -147,7 +152,7 @@ impl Wheel {
         debug_assert!(self.live != 0, "an entry that was not scheduled");
         self.live -= 1;
         if self.live == 0 {
-            *self = Wheel::new(self.floor as i64);
+            *self = self.emptied();
         }
     }
 

@@ -78,9 +78,9 @@ impl Lfu {
     }
 
     pub(super) fn victim(&mut self, residents: &mut impl Residents) -> Option<EntryId> {
-        let mut spared = None;
+        let mut spared = Vec::new();
         let victim = self.least(residents, &mut spared);
-        if let Some((id, count)) = spared {
+        for (id, count) in spared {
             let tag = self.push(count, id);
             residents.set_tag(id, tag);
         }
@@ -93,14 +93,14 @@ impl Lfu {
     fn least(
         &mut self,
         residents: &mut impl Residents,
-        spared: &mut Option<(EntryId, u8)>,
+        spared: &mut Vec<(EntryId, u8)>,
     ) -> Option<EntryId> {
-        loop {
+        while spared.len() < super::SPARED {
             let list = self.queues.iter().position(|queue| !queue.is_empty())?;
             let Some(id) = self.valid(list, residents) else { continue };
             let count = residents.access(id);
             if !residents.may_go(id) {
-                *spared = Some((id, count));
+                spared.push((id, count));
             } else if usize::from(count) > list {
                 let tag = self.push(count, id);
                 residents.set_tag(id, tag);
@@ -108,6 +108,7 @@ impl Lfu {
                 return Some(id);
             }
         }
+        None
     }
 
     /// Halves some counts if it is time to, and drops stale records when there are too many.

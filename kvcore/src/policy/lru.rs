@@ -97,33 +97,39 @@ impl Lru {
         residents: &mut impl Residents,
         recency: &Recency,
     ) -> Option<EntryId> {
-        let mut spared = false;
+        let mut spared = Vec::new();
+        let victim = self.least_recent(&mut spared, residents, recency);
+        // What may not go is being written, so it is used now.
+        let stamp = Recency::stamp_of(recency.now());
+        for id in spared {
+            residents.set_access(id, stamp);
+            self.list(id, stamp, residents);
+        }
+        victim
+    }
+
+    fn least_recent(
+        &mut self,
+        spared: &mut Vec<EntryId>,
+        residents: &mut impl Residents,
+        recency: &Recency,
+    ) -> Option<EntryId> {
         // Each record moves at most once: to a list that is looked at later.
-        while let Some(list) = self.oldest(recency) {
+        while spared.len() < super::SPARED {
+            let list = self.oldest(recency)?;
             let Some(id) = self.pop(list) else { continue };
             if residents.tag(id) != Some(list) {
                 continue;
             }
             let access = residents.access(id);
             if !residents.may_go(id) {
-                if spared && self.records == 0 {
-                    self.list(id, Recency::stamp_of(recency.now()), residents);
-                    return None;
-                }
-                spared = true;
-                let stamp = Recency::stamp_of(recency.now());
-                residents.set_access(id, stamp);
-                self.list(id, stamp, residents);
-                if self.live == 1 {
-                    return None;
-                }
-                continue;
-            }
-            if access == 0 || access == list {
+                spared.push(id);
+            } else if access == 0 || access == list {
                 residents.set_tag(id, 0);
                 return Some(id);
+            } else {
+                self.relist(id, access, residents, recency);
             }
-            self.relist(id, access, residents, recency);
         }
         None
     }

@@ -38,6 +38,13 @@ use crate::slab::EntryId;
 /// Lines and a ghost's slack that one call may add, at most.
 const GROWTH: usize = 1024;
 
+/// Entries that may not go and are passed over, before a search is given up. One that is being written
+/// is nearly all there ever is; of a batch, the shard finds what is left by itself.
+const SPARED: usize = 8;
+
+/// What each further entry of one call may add: records in a few lists, slots of a ghost and a sketch.
+const GROWTH_EACH: usize = 64;
+
 /// What the shard writes beside a new entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mark {
@@ -262,6 +269,15 @@ impl Policy {
             Policy::S3Fifo(policy) => policy.growth(),
             Policy::Lfu(_) => GROWTH,
         }
+    }
+
+    /// Bytes that the next `more` entries add at most, with the `tidy` after them.
+    pub(crate) fn growth_for(&self, more: usize) -> usize {
+        let each = match self {
+            Policy::None | Policy::Random | Policy::Ttl => 0,
+            Policy::Lru(_) | Policy::Lfu(_) | Policy::S3Fifo(_) | Policy::TinyLfu(_) => GROWTH_EACH,
+        };
+        more.checked_sub(1).map_or(0, |others| self.growth() + others * each)
     }
 
     /// Bytes that the first entry of an empty shard adds at most.

@@ -6,8 +6,8 @@
 use super::Residents;
 use crate::slab::EntryId;
 
-/// Entries tried. One at most may not go; with another one beside it, that all tries meet the
-/// same is less likely than a broken machine.
+/// Entries tried. With one that may not go and another one beside it, that all tries meet the same is
+/// less likely than a broken machine.
 const TRIES: usize = 256;
 
 pub(super) fn victim(residents: &mut impl Residents) -> Option<EntryId> {

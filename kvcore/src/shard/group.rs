@@ -6,9 +6,11 @@ use crate::budget::Need;
 use crate::context::{Context, Deadline};
 use crate::entry::NEVER;
 use crate::error::Error;
+use crate::expiry::Wheel;
 use crate::hash::Key;
 use crate::removals::Cause;
 use crate::set_options::Expiry;
+use crate::table::TableState;
 
 /// What the puts planned on one shard need together.
 #[derive(Default)]
@@ -27,6 +29,13 @@ pub(crate) struct PutNeeds {
     latest: i64,
     /// What the entries are charged that are replaced.
     pub(crate) freed: u64,
+}
+
+impl PutNeeds {
+    /// Bytes that the deadlines add to a wheel at most.
+    fn wheel_growth(&self, wheel: &Wheel) -> usize {
+        if self.timed == 0 { 0 } else { wheel.growth(self.soonest, self.latest, self.timed) }
+    }
 }
 
 /// The memory of one planned put.
@@ -75,26 +84,20 @@ impl Shard {
 
     /// Room for everything that was planned on this shard, without what that frees.
     pub(crate) fn planned_room(&self, needs: &PutNeeds) -> Need {
-        let bytes = needs.put_bytes + self.structure(needs) + self.table.growth_for(needs.inserts);
+        let structure = self.table.growth_for(needs.inserts) + self.policy.growth_for(needs.puts);
+        let bytes = needs.put_bytes + structure + needs.wheel_growth(&self.wheel);
         Need { entries: needs.inserts as u64, bytes: bytes as u64 }
     }
 
     /// Room for everything that was planned on this shard, if there were no entries beside.
     pub(crate) fn room_alone(&self, needs: &PutNeeds) -> Need {
-        // In an empty shard the policy begins anew.
+        // In an empty shard every part begins anew.
         let first = self.policy.first_growth().saturating_sub(self.policy.growth());
-        let structure = self.structure(needs) + first + self.table.growth_for(needs.puts);
-        let bytes = needs.put_bytes + structure;
+        let structure =
+            TableState::new().growth_for(needs.puts) + first + self.policy.growth_for(needs.puts);
+        let wheel = needs.wheel_growth(&self.wheel.emptied());
+        let bytes = needs.put_bytes + structure + wheel;
         Need { entries: needs.puts as u64, bytes: bytes as u64 }
-    }
-
-    /// Room that wheel and policy need for it.
-    fn structure(&self, needs: &PutNeeds) -> usize {
-        let wheel = match needs.timed {
-            0 => 0,
-            timed => self.wheel.growth(needs.soonest, needs.latest, timed),
-        };
-        wheel + self.policy.growth() * needs.puts
     }
 
     /// Refuses what was planned if its largest entry alone is over the limit.

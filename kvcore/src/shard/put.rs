@@ -412,7 +412,7 @@ impl Shard {
         deadline: i64,
         context: &Context,
     ) -> Result<(), Refusal> {
-        let wheel = growth(&Wheel::new(context.clock.now_ms()), deadline);
+        let wheel = growth(&self.wheel.emptied(), deadline);
         let smallest = charge + TableState::new().growth() + self.policy.first_growth() + wheel;
         if context.budget.could_ever_fit(Need::bytes(smallest)) {
             return Ok(());

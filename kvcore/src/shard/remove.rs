@@ -1,7 +1,5 @@
 //! Takes entries out of a shard: deleted, expired, evicted or cleared; and keeps the rest in order.
 
-use std::sync::Arc;
-
 use super::{Change, Entries, Found, Shard};
 use crate::budget::Need;
 use crate::entry::{self, NEVER};
@@ -106,13 +104,40 @@ impl Shard {
         spares: impl Fn(&[u8]) -> bool,
         change: &mut Change<'_>,
     ) -> bool {
+        if self.len() == 0 {
+            // A policy takes memory to find something, and here is nothing to charge it to.
+            return false;
+        }
         let before = self.bytes_before(change);
-        let space = Arc::clone(&self.space);
         let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, spares);
-        let victim = policy.victim(&mut residents, &space.recency);
+        let recency = residents.recency();
+        let victim = policy.victim(&mut residents, recency);
         self.settle(before, Need::default(), change);
         let Some(id) = victim else { return false };
         let found = self.entries().get(id);
+        let hash = self.index_hash(&found, change);
+        self.remove(hash, &found, Cause::Evicted, change);
+        true
+    }
+
+    /// Evicts any entry whose key is not spared, for when the policy has given up because it met so
+    /// many that are. Looks at every entry if it must.
+    #[cold]
+    pub(crate) fn evict_any(
+        &mut self,
+        spares: impl Fn(&[u8]) -> bool,
+        change: &mut Change<'_>,
+    ) -> bool {
+        let entries = self.entries();
+        let mut victim = None;
+        let mut from = Some(0);
+        while let (Some(start), None) = (from, victim) {
+            from = self.space.table.visit(start, |_, id| {
+                victim = victim.or_else(|| (!spares(entries.key(&entries.get(id)))).then_some(id));
+            });
+        }
+        let Some(id) = victim else { return false };
+        let found = entries.get(id);
         let hash = self.index_hash(&found, change);
         self.remove(hash, &found, Cause::Evicted, change);
         true
@@ -141,9 +166,9 @@ impl Shard {
 
     fn tidy_policy(&mut self, steps: usize, change: &Change<'_>) {
         let before = self.bytes_before(change);
-        let space = Arc::clone(&self.space);
         let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, |_| false);
-        policy.tidy(steps, &mut residents, &space.recency);
+        let recency = residents.recency();
+        policy.tidy(steps, &mut residents, recency);
         self.settle(before, Need::default(), change);
     }
 

@@ -6,7 +6,7 @@ use super::large::LargeEntries;
 use crate::entry;
 use crate::expiry::Wheel;
 use crate::hash::KeyHasher;
-use crate::policy::{Policy, Residents};
+use crate::policy::{Policy, Recency, Residents};
 use crate::random;
 use crate::slab::{EntryId, Slab};
 use crate::table::TableState;
@@ -44,7 +44,12 @@ impl super::Shard {
     }
 }
 
-impl<S: Fn(&[u8]) -> bool> ShardResidents<'_, S> {
+impl<'a, S: Fn(&[u8]) -> bool> ShardResidents<'a, S> {
+    /// The clock of `lru`, which readers share.
+    pub(super) fn recency(&self) -> &'a Recency {
+        &self.space.recency
+    }
+
     fn entries(&self) -> Entries<'_> {
         Entries { space: self.space, slab: self.slab, large: self.large }
     }

@@ -43,12 +43,12 @@ impl Shard {
         assert_eq!(value_bytes, self.value_bytes, "the bytes of the values are miscounted");
         self.space.table.validate(&self.table);
         if ids.is_empty() {
-            assert_eq!(self.used().bytes, 0, "an empty shard is charged");
+            let parts = [&self.table.bytes(), &self.wheel.bytes(), &self.policy.bytes()];
+            assert_eq!(self.used().bytes, 0, "an empty shard is charged: {parts:?}");
         }
-        let space = std::sync::Arc::clone(&self.space);
         let (policy, residents) = self.policy_and_residents(hasher, |_| false);
         if let Err(broken) = policy.validate(&residents) {
-            panic!("the policy is broken: {broken} ({:?})", space.fill);
+            panic!("the policy is broken: {broken}");
         }
         self.used()
     }

@@ -166,7 +166,7 @@ fn reserve(
     }
     // What does not fit even into an empty store must not evict what is there.
     let alone =
-        Need::sum(groups.iter_mut().zip(needs).map(|((shard, _), needs)| shard.room_alone(needs)));
+        Need::sum(groups.iter().zip(needs).map(|((shard, _), needs)| shard.room_alone(needs)));
     if budget.could_ever_fit(alone) {
         return Err(Refusal::Room(room));
     }

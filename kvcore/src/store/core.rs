@@ -327,7 +327,9 @@ impl Core {
             found |= cleaned.more || cleaned.freed > 0;
         }
         for shard in &mut shards {
-            found = found || self.may_evict && shard.evict(&spares, &mut change);
+            found = found
+                || self.may_evict
+                    && (shard.evict(&spares, &mut change) || shard.evict_any(&spares, &mut change));
         }
         drop(shards);
         guard.done();

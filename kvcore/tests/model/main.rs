@@ -42,6 +42,8 @@ fn config() -> ProptestConfig {
     ProptestConfig {
         cases: cases.unwrap_or(256),
         failure_persistence: None,
+        // A failure is to be read, not to be waited for.
+        max_shrink_time: 20_000,
         ..ProptestConfig::default()
     }
 }
@@ -116,5 +118,17 @@ fn a_lying_model_is_found() {
             pair.run_out();
         });
         assert!(caught.is_err(), "{what} was wrong and nobody noticed");
+    }
+}
+
+/// What a batch would need in an empty store is not what it would need now: nothing goes in vain.
+#[test]
+fn a_batch_that_never_fits_evicts_nothing() {
+    let empty = || ops::Bytes(Vec::new());
+    let at_once = Op::SetWith(6, empty(), Ttl::AtOffset(1), When::Plain(kvcore::Condition::Any));
+    let batch = vec![(8, empty()), (9, ops::Bytes(vec![b'm'; 632])), (4, empty())];
+    let ops = [at_once, Op::Set(7, empty()), Op::SetMany(batch, Ttl::AfterMs(1))];
+    for max_memory in (60_000..80_000).step_by(50) {
+        run(Setup { max_memory, eviction: "ttl", ..PLAIN }, &ops);
     }
 }

@@ -130,6 +130,16 @@ impl Pair {
         self.setup.max_memory != 0 && matches!(status, Status::Full | Status::TooLarge)
     }
 
+    /// A write of so many bytes was refused for want of memory. What is over the limit evicts nothing;
+    /// only if it is within the overhead of a few entries of the limit, others may have gone in vain.
+    fn refused(&mut self, bytes: usize) {
+        const OVERHEAD: u64 = 16 << 10;
+        let near = self.setup.max_memory.saturating_sub(OVERHEAD)..self.setup.max_memory;
+        if self.setup.evicts() && near.contains(&(bytes as u64)) {
+            self.find_evicted(&[]);
+        }
+    }
+
     fn set(&mut self, key: &[u8], value: &[u8], ttl: Ttl, when: Option<When>) {
         let current = self.model.entries.get(key).map(|entry| entry.version);
         let condition = match when.unwrap_or(When::Plain(Condition::Any)) {
@@ -177,6 +187,7 @@ impl Pair {
                 !shrinks || deadline.is_some(),
                 "{status:?} for a value that takes no more room than the old one"
             );
+            self.refused(key.len() + value.len());
         } else {
             assert!(verdicts.contains(&got), "{got:?}, where the model says {verdicts:?}");
         }
@@ -221,6 +232,8 @@ impl Pair {
         // What is over one limit for the model may be over another one for the store.
         let may_refuse = matches!(want, Ok(()) | Err(Status::Full));
         if got.is_err_and(|status| may_refuse && self.memory_refusal(status)) {
+            let last: std::collections::BTreeMap<_, _> = items.into_iter().collect();
+            self.refused(last.iter().map(|(key, value)| key.len() + value.len()).sum());
             return self.see_all();
         }
         assert_eq!(got, want);
@@ -275,7 +288,10 @@ impl Pair {
                 assert_eq!(len, value.len());
                 self.stored(key, value, deadline, None);
             }
-            (Err(status), Ok(_) | Err(Status::Full)) if self.memory_refusal(status) => {}
+            (Err(status), Ok((value, _))) if self.memory_refusal(status) => {
+                self.refused(key.len() + value.len());
+            }
+            (Err(status), Err(Status::Full)) if self.memory_refusal(status) => {}
             (got, want) => assert_eq!(got, want.map(|(value, _)| value.len())),
         }
         self.see(key);
@@ -294,6 +310,7 @@ impl Pair {
     ) {
         let known = self.model.entries.get(key).cloned();
         if got.as_ref().is_err_and(|error| known.is_some() && self.memory_refusal(error.status())) {
+            self.refused(key.len() + known.map_or(0, |entry| entry.value.len()));
             return self.see(key);
         }
         self.compare(key, got, known.is_some());
