@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time in Unix milliseconds, to a store and to its tests.
 #[derive(Debug, Clone)]
@@ -100,6 +100,19 @@ fn boot_ns() -> i64 {
     // only for an unknown clock or a bad address; then `time` stays zero, which is a valid time.
     unsafe { libc::clock_gettime(CLOCK, &mut time) };
     time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// Tells how long something took.
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.0.elapsed().as_secs_f64()
+    }
 }
 
 /// The time of one call: read from the clock at most once, and only if it is needed.

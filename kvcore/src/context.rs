@@ -10,6 +10,7 @@ use crate::budget::{Budget, UNLIMITED};
 use crate::clock::{Clock, Now};
 use crate::entry::NEVER;
 use crate::hash::KeyHasher;
+use crate::journal::Journal;
 use crate::options::Options;
 use crate::random;
 use crate::removals::Removals;
@@ -17,6 +18,7 @@ use crate::set_options::Expiry;
 use crate::stats::ReadCounters;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::value::PinMeter;
+use crate::wal::SyncMode;
 
 /// What a shard needs to know of its store.
 pub(crate) struct Context {
@@ -33,6 +35,10 @@ pub(crate) struct Context {
     ttl_jitter_ppm: AtomicU32,
     cleanup_interval_ms: AtomicU64,
     metrics: AtomicBool,
+    /// The options that threads which tend files go by.
+    pub(crate) files: FileSettings,
+    /// Where changes are recorded.
+    pub(crate) journal: Journal,
 }
 
 /// When a write makes its entry expire.
@@ -61,6 +67,8 @@ impl Context {
             ttl_jitter_ppm: AtomicU32::new(0),
             cleanup_interval_ms: AtomicU64::new(0),
             metrics: AtomicBool::new(true),
+            files: FileSettings::default(),
+            journal: Journal::new(),
         };
         context.apply(options);
         context
@@ -72,6 +80,10 @@ impl Context {
         self.ttl_jitter_ppm.store(options.ttl_jitter_ppm(), Ordering::Relaxed);
         self.cleanup_interval_ms.store(options.cleanup_interval_ms(), Ordering::Relaxed);
         self.metrics.store(options.metrics(), Ordering::Relaxed);
+        self.files.apply(options);
+        if let Some(log) = self.journal.log() {
+            log.set_mode(options.sync_mode());
+        }
     }
 
     /// Takes the next revision of the store.
@@ -82,6 +94,11 @@ impl Context {
     /// The last revision taken.
     pub(crate) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Relaxed)
+    }
+
+    /// Goes on above a revision that was given out before.
+    pub(crate) fn resume_above(&self, revision: u64) {
+        self.revision.fetch_max(revision, Ordering::Relaxed);
     }
 
     pub(crate) fn cleanup_interval_ms(&self) -> u64 {
@@ -134,6 +151,42 @@ impl Context {
         let less = if ppm == 0 { 0 } else { random::up_to(spread as u64) };
         let ttl = i64::try_from((ttl_ms - less).max(1)).unwrap_or(NEVER);
         now.ms().saturating_add(ttl)
+    }
+}
+
+/// What the threads that tend a store's files go by.
+#[derive(Default)]
+pub(crate) struct FileSettings {
+    sync_interval_ms: AtomicU64,
+    snapshot_interval_ms: AtomicU64,
+    wal_bytes_max: AtomicU64,
+    syncs_by_interval: AtomicBool,
+}
+
+impl FileSettings {
+    fn apply(&self, options: &Options) {
+        self.sync_interval_ms.store(options.sync_interval_ms(), Ordering::Relaxed);
+        self.snapshot_interval_ms.store(options.snapshot_interval_ms(), Ordering::Relaxed);
+        self.wal_bytes_max.store(options.wal_bytes_max(), Ordering::Relaxed);
+        let by_interval = matches!(options.sync_mode(), SyncMode::Interval);
+        self.syncs_by_interval.store(by_interval, Ordering::Relaxed);
+    }
+
+    pub(crate) fn sync_interval_ms(&self) -> u64 {
+        self.sync_interval_ms.load(Ordering::Relaxed)
+    }
+
+    /// Zero turns periodic snapshots off.
+    pub(crate) fn snapshot_interval_ms(&self) -> u64 {
+        self.snapshot_interval_ms.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn wal_bytes_max(&self) -> u64 {
+        self.wal_bytes_max.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn syncs_by_interval(&self) -> bool {
+        self.syncs_by_interval.load(Ordering::Relaxed)
     }
 }
 

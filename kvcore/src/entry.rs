@@ -183,6 +183,11 @@ impl Head {
         self.access().map(|(created_at_ms, hits)| (created_at_ms, HitCounter::about(hits)))
     }
 
+    /// The same with another version, which takes no more bytes.
+    pub(crate) fn with_version(self, version: u64) -> Head {
+        Head { version, ..self }
+    }
+
     /// Sets the policy's tag, if the entry has one.
     #[inline]
     pub(crate) fn set_tag(&mut self, tag: u8) {

@@ -29,11 +29,14 @@
 //! the eviction policy (`policy`) after that. One thread (`background`) frees what expired, another
 //! one (`removals`) tells callbacks what went.
 //!
+//! A store in a directory (`durable`) is filled from there (`recovery`, `directory`), tells a log (`wal`,
+//! `record`) of each change on its way (`journal`), and writes snapshots (`snapshot`) while it goes on.
+//!
 //! Time, files, locks and threads are reached through the seams `clock`, `io` and `sync` alone,
 //! random numbers through `random`.
-//! Unsafe code is in `clock`, `fork` and `sync::thread` for calls of the system, in `region` and
-//! `value::{block, heaps}` for the memory they take from it, in `words` for copies that others may
-//! change meanwhile, in `shard::entries` to show words as bytes, and nowhere else.
+//! Unsafe code is in `clock`, `fork`, `io::real` and `sync::thread` for calls of the system, in
+//! `region` and `value::{block, heaps}` for the memory they take from it, in `words` for copies that
+//! others may change meanwhile, in `shard::entries` to show words as bytes, and nowhere else.
 
 #![deny(unsafe_code)]
 
@@ -41,12 +44,16 @@ mod background;
 mod budget;
 mod clock;
 mod context;
+mod directory;
+mod durable;
 mod entry;
 mod error;
 mod expiry;
 mod fork;
 mod hash;
+mod images;
 mod io;
+mod journal;
 mod keys;
 mod location;
 mod number;
@@ -55,27 +62,39 @@ mod planted;
 mod poison;
 mod policy;
 mod random;
+mod record;
 mod records;
+mod recovery;
 mod region;
 mod removals;
 mod set_options;
 mod shard;
 mod slab;
+mod snapshot;
 mod stats;
 mod store;
 mod striped;
 mod sync;
 mod table;
 mod value;
+mod wal;
 mod words;
 
+/// The disk that a crash takes from what it may, and the seam that it stands in for. For tests only:
+/// nothing here is promised to stay.
+#[cfg(any(test, feature = "simulation"))]
+#[doc(hidden)]
+pub mod simulation;
+
 pub use clock::{Clock, ManualClock};
+pub use durable::{SnapshotInfo, salvage, verify};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
 pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
 #[cfg(kv_shuttle)]
 #[doc(hidden)]
 pub use planted::Planted;
+pub use recovery::{Finding, RecoveryReport, SalvageReport, VerifyReport};
 pub use removals::{Cause, Causes, Removal};
 pub use set_options::{
     Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,

@@ -84,14 +84,19 @@ impl State {
     /// Refuses all writes from now on. The first fault with a message is the one that is kept.
     pub(crate) fn poison(&self, fault: Option<Error>) {
         let mut kept = self.fault.lock();
-        if kept.is_none() {
-            *kept = fault;
+        if kept.as_ref().is_none_or(|kept| kept.status() == Status::NoSpace) {
+            *kept = fault.or(kept.take());
         }
         // A closed store stays closed.
         let _ = self.state.compare_exchange(OPEN, POISONED, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// What poisoned the store, if anything did.
+    /// Keeps what filled the disk. Writes go on once there is room.
+    pub(crate) fn note_fault(&self, fault: Error) {
+        self.fault.lock().get_or_insert(fault);
+    }
+
+    /// What poisoned the store or filled its disk, if anything did.
     pub(crate) fn fault(&self) -> Option<Error> {
         let kept = self.fault.lock().clone();
         let poisoned = self.state.load(Ordering::Acquire) == POISONED;

@@ -8,10 +8,13 @@ mod parse;
 mod table;
 
 pub use parse::duration_ms;
+pub(crate) use table::Persistence;
 pub use table::{OPTION_TABLE, Offers, OptionKind, OptionSpec};
 
 use crate::error::{Error, Result, Status};
 use crate::removals::{Causes, Listener, Removal};
+use crate::snapshot::Compression;
+use crate::wal::SyncMode;
 
 /// A value that has passed its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +144,58 @@ impl Options {
 
     fn flag(&self, name: &str) -> bool {
         self.setting(name) == Setting::Flag(true)
+    }
+
+    /// What a store in a directory keeps there.
+    pub(crate) fn persistence(&self) -> Persistence {
+        match self.setting("persistence") {
+            Setting::Word("none") => Persistence::None,
+            Setting::Word("wal") => Persistence::Wal,
+            Setting::Word("snapshot") => Persistence::Snapshot,
+            _ => Persistence::Hybrid,
+        }
+    }
+
+    pub(crate) fn sync_mode(&self) -> SyncMode {
+        match self.setting("sync") {
+            Setting::Word("always") => SyncMode::Always,
+            Setting::Word("never") => SyncMode::Never,
+            _ => SyncMode::Interval,
+        }
+    }
+
+    pub(crate) fn compression(&self) -> Compression {
+        match self.setting("compression") {
+            Setting::Word("gzip") => Compression::Gzip,
+            Setting::Word("lz4") => Compression::Lz4,
+            Setting::Word("zstd") => Compression::Zstd,
+            _ => Compression::None,
+        }
+    }
+
+    pub(crate) fn sync_interval_ms(&self) -> u64 {
+        self.number("sync_interval")
+    }
+
+    pub(crate) fn snapshot_interval_ms(&self) -> u64 {
+        self.number("snapshot_interval")
+    }
+
+    pub(crate) fn snapshot_keep(&self) -> usize {
+        self.number("snapshot_keep") as usize
+    }
+
+    pub(crate) fn wal_segment_bytes(&self) -> u64 {
+        self.number("wal_segment_bytes")
+    }
+
+    pub(crate) fn wal_bytes_max(&self) -> u64 {
+        self.number("wal_bytes_max")
+    }
+
+    /// Whether a missing directory is made.
+    pub(crate) fn create(&self) -> bool {
+        self.flag("create")
     }
 
     /// Whether something other than memory alone was asked for.

@@ -60,6 +60,30 @@ pub enum OptionKind {
     Share,
 }
 
+/// What a store in a directory keeps there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// Nothing.
+    None,
+    /// The log.
+    Wal,
+    /// Snapshots.
+    Snapshot,
+    /// Both.
+    Hybrid,
+}
+
+impl Persistence {
+    pub(crate) fn has_log(self) -> bool {
+        matches!(self, Persistence::Wal | Persistence::Hybrid)
+    }
+
+    /// Whether snapshots are taken periodically.
+    pub(crate) fn has_snapshots(self) -> bool {
+        matches!(self, Persistence::Snapshot | Persistence::Hybrid)
+    }
+}
+
 /// Which values of an option this version offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -29,6 +29,8 @@ const EXACT: usize = 128;
 const QUANTA: usize = 48;
 /// The clock may be ahead of the oldest stamp by as many quanta; some are left to readers that race.
 const AHEAD: u64 = STAMPS - 6;
+/// The age of what was not used for longer than stamps can tell.
+const OLDEST: u8 = 63;
 /// Lists: 1 to 63 by stamp, then the two that are older than all stamps.
 const COLD: [u8; 2] = [64, 65];
 
@@ -67,6 +69,42 @@ impl Lru {
         recency.set_quantum(quantum as u64);
         self.push(stamp, id);
         Mark { tag: stamp, access: stamp }
+    }
+
+    /// How long ago an entry was used, in quanta; all that are cold are alike.
+    pub(super) fn age(access: u8, recency: &Recency) -> u8 {
+        let now = recency.now();
+        match access {
+            0 => OLDEST,
+            stamp => (now - Recency::quantum_of(stamp, now)).min(u64::from(OLDEST)) as u8,
+        }
+    }
+
+    /// Takes in an entry of an earlier life. It is listed by [`resume`](Lru::resume).
+    pub(super) fn readmitted(&mut self, age: u8) -> Mark {
+        self.live += 1;
+        Mark { tag: 0, access: age.min(OLDEST) }
+    }
+
+    /// Lists all entries of an earlier life, whose access bits are their ages.
+    pub(super) fn resume(
+        &mut self,
+        ids: &[EntryId],
+        residents: &mut impl Residents,
+        recency: &Recency,
+    ) {
+        const STEPS: usize = 4;
+        *self = Lru::new();
+        let mut by_age = vec![Vec::new(); usize::from(OLDEST) + 1];
+        for id in ids {
+            by_age[usize::from(residents.access(*id).min(OLDEST))].push(*id);
+        }
+        for id in by_age.into_iter().rev().flatten() {
+            let mark = self.admitted(id, recency);
+            residents.set_tag(id, mark.tag);
+            residents.set_access(id, mark.access);
+            self.tidy(STEPS, residents, recency);
+        }
     }
 
     pub(super) fn moved(&mut self, id: EntryId, tag: u8) -> u8 {

@@ -247,6 +247,42 @@ impl Policy {
         }
     }
 
+    /// What the access bits of an entry say to a later life of the store.
+    pub(crate) fn saved_access(&self, access: u8, recency: &Recency) -> u8 {
+        match self {
+            Policy::Lru(_) => lru::Lru::age(access, recency),
+            _ => access,
+        }
+    }
+
+    /// Takes in an entry of an earlier life, with what was saved of its access bits.
+    pub(crate) fn readmitted(
+        &mut self,
+        id: EntryId,
+        hash: u32,
+        weight: usize,
+        access: u8,
+        recency: &Recency,
+    ) -> Mark {
+        match self {
+            Policy::Lru(policy) => policy.readmitted(access),
+            _ if access == 0 => self.admitted(id, hash, weight, recency),
+            _ => Mark { access, ..self.admitted(id, hash, weight, recency) },
+        }
+    }
+
+    /// Goes on with the entries of an earlier life, all of which were taken in.
+    pub(crate) fn resume(
+        &mut self,
+        ids: &[EntryId],
+        residents: &mut impl Residents,
+        recency: &Recency,
+    ) {
+        if let Policy::Lru(policy) = self {
+            policy.resume(ids, residents, recency);
+        }
+    }
+
     /// Bytes charged now.
     pub(crate) fn bytes(&self) -> usize {
         match self {

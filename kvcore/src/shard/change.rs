@@ -4,11 +4,13 @@ use crate::budget::Need;
 use crate::clock::Now;
 use crate::context::Context;
 use crate::entry::NEVER;
-use crate::error::{Error, Status};
+use crate::error::{Error, Result, Status};
+use crate::journal::{Lack, Unit};
+use crate::record::Record;
 use crate::removals::{Cause, Removed};
 
-use super::Scrap;
 use super::entries::{Entries, Found};
+use super::{Loaded, Scrap};
 use crate::value::{Value, ValueInfo};
 
 /// Why a change was not made.
@@ -16,6 +18,9 @@ use crate::value::{Value, ValueInfo};
 pub(crate) enum Refusal {
     /// It needs this much room. Nothing has changed; make room without the lock and try again.
     Room(Need),
+    /// It cannot be recorded yet. Nothing has changed; supply what lacks without the lock and try
+    /// again.
+    Lacks(Lack),
     /// It cannot be made.
     Error(Error),
 }
@@ -43,8 +48,14 @@ pub(crate) struct Change<'a> {
     earliest: i64,
     /// Whether the caller settles with the budget for all parts of the change at once.
     settles_whole: bool,
-    /// Whether callbacks are told nothing, because only a deadline changes.
-    pub(super) tells_nothing: bool,
+    /// Whether only a deadline changes: callbacks are told nothing, and the log no value.
+    pub(super) only_redates: bool,
+    /// What the log will be told.
+    pub(super) unit: Unit,
+    /// The LSN of the last record.
+    lsn: Option<u64>,
+    /// What the entry being written had, if it comes from a file.
+    loaded: Option<Loaded>,
 }
 
 impl<'a> Change<'a> {
@@ -57,8 +68,70 @@ impl<'a> Change<'a> {
             removed: Vec::new(),
             earliest: NEVER,
             settles_whole: false,
-            tells_nothing: false,
+            only_redates: false,
+            unit: Unit::default(),
+            lsn: None,
+            loaded: None,
         }
+    }
+
+    /// The next entry is one that was there before, as it was. Nobody is told, and the caller settles.
+    pub(super) fn load(&mut self, loaded: Loaded) {
+        self.settles_whole = true;
+        self.only_redates = true;
+        self.loaded = Some(loaded);
+    }
+
+    /// About the version that the entry being written will have.
+    #[inline]
+    pub(super) fn expected_version(&self) -> u64 {
+        self.loaded.map_or_else(|| self.context.revision() + 1, |loaded| loaded.version)
+    }
+
+    /// The version of the entry being written.
+    #[inline]
+    pub(super) fn next_version(&self) -> u64 {
+        self.loaded.map_or_else(|| self.context.next_revision(), |loaded| loaded.version)
+    }
+
+    /// What the policy knew of an entry that was there before.
+    pub(super) fn loaded_use(&self) -> Option<u8> {
+        self.loaded.map(|loaded| loaded.access)
+    }
+
+    /// Creation time and hits of an entry that was there before.
+    pub(super) fn loaded_access(&self) -> Option<(i64, u8)> {
+        self.loaded.map(|loaded| (loaded.created_at_ms.unwrap_or(self.now.ms()), loaded.hits))
+    }
+
+    /// Reserves room for records with keys and values of so many bytes in all.
+    ///
+    /// # Errors
+    /// What lacks for them.
+    pub(crate) fn reserve_records(&mut self, count: usize, bytes: usize) -> Result<(), Refusal> {
+        let revision = self.context.revision();
+        self.context.journal.reserve(&mut self.unit, count, bytes, revision).map_err(Refusal::Lacks)
+    }
+
+    /// Records that everything was taken out, for which there is room.
+    pub(crate) fn record_clear(&mut self) {
+        let version = self.context.next_revision();
+        super::journal::record(Record::Clear { version }, self);
+    }
+
+    /// Puts the records of the change into the log. Before the locks of what changed are let go.
+    #[inline]
+    pub(crate) fn commit(&mut self) {
+        self.lsn = self.context.journal.append(&mut self.unit);
+    }
+
+    /// Waits, once no lock is held, until the records are as safe as `sync` promises.
+    ///
+    /// # Errors
+    /// `Io` or `Poisoned` if the log could not be written: the outcome is unknown.
+    #[inline]
+    pub(crate) fn wait(&self) -> Result<()> {
+        self.lsn.map_or(Ok(()), |lsn| self.context.journal.wait(lsn))
     }
 
     /// Says that the caller has reserved the room for what follows, and will give back the rest.
@@ -82,7 +155,7 @@ impl<'a> Change<'a> {
     /// Notes an entry that is about to go, if a callback wants to know.
     #[inline]
     pub(super) fn note(&mut self, cause: Cause, entries: Entries<'_>, found: &Found) {
-        if self.context.removals.wants(cause) && !self.tells_nothing {
+        if self.context.removals.wants(cause) && !self.only_redates {
             self.note_wanted(cause, entries, found);
         }
     }

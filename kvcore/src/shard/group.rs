@@ -1,5 +1,6 @@
 //! Writes of many keys at once: planned, then built, then applied without a way to fail.
 
+use super::journal::record;
 use super::put::{Content, Place, fits_in_place};
 use super::{Change, Found, Refusal, Shard};
 use crate::budget::Need;
@@ -8,6 +9,7 @@ use crate::entry::NEVER;
 use crate::error::Error;
 use crate::expiry::Wheel;
 use crate::hash::Key;
+use crate::record::Record;
 use crate::removals::Cause;
 use crate::set_options::Expiry;
 use crate::table::TableState;
@@ -29,6 +31,9 @@ pub(crate) struct PutNeeds {
     latest: i64,
     /// What the entries are charged that are replaced.
     pub(crate) freed: u64,
+    /// Keys, and bytes of all keys and values, for the log.
+    pub(crate) records: usize,
+    pub(crate) contents: usize,
 }
 
 impl PutNeeds {
@@ -61,6 +66,8 @@ impl Shard {
         let found = self.find_or_free(key, change);
         let current = found.map(|found| found.head.deadline);
         let planned = change.context.deadline(expiry, current, &change.now);
+        needs.records += 1;
+        needs.contents += key.bytes.len() + value.len();
         let Deadline::At(deadline) = planned else { return planned };
         let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
         let charge = content.charge(&self.head(&content, found.as_ref(), change));
@@ -113,20 +120,23 @@ impl Shard {
         self.table_room(needs.inserts)
     }
 
-    /// Takes the memory of a planned put.
+    /// Takes the memory of a planned put, and leaves an image of what it replaces.
     ///
     /// # Errors
-    /// `NoMemory`.
+    /// `NoMemory`, or what lacks for the image.
     pub(crate) fn prepare_put(
         &mut self,
         key: Key<'_>,
         value: &[u8],
         planned: Deadline,
         change: &Change<'_>,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<Prepared, Refusal> {
+        let found = self.find(key);
+        if let Some(found) = &found {
+            self.prepare_image(key.index_hash(), found, change)?;
+        }
         let Deadline::At(deadline) = planned else { return Ok(Prepared::Past) };
         let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
-        let found = self.find(key);
         let head = self.head(&content, found.as_ref(), change);
         if found.is_some_and(|found| fits_in_place(&found, &head)) {
             return Ok(Prepared::InPlace);
@@ -165,7 +175,8 @@ impl Shard {
                 self.insert_at(key, &content, head, place, change);
             }
             (Prepared::Past, Some(found)) => {
-                self.remove(key.index_hash(), &found, Cause::Deleted, change)
+                let version = self.remove(key.index_hash(), &found, Cause::Deleted, change);
+                record(Record::Delete { key: key.bytes, version }, change);
             }
             (Prepared::Past, None) => {}
             (Prepared::InPlace, None) => unreachable!("the entry to rewrite has gone"),

@@ -3,7 +3,7 @@
 //! Owns: the index, the entries, the wheel, the policy and the count of what they hold. This is the
 //! only module that changes data. `space` is what readers reach without the lock, `read` answers those
 //! that have it, `write` has the operations of callers, `put` what they are made of, `group` writes of
-//! many keys at once, `remove` takes entries out. Invariants, all checked by `validate`: every id in
+//! many keys at once, `remove` takes entries out, `journal` tells the log and snapshots. Invariants, all checked by `validate`: every id in
 //! the index names an entry and is found by its key; exactly the entries with a deadline have a valid
 //! record on the wheel; the byte counts are the sums over the entries; room is reserved in the budget
 //! before it is used. Nothing is dropped and nobody is called under the lock: what a change removes
@@ -12,7 +12,9 @@
 mod change;
 mod entries;
 mod group;
+mod journal;
 mod large;
+mod load;
 mod put;
 mod read;
 mod remove;
@@ -37,7 +39,9 @@ use crate::table::TableState;
 pub(crate) use change::{Change, Refusal};
 use entries::{Entries, Found};
 pub(crate) use group::{Prepared, PutNeeds};
+pub(crate) use journal::Viewer;
 use large::{LargeEntries, LargeEntry};
+pub(crate) use load::Loaded;
 pub(crate) use read::{Reader, Seen, remaining};
 pub(crate) use scrap::Scrap;
 pub(crate) use space::{Peek, Space};
@@ -56,6 +60,8 @@ pub(crate) struct Shard {
     key_bytes: u64,
     value_bytes: u64,
     counters: Counters,
+    /// How far a snapshot under way has come, if it still needs this shard.
+    picture: Option<journal::Picture>,
 }
 
 /// What the shards of one store are made for.
@@ -84,6 +90,7 @@ impl Shard {
             key_bytes: 0,
             value_bytes: 0,
             counters: Counters::default(),
+            picture: None,
         };
         (space, shard)
     }

@@ -4,6 +4,7 @@
 //! that moves to another place because its run has another size. Each first reserves what it may add,
 //! then takes the memory it needs, and only then changes something.
 
+use super::journal::{record, record_set};
 use super::{Change, Found, LargeEntry, Refusal, Shard};
 use crate::budget::Need;
 use crate::context::Context;
@@ -11,6 +12,7 @@ use crate::entry::{self, Head, Meta, NEVER};
 use crate::error::{Error, Status};
 use crate::expiry::Wheel;
 use crate::hash::Key;
+use crate::record::Record;
 use crate::removals::Cause;
 use crate::slab::{self, EntryId};
 use crate::table::TableState;
@@ -29,6 +31,11 @@ pub(super) struct Content<'a> {
 impl Content<'_> {
     fn value_len(&self) -> usize {
         self.value[0].len() + self.value[1].len()
+    }
+
+    /// Bytes of key and value.
+    pub(super) fn len(&self) -> usize {
+        self.key.len() + self.value_len()
     }
 
     /// What an entry of this content and head is charged.
@@ -60,9 +67,10 @@ impl Shard {
     ) -> Head {
         let old = found.map(|found| found.head);
         let tag = || old.and_then(|head| head.tag()).unwrap_or(0);
-        let access = || old.and_then(|head| head.access()).unwrap_or_else(|| (change.now.ms(), 0));
+        let kept = || old.and_then(|head| head.access()).unwrap_or_else(|| (change.now.ms(), 0));
+        let access = || change.loaded_access().unwrap_or_else(kept);
         let meta = Meta {
-            version: change.context.revision() + 1,
+            version: change.expected_version(),
             deadline: content.deadline,
             tag: self.policy.needs_tag().then(tag),
             access: self.keeps_access.then(access),
@@ -85,6 +93,10 @@ impl Shard {
         if !change.context.budget.reserve(need) {
             self.check_ever_fits(charge, content.deadline, change.context)?;
             return Err(Refusal::Room(need));
+        }
+        if let Err(refusal) = self.prepare(key.index_hash(), None, content.len(), change) {
+            change.context.budget.release(need);
+            return Err(refusal);
         }
         let before = self.bytes_before(change);
         let place = self.table_room(1).and_then(|()| self.place(content, &head));
@@ -110,6 +122,10 @@ impl Shard {
     ) -> Result<u64, Refusal> {
         let head = self.head(content, Some(found), change);
         let need = self.reserve_replace(found, content, &head, change.context)?;
+        if let Err(refusal) = self.prepare(key.index_hash(), Some(found), content.len(), change) {
+            change.context.budget.release(need);
+            return Err(refusal);
+        }
         let before = self.bytes_before(change);
         let version = if fits_in_place(found, &head) {
             Ok(self.rewrite(key, found, content, head, change))
@@ -181,16 +197,21 @@ impl Shard {
         place: Place,
         change: &mut Change<'_>,
     ) -> u64 {
-        head.version = change.context.next_revision();
+        head.version = change.next_version();
         let id = place.id;
         let weight = self.weight(content.charge(&head));
-        let mark = self.policy.admitted(id, key.index_hash(), weight, &self.space.recency);
+        let (hash, recency) = (key.index_hash(), &self.space.recency);
+        let mark = match change.loaded_use() {
+            None => self.policy.admitted(id, hash, weight, recency),
+            Some(access) => self.policy.readmitted(id, hash, weight, access, recency),
+        };
         head.set_tag(mark.tag);
         self.fill(place, content, &head);
         self.space.table.insert(&mut self.table, key.index_hash(), id, mark.access);
         self.count_in(content);
         self.schedule(id, content.deadline, change);
         self.space.publish_fill(self.fill_now());
+        record_set(content.key, content.value, &head, change);
         head.version
     }
 
@@ -205,7 +226,7 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> u64 {
         change.note(Cause::Replaced, self.entries(), found);
-        head.version = change.context.next_revision();
+        head.version = change.next_version();
         self.count_out(found);
         self.count_in(content);
         {
@@ -215,6 +236,7 @@ impl Shard {
         }
         self.used_again(key, found.id);
         self.reschedule(found, found.id, content.deadline, change);
+        record_set(content.key, content.value, &head, change);
         head.version
     }
 
@@ -229,7 +251,7 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> u64 {
         change.note(Cause::Replaced, self.entries(), found);
-        head.version = change.context.next_revision();
+        head.version = change.next_version();
         let id = place.id;
         self.count_out(found);
         self.count_in(content);
@@ -241,6 +263,7 @@ impl Shard {
         self.reschedule(found, id, content.deadline, change);
         self.free_place(found, change);
         self.space.publish_fill(self.fill_now());
+        record_set(content.key, content.value, &head, change);
         head.version
     }
 
@@ -253,19 +276,22 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> Result<u64, Refusal> {
         if found.head.is_large() {
-            return self.redate_large(key, found, deadline, change);
+            self.prepare(key.index_hash(), Some(found), key.bytes.len(), change)?;
+            let version = self.redate_large(key, found, deadline, change)?;
+            record(Record::Touch { key: key.bytes, deadline, version }, change);
+            return Ok(version);
         }
         // The run is rewritten behind a head that may have another length.
         let value = self.entries().value(found).to_vec();
         let content = Content { key: key.bytes, value: [&value, b""], deadline, spare: 0 };
-        change.tells_nothing = true;
+        change.only_redates = true;
         let version = self.replace(key, found, &content, change);
-        change.tells_nothing = false;
+        change.only_redates = false;
         version
     }
 
-    /// As [`redate`](Shard::redate), where only the run is rewritten. Also gives a value that was
-    /// changed out of line its next version.
+    /// As [`redate`](Shard::redate), where only the run is rewritten. Also gives a value that is about
+    /// to change out of line its next version. The caller records it.
     pub(super) fn redate_large(
         &mut self,
         key: Key<'_>,
@@ -293,7 +319,7 @@ impl Shard {
                 }
             }
         };
-        head.version = change.context.next_revision();
+        head.version = change.next_version();
         {
             let _open = self.space.table.open(&self.table, key.index_hash());
             entry::write_large(&self.space.words, id, &head, number);

@@ -1,9 +1,12 @@
 //! Takes entries out of a shard: deleted, expired, evicted or cleared; and keeps the rest in order.
 
-use super::{Change, Entries, Found, Shard};
+use super::journal::record;
+use super::{Change, Entries, Found, Refusal, Shard};
 use crate::budget::Need;
 use crate::entry::{self, NEVER};
 use crate::expiry::{Due, Wheel};
+use crate::hash::Key;
+use crate::record::Record;
 use crate::removals::Cause;
 use crate::slab::EntryId;
 
@@ -25,20 +28,38 @@ pub(crate) struct Cleaned {
 }
 
 impl Shard {
-    /// Takes an entry out, whatever the reason, and counts that.
+    /// Takes an entry out, whatever the reason, and counts that. Returns the revision of the removal.
     pub(super) fn remove(
         &mut self,
         hash: u32,
         found: &Found,
         cause: Cause,
         change: &mut Change<'_>,
-    ) {
+    ) -> u64 {
         let before = self.bytes_before(change);
         if found.head.deadline != NEVER {
             self.wheel.cancelled();
         }
-        self.remove_unscheduled(hash, found, cause, before, change);
+        let revision = self.remove_unscheduled(hash, found, cause, before, change);
         self.tidy(change);
+        revision
+    }
+
+    /// Takes an entry out that has not expired, and records that.
+    ///
+    /// # Errors
+    /// What the record lacks; nothing has changed then.
+    pub(super) fn remove_live(
+        &mut self,
+        key: Key<'_>,
+        found: &Found,
+        cause: Cause,
+        change: &mut Change<'_>,
+    ) -> Result<(), Refusal> {
+        self.prepare(key.index_hash(), Some(found), key.bytes.len(), change)?;
+        let version = self.remove(key.index_hash(), found, cause, change);
+        record(Record::Delete { key: key.bytes, version }, change);
+        Ok(())
     }
 
     fn remove_unscheduled(
@@ -48,15 +69,10 @@ impl Shard {
         cause: Cause,
         before: usize,
         change: &mut Change<'_>,
-    ) {
+    ) -> u64 {
         change.note(cause, self.entries(), found);
-        let weight = self.weight(self.entries().charge(found));
-        self.count_out(found);
-        self.space.table.remove(&mut self.table, hash, found.id);
-        self.policy.removed(found.head.tag().unwrap_or(0), weight);
-        self.free_place(found, change);
-        self.space.publish_fill(self.fill_now());
-        change.context.next_revision();
+        self.take_out(hash, found, change);
+        let revision = change.context.next_revision();
         if change.context.counts() {
             match cause {
                 Cause::Expired => self.counters.expired += 1,
@@ -66,9 +82,20 @@ impl Shard {
         }
         change.context.budget.release(Need { entries: 1, bytes: 0 });
         self.settle(before, Need::default(), change);
+        revision
     }
 
     /// The hash of an entry's key, as the index has it.
+    /// Takes an entry out that is off the wheel, and nothing more.
+    pub(super) fn take_out(&mut self, hash: u32, found: &Found, change: &mut Change<'_>) {
+        let weight = self.weight(self.entries().charge(found));
+        self.count_out(found);
+        self.space.table.remove(&mut self.table, hash, found.id);
+        self.policy.removed(found.head.tag().unwrap_or(0), weight);
+        self.free_place(found, change);
+        self.space.publish_fill(self.fill_now());
+    }
+
     fn index_hash(&self, found: &Found, change: &Change<'_>) -> u32 {
         change.context.hasher.key(self.entries().key(found)).index_hash()
     }
@@ -98,26 +125,34 @@ impl Shard {
         Cleaned { freed, more }
     }
 
-    /// Evicts the entry that the policy names, of those whose keys are not spared.
+    /// Evicts the entry that the policy names, of those whose keys are not spared. `false` if there
+    /// is none.
+    ///
+    /// # Errors
+    /// What the record of it lacks; nothing has changed then.
     pub(crate) fn evict(
         &mut self,
         spares: impl Fn(&[u8]) -> bool,
         change: &mut Change<'_>,
-    ) -> bool {
+    ) -> Result<bool, Refusal> {
         if self.len() == 0 {
             // A policy takes memory to find something, and here is nothing to charge it to.
-            return false;
+            return Ok(false);
         }
+        // The policy names a victim for good, so there has to be room for any.
+        self.prepare_any(change)?;
         let before = self.bytes_before(change);
         let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, spares);
         let recency = residents.recency();
         let victim = policy.victim(&mut residents, recency);
         self.settle(before, Need::default(), change);
-        let Some(id) = victim else { return false };
-        let found = self.entries().get(id);
-        let hash = self.index_hash(&found, change);
-        self.remove(hash, &found, Cause::Evicted, change);
-        true
+        match victim {
+            Some(id) => {
+                self.evict_entry(id, change);
+                Ok(true)
+            }
+            None => Ok(false),
+        }
     }
 
     /// Evicts any entry whose key is not spared, for when the policy has given up because it met so
@@ -127,7 +162,7 @@ impl Shard {
         &mut self,
         spares: impl Fn(&[u8]) -> bool,
         change: &mut Change<'_>,
-    ) -> bool {
+    ) -> Result<bool, Refusal> {
         let entries = self.entries();
         let mut victim = None;
         let mut from = Some(0);
@@ -136,11 +171,22 @@ impl Shard {
                 victim = victim.or_else(|| (!spares(entries.key(&entries.get(id)))).then_some(id));
             });
         }
-        let Some(id) = victim else { return false };
-        let found = entries.get(id);
+        let Some(id) = victim else { return Ok(false) };
+        self.prepare_any(change)?;
+        self.evict_entry(id, change);
+        Ok(true)
+    }
+
+    /// Evicts an entry, when any may go.
+    fn evict_entry(&mut self, id: EntryId, change: &mut Change<'_>) {
+        let found = self.entries().get(id);
         let hash = self.index_hash(&found, change);
-        self.remove(hash, &found, Cause::Evicted, change);
-        true
+        self.keep_image(hash, &found, change);
+        let key = change.context.journal.log().map(|_| self.entries().key(&found).to_vec());
+        let version = self.remove(hash, &found, Cause::Evicted, change);
+        if let Some(key) = key {
+            record(Record::Delete { key: &key, version }, change);
+        }
     }
 
     /// Does a little of what keeps the shard small: drops stale records, and empties a span that
@@ -224,6 +270,7 @@ impl Shard {
         let large = std::mem::take(&mut self.large);
         change.scrap.all(large, change.context.pins);
         (self.key_bytes, self.value_bytes) = (0, 0);
+        self.picture = None;
         self.space.publish_fill(0);
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Each first frees the entry of its key if that has expired, so that what follows is a new entry.
 
+use super::journal::record_set;
 use super::put::Content;
 use super::{Change, Found, Refusal, Shard, is_live};
 use crate::context::Deadline;
@@ -67,7 +68,7 @@ impl Shard {
             }
             Deadline::Past => {
                 if let Some(found) = found {
-                    self.remove(key.index_hash(), &found, Cause::Deleted, change);
+                    self.remove_live(key, &found, Cause::Deleted, change)?;
                 }
                 change.context.next_revision()
             }
@@ -81,21 +82,25 @@ impl Shard {
         self.counters.sets += u64::from(change.context.counts());
     }
 
-    pub(crate) fn take(&mut self, key: Key<'_>, change: &mut Change<'_>) -> Option<Value> {
-        let found = self.find_or_free(key, change);
-        change.context.count_read(found.is_some());
-        let found = found?;
+    pub(crate) fn take(
+        &mut self,
+        key: Key<'_>,
+        change: &mut Change<'_>,
+    ) -> Result<Option<Value>, Refusal> {
+        let Some(found) = self.find_or_free(key, change) else {
+            change.context.count_read(false);
+            return Ok(None);
+        };
         let value = self.value(&found, change.context.pins);
-        self.remove(key.index_hash(), &found, Cause::Deleted, change);
-        Some(value)
+        self.remove_live(key, &found, Cause::Deleted, change)?;
+        change.context.count_read(true);
+        Ok(Some(value))
     }
 
-    pub(crate) fn del(&mut self, key: Key<'_>, change: &mut Change<'_>) -> bool {
-        let found = self.find_or_free(key, change);
-        if let Some(found) = &found {
-            self.remove(key.index_hash(), found, Cause::Deleted, change);
-        }
-        found.is_some()
+    pub(crate) fn del(&mut self, key: Key<'_>, change: &mut Change<'_>) -> Result<bool, Refusal> {
+        let Some(found) = self.find_or_free(key, change) else { return Ok(false) };
+        self.remove_live(key, &found, Cause::Deleted, change)?;
+        Ok(true)
     }
 
     pub(crate) fn del_if(
@@ -103,15 +108,15 @@ impl Shard {
         key: Key<'_>,
         version: u64,
         change: &mut Change<'_>,
-    ) -> DeleteOutcome {
-        match self.find_or_free(key, change) {
+    ) -> Result<DeleteOutcome, Refusal> {
+        Ok(match self.find_or_free(key, change) {
             None => DeleteOutcome::NotFound,
             Some(found) if found.head.version != version => DeleteOutcome::Conflict,
             Some(found) => {
-                self.remove(key.index_hash(), &found, Cause::Deleted, change);
+                self.remove_live(key, &found, Cause::Deleted, change)?;
                 DeleteOutcome::Deleted
             }
-        }
+        })
     }
 
     /// Adds to a number, as long as its text stays within `longest`.
@@ -173,12 +178,18 @@ impl Shard {
     ) -> Result<u64, Refusal> {
         if found.head.is_large() {
             let number = entry::large_number(&self.space.words, found.id, &found.head);
+            let len = self.entries().value(found).len() + data.len();
+            // An image shares the old value, so it comes before the question whether that may grow.
+            self.prepare(key.index_hash(), Some(found), key.bytes.len() + len, change)?;
             // A callback that is shown the old value shares it, and then it cannot grow in place.
             let told = change.context.removals.wants(Cause::Replaced);
             if !told && self.large.can_append(number, data.len()) {
                 let version = self.redate_large(key, found, found.head.deadline, change)?;
                 self.large.append(number, data);
                 self.value_bytes += data.len() as u64;
+                let head = found.head.with_version(version);
+                let value = self.large.get(number).value.as_slice();
+                record_set(key.bytes, [value, b""], &head, change);
                 return Ok(version);
             }
             // Shared, so that the shard can be changed while the old value is copied.
@@ -237,7 +248,7 @@ impl Shard {
             return Ok(true);
         }
         if deadline <= change.now.ms() {
-            self.remove(key.index_hash(), &found, Cause::Deleted, change);
+            self.remove_live(key, &found, Cause::Deleted, change)?;
             return Ok(true);
         }
         self.redate(key, &found, deadline, change)?;

@@ -34,7 +34,7 @@ impl Store {
             core.prefetch(hashed.iter().copied());
             for key in hashed {
                 deleted += u64::from(
-                    core.write_hashed(*key, |shard, key, change| Ok(shard.del(key, change)))?,
+                    core.write_hashed(*key, |shard, key, change| shard.del(key, change))?,
                 );
             }
         }
@@ -80,6 +80,7 @@ impl Store {
                 Err(Refusal::Room(need)) => {
                     core.make_room(need, puts[0].shard, |key| last.contains_key(key))?;
                 }
+                Err(Refusal::Lacks(lack)) => core.supply(lack)?,
                 Err(Refusal::Error(error)) => return Err(error),
             }
         }
@@ -110,7 +111,10 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
         .collect();
     let open = core.state.check_open().map_err(Refusal::Error);
     let needs = plan(&mut groups, expiry, &mut change);
-    let result = open.and_then(|()| reserve(core, &mut groups, &needs)).and_then(|room| {
+    let (records, contents) =
+        needs.iter().fold((0, 0), |sum, needs| (sum.0 + needs.records, sum.1 + needs.contents));
+    let recorded = open.and_then(|()| change.reserve_records(records, contents));
+    let result = recorded.and_then(|()| reserve(core, &mut groups, &needs)).and_then(|room| {
         change.settles_whole();
         let before = used_by(&groups);
         let result =
@@ -122,10 +126,12 @@ fn set_all(core: &Core, puts: &mut [Put<'_>], expiry: Expiry) -> Result<(), Refu
             .release(Need { entries, bytes: held.saturating_sub(used_by(&groups).bytes) });
         result
     });
+    change.commit();
     drop(groups);
     guard.done();
+    let waited = core.settle_log(&change);
     change.finish();
-    result
+    result.and_then(|()| Ok(waited?))
 }
 
 fn used_by(groups: &[Group<'_, '_, '_>]) -> Need {
@@ -182,9 +188,9 @@ fn build(
     needs: &[PutNeeds],
     change: &mut Change<'_>,
 ) -> Result<(), Refusal> {
-    let mut built = Ok(());
+    let mut built: Result<(), Refusal> = Ok(());
     for ((shard, group), needs) in groups.iter_mut().zip(needs) {
-        built = built.and_then(|()| shard.reserve_index(needs));
+        built = built.and_then(|()| Ok(shard.reserve_index(needs)?));
         for put in group.iter_mut() {
             built = built.and_then(|()| {
                 put.prepared = Some(shard.prepare_put(put.key, put.value, put.planned, change)?);
@@ -199,7 +205,7 @@ fn build(
             }
         }
     }
-    Ok(built?)
+    built
 }
 
 /// Sets all keys, at one moment for whoever reads them.

@@ -4,21 +4,26 @@
 //! entries are dropped or while the cleaner is told something; several locks are only ever taken in
 //! the order of the shards.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use crossbeam_utils::CachePadded;
 
 use crate::budget::Need;
 use crate::clock::{Clock, Now};
 use crate::context::{Context, limit};
+use crate::durable::Durable;
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
 use crate::hash::Key;
+use crate::io::Disk;
+use crate::journal::Lack;
 use crate::options::Options;
 use crate::poison::State;
 use crate::policy::Policy;
 use crate::random;
 use crate::shard::{Change, Peek, Reader, Refusal, Shard, ShardPlan, Space};
+use crate::snapshot::Compression;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
 use crate::table::Probe;
@@ -42,6 +47,8 @@ pub(crate) struct Core {
     max_key_bytes: usize,
     max_value_bytes: usize,
     options: Mutex<Options>,
+    /// Set once the store has been filled from its directory.
+    durable: OnceLock<Durable>,
 }
 
 /// One shard: what its readers share, and the rest behind its lock.
@@ -73,6 +80,46 @@ impl Core {
             max_key_bytes: options.max_key_bytes(),
             max_value_bytes: options.max_value_bytes(),
             options: Mutex::new(options),
+            durable: OnceLock::new(),
+        }
+    }
+
+    /// The store's part on disk, if it is in a directory.
+    pub(crate) fn durable(&self) -> Option<&Durable> {
+        self.durable.get()
+    }
+
+    /// Opens the directory of a store that nobody else uses yet, and fills it from there.
+    ///
+    /// # Errors
+    /// As [`Durable::open`]; `Full` if the store would hold more than it may.
+    pub(crate) fn open_directory(&self, disk: Arc<dyn Disk>, path: &Path) -> Result<()> {
+        let options = self.options.lock().clone();
+        let durable = Durable::open(self, &options, disk, path)?;
+        let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
+        while let Err(excess) = self.set_limits(max_entries, max_bytes) {
+            self.shed(excess, max_entries, max_bytes)?;
+        }
+        let second = self.durable.set(durable).is_err();
+        debug_assert!(!second, "a store has one directory");
+        Ok(())
+    }
+
+    /// The eviction policy.
+    pub(crate) fn eviction(&self) -> &'static str {
+        self.options.lock().eviction()
+    }
+
+    /// How snapshots are compressed.
+    pub(crate) fn compression(&self) -> Compression {
+        self.options.lock().compression()
+    }
+
+    /// Takes note of a fault of the disk: writes stop for good, unless it was only full.
+    pub(crate) fn fault(&self, fault: Error) {
+        match fault.status() {
+            Status::NoSpace => self.state.note_fault(fault),
+            _ => self.state.poison(Some(fault)),
         }
     }
 
@@ -205,7 +252,7 @@ impl Core {
             cell.shard.write().count_hit(key, &now, counts);
         }
         if hit && cell.space.is_stuck() {
-            self.change_cell(cell, |shard, change| shard.sort_policy(change));
+            let ((), _) = self.change_cell(cell, |shard, change| shard.sort_policy(change));
         }
         let shard = cell.shard.read();
         shard.read(key, &now, hit, |shard, seen| reader.locked(shard, seen, &now))
@@ -258,12 +305,13 @@ impl Core {
     ) -> Result<R> {
         let shard = self.shard_of(key);
         loop {
-            let changed = self.change(shard, |shard, change| {
+            let (changed, waited) = self.change(shard, |shard, change| {
                 self.state.check_open().map_err(Refusal::Error)?;
                 write(shard, key, change)
             });
             match changed {
-                Ok(done) => return Ok(done),
+                Ok(done) => return waited.map(|()| done),
+                Err(Refusal::Lacks(lack)) => self.supply(lack)?,
                 Err(Refusal::Room(need)) => {
                     self.make_room(need, shard, |other| other == key.bytes)?;
                 }
@@ -272,9 +320,14 @@ impl Core {
         }
     }
 
-    /// Changes one shard under its lock, and ends the change without it.
+    /// Changes one shard under its lock, and ends the change without it. Also says whether what was
+    /// changed is as safe as `sync` promises; the next wait of anybody covers it too.
     #[inline]
-    fn change<R>(&self, shard: usize, change: impl FnOnce(&mut Shard, &mut Change<'_>) -> R) -> R {
+    fn change<R>(
+        &self,
+        shard: usize,
+        change: impl FnOnce(&mut Shard, &mut Change<'_>) -> R,
+    ) -> (R, Result<()>) {
         self.change_cell(&self.shards[shard], change)
     }
 
@@ -283,13 +336,37 @@ impl Core {
         &self,
         cell: &Cell,
         change: impl FnOnce(&mut Shard, &mut Change<'_>) -> R,
-    ) -> R {
+    ) -> (R, Result<()>) {
         let mut under_way = Change::new(&self.context);
         let guard = self.state.guard();
-        let result = change(&mut cell.shard.write(), &mut under_way);
+        let result = {
+            let mut shard = cell.shard.write();
+            let result = change(&mut shard, &mut under_way);
+            under_way.commit();
+            result
+        };
         guard.done();
+        let waited = self.settle_log(&under_way);
         under_way.finish();
-        result
+        (result, waited)
+    }
+
+    /// Waits for the records of a change, with no lock held. A log that fails poisons the store.
+    ///
+    /// # Errors
+    /// `Io`: the outcome is unknown. `Poisoned`.
+    #[inline]
+    pub(crate) fn settle_log(&self, change: &Change<'_>) -> Result<()> {
+        change.wait().inspect_err(|fault| self.state.poison(Some(fault.clone())))
+    }
+
+    /// Sees to what a change lacked to be recorded, with no lock held.
+    ///
+    /// # Errors
+    /// `NoSpace` if the disk is full: nothing has changed. `Io`, `Poisoned`.
+    #[cold]
+    pub(crate) fn supply(&self, lack: Lack) -> Result<()> {
+        self.context.journal.supply(lack).inspect_err(|fault| self.fault(fault.clone()))
     }
 
     /// Makes room: frees what has expired, then evicts, but no key that is spared. `home` is a shard
@@ -308,7 +385,7 @@ impl Core {
         let has_room = || self.context.budget.has_room(need);
         while !has_room() {
             // Others may take what is freed here, so every round begins with what has expired.
-            if self.free_expired(has_room) == 0 && !has_room() && !self.evict_one(home, &spares) {
+            if self.free_expired(has_room) == 0 && !has_room() && !self.evict_one(home, &spares)? {
                 return self.find_room(need, spares);
             }
         }
@@ -320,36 +397,62 @@ impl Core {
     fn find_room(&self, need: Need, spares: impl Fn(&[u8]) -> bool) -> Result<()> {
         let mut change = Change::new(&self.context);
         let guard = self.state.guard();
-        let mut shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
+        let mut shards = self.lock_all();
         let mut found = self.context.budget.has_room(need);
         for shard in &mut shards {
             let cleaned = shard.free_expired(CLEANING_STEPS, &mut change);
             found |= cleaned.more || cleaned.freed > 0;
         }
-        for shard in &mut shards {
-            found = found
-                || self.may_evict
-                    && (shard.evict(&spares, &mut change) || shard.evict_any(&spares, &mut change));
+        let mut evicted = Ok(false);
+        for shard in shards.iter_mut().take_while(|_| !found && self.may_evict) {
+            if matches!(evicted, Ok(false)) {
+                evicted = shard.evict(&spares, &mut change);
+            }
+            if matches!(evicted, Ok(false)) {
+                evicted = shard.evict_any(&spares, &mut change);
+            }
         }
+        change.commit();
         drop(shards);
         guard.done();
+        let waited = self.settle_log(&change);
         change.finish();
-        if found { Ok(()) } else { Err(Status::Full.into()) }
+        waited?;
+        match evicted {
+            _ if found => Ok(()),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Status::Full.into()),
+            Err(Refusal::Lacks(lack)) => self.supply(lack),
+            Err(Refusal::Error(error)) => Err(error),
+            Err(Refusal::Room(_)) => unreachable!("an eviction needs no room"),
+        }
     }
 
     /// Evicts one entry: of the shard that is to be written, unless others are fuller. So every shard
     /// keeps about its share of the limit.
-    fn evict_one(&self, home: usize, spares: impl Fn(&[u8]) -> bool) -> bool {
+    fn evict_one(&self, home: usize, spares: impl Fn(&[u8]) -> bool) -> Result<bool> {
         if !self.may_evict {
-            return false;
+            return Ok(false);
         }
         let count = self.shards.len();
         let fill = |shard: usize| self.shards[shard].space.fill.load(Ordering::Relaxed);
         let start = (0..SHARDS_COMPARED.min(count))
             .map(|_| random::below(count))
             .fold(home, |fullest, other| if fill(other) > fill(fullest) { other } else { fullest });
-        (start..start + count)
-            .any(|shard| self.change(shard % count, |shard, change| shard.evict(&spares, change)))
+        for shard in start..start + count {
+            let (evicted, waited) =
+                self.change(shard % count, |shard, change| shard.evict(&spares, change));
+            waited?;
+            match evicted {
+                Ok(false) => {}
+                Ok(true) => return Ok(true),
+                // Once that is there, the caller comes again.
+                Err(Refusal::Lacks(lack)) => return self.supply(lack).map(|()| true),
+                Err(Refusal::Error(error)) => return Err(error),
+                Err(Refusal::Room(_)) => unreachable!("an eviction needs no room"),
+            }
+        }
+        Ok(false)
     }
 
     /// Frees what has expired, in short holds of one lock at a time, until nothing is left to free
@@ -369,8 +472,10 @@ impl Core {
                 if due.is_none_or(|due| due > now_ms) {
                     break;
                 }
-                let cleaned =
+                // What expired is not recorded, so there is nothing to wait for.
+                let (cleaned, _) =
                     self.change(shard, |shard, change| shard.free_expired(CLEANING_STEPS, change));
+                self.context.journal.count_expired(cleaned.freed);
                 freed += cleaned.freed;
                 if !cleaned.more {
                     break;
@@ -386,20 +491,58 @@ impl Core {
         due.min().unwrap_or(NEVER)
     }
 
-    /// Takes everything out, at one moment for the whole store. `tells` is whether callbacks are told.
-    pub(crate) fn clear(&self, tells: bool) {
-        let mut change = Change::new(&self.context);
-        let guard = self.state.guard();
-        let mut shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
-        shards.iter_mut().for_each(|shard| shard.hold_off());
-        for shard in &mut shards {
-            shard.clear(tells, &mut change);
+    /// Takes everything out, at one moment for the whole store, and tells callbacks and the log.
+    ///
+    /// # Errors
+    /// As of every change. Nothing was taken out then, unless it is `Io`.
+    pub(crate) fn clear(&self) -> Result<()> {
+        loop {
+            let mut change = Change::new(&self.context);
+            match change.reserve_records(1, 0) {
+                Ok(()) => return self.clear_recorded(change),
+                Err(Refusal::Lacks(lack)) => self.supply(lack)?,
+                Err(refusal) => unreachable!("room for a record was refused: {refusal:?}"),
+            }
         }
-        shards.iter_mut().for_each(|shard| shard.let_in());
-        self.context.next_revision();
+    }
+
+    fn clear_recorded(&self, mut change: Change<'_>) -> Result<()> {
+        let guard = self.state.guard();
+        let mut shards = self.lock_all();
+        self.empty(&mut shards, true, &mut change);
+        change.record_clear();
+        change.commit();
         drop(shards);
         guard.done();
+        let waited = self.settle_log(&change);
         change.finish();
+        waited
+    }
+
+    /// Frees the contents of a store that was closed. Nobody is told, the log least of all.
+    pub(crate) fn free_contents(&self) {
+        let mut change = Change::new(&self.context);
+        self.empty(&mut self.lock_all(), false, &mut change);
+        change.finish();
+    }
+
+    pub(crate) fn empty(
+        &self,
+        shards: &mut [WriteGuard<'_, Shard>],
+        tells: bool,
+        change: &mut Change<'_>,
+    ) {
+        self.context.journal.images.spoil();
+        shards.iter_mut().for_each(|shard| shard.hold_off());
+        for shard in &mut *shards {
+            shard.clear(tells, change);
+        }
+        shards.iter_mut().for_each(|shard| shard.let_in());
+    }
+
+    /// Locks all shards for a change.
+    pub(crate) fn lock_all(&self) -> Vec<WriteGuard<'_, Shard>> {
+        self.shards.iter().map(|cell| cell.shard.write()).collect()
     }
 
     /// Changes one option of the open store.
@@ -416,13 +559,36 @@ impl Core {
         }
         self.context.apply(&options);
         self.context.alarm.ring();
+        if let Some(durable) = self.durable() {
+            durable.options_changed();
+        }
         *current = options;
+        Ok(())
+    }
+
+    /// The limits on entries and bytes, zero for none.
+    pub(crate) fn limits(&self) -> (u64, u64) {
+        let options = self.options.lock();
+        (options.max_entries(), options.max_memory())
+    }
+
+    /// Counts anew what the shards hold, which were filled without asking for room.
+    ///
+    /// # Errors
+    /// `Full` if that is more than the limits allow.
+    pub(crate) fn recount(&self, shards: &mut [WriteGuard<'_, Shard>]) -> Result<()> {
+        let (max_entries, max_bytes) = self.limits();
+        let used = Need::sum(shards.iter().map(|shard| shard.used()));
+        if used.entries > limit(max_entries) || used.bytes > limit(max_bytes) {
+            return Err(Status::Full.into());
+        }
+        self.context.budget.set_limits(limit(max_entries), limit(max_bytes), used);
         Ok(())
     }
 
     /// Puts new limits in force, or says what the store holds if that is more than they allow.
     fn set_limits(&self, max_entries: u64, max_bytes: u64) -> Result<(), Need> {
-        let shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
+        let shards = self.lock_all();
         let used = Need::sum(shards.iter().map(|shard| shard.used()));
         if used.entries > max_entries || used.bytes > max_bytes {
             return Err(used);
@@ -452,7 +618,7 @@ impl Core {
         let too_much = used.bytes.saturating_sub(max_bytes) / bytes_each;
         let group = too_many.max(too_much).max(1);
         for _ in 0..group {
-            if !self.evict_one(random::below(self.shards.len()), |_| false) {
+            if !self.evict_one(random::below(self.shards.len()), |_| false)? {
                 break;
             }
         }
@@ -461,7 +627,7 @@ impl Core {
 
     /// Checks every invariant; panics if one is broken.
     pub(crate) fn validate(&self) {
-        let mut shards: Vec<_> = self.shards.iter().map(|cell| cell.shard.write()).collect();
+        let mut shards = self.lock_all();
         let used = Need::sum(shards.iter_mut().map(|shard| shard.validate(&self.context.hasher)));
         self.context.budget.validate(used);
     }

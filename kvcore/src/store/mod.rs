@@ -7,6 +7,7 @@
 
 mod batch;
 mod core;
+mod files;
 mod ops;
 mod read;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub(crate) use self::core::Core;
 use crate::background::Cleaner;
 use crate::clock::Clock;
+use crate::durable::Durable;
 use crate::error::{Error, Result, Status};
 use crate::keys::Keys;
 use crate::location::{self, Location};
@@ -49,8 +51,12 @@ impl Drop for Handle {
             std::mem::forget(Arc::clone(&self.core));
             self.cleaner.abandon();
         } else {
-            self.core.state.close();
+            let was_sound = self.core.state.close();
             self.cleaner.stop(&self.core.context.alarm);
+            if let Some(durable) = self.core.durable() {
+                // There is nobody left to tell: shutdown says what could not be made safe.
+                let _ = durable.close(&self.core, was_sound);
+            }
             self.core.context.removals.abandon();
         }
     }
@@ -70,19 +76,12 @@ impl Store {
     /// options that win over `options`.
     ///
     /// # Errors
-    /// As [`memory`](Store::memory) and [`Options::set`]; `Unsupported` for a directory or a remote
-    /// store, which this version does not have.
+    /// As [`memory`](Store::memory), [`open_directory`](Store::open_directory) and [`Options::set`];
+    /// `Unsupported` for a remote store, which this version does not have.
     pub fn open(location: &str, mut options: Options) -> Result<Store> {
         match location::read(location, &mut options)? {
             Location::Memory => Store::memory(options),
-            Location::Directory(path) => Err(Error::new(
-                Status::Unsupported,
-                format!(
-                    "cannot open the directory '{}': durability is not in this version, \
-                     open \":memory:\" instead",
-                    shown(&path)
-                ),
-            )),
+            Location::Directory(path) => Store::open_directory(path, options),
             Location::Remote(place) => Err(Error::new(
                 Status::Unsupported,
                 format!(
@@ -106,12 +105,19 @@ impl Store {
                 "a store in memory keeps nothing on disk: leave out persistence, or set it to none",
             ));
         }
-        let manual = clock.is_manual();
-        let core = Arc::new(Core::new(options, clock));
+        Store::start(Arc::new(Core::new(options, clock)))
+    }
+
+    /// Starts the threads of a store and gives out its first handle.
+    fn start(core: Arc<Core>) -> Result<Store> {
+        let manual = core.context.clock.is_manual();
         core.context.removals.start()?;
         let cleaner = if manual { Ok(Cleaner::none()) } else { Cleaner::start(&core) };
         let cleaner = cleaner.inspect_err(|_| core.context.removals.abandon())?;
         let handle = Arc::new(Handle { core: Arc::clone(&core), cleaner });
+        if let Some(durable) = core.durable().filter(|_| !manual) {
+            durable.start(&core)?;
+        }
         Ok(Store { core, handle })
     }
 
@@ -128,12 +134,16 @@ impl Store {
         self.core.context.removals.check_may_stop()?;
         let was_sound = self.core.state.close();
         self.handle.cleaner.stop(&self.core.context.alarm);
+        let closed = match self.core.durable() {
+            Some(durable) => durable.close(&self.core, was_sound),
+            None => Ok(()),
+        };
         self.core.context.removals.stop();
         // A panic may have left a poisoned store in pieces, which only the last handle clears away.
         if was_sound {
-            self.core.clear(false);
+            self.core.free_contents();
         }
-        Ok(())
+        closed
     }
 
     /// The number of entries, with those that have expired and wait to be freed.
@@ -173,8 +183,7 @@ impl Store {
     /// `Closed`, `Forked`, `Poisoned`.
     pub fn clear(&self) -> Result<()> {
         self.core.state.check_write()?;
-        self.core.clear(true);
-        Ok(())
+        self.core.clear()
     }
 
     /// Frees what has expired by now, and says how many entries that were.
@@ -218,6 +227,10 @@ impl Store {
         stats.callbacks_dropped = context.removals.dropped();
         stats.pinned_bytes = context.pins.bytes() + context.removals.pinned_bytes();
         stats.revision = context.revision();
+        if let Some(log) = context.journal.log() {
+            (stats.wal_bytes, stats.wal_syncs) = (log.bytes(), log.syncs());
+        }
+        stats.snapshots = self.core.durable().map_or(0, Durable::snapshots);
         self.core.state.check_open()?;
         Ok(stats)
     }

@@ -43,7 +43,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub fn take(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
-        self.core.write(key.as_ref(), |shard, key, change| Ok(shard.take(key, change)))
+        self.core.write(key.as_ref(), |shard, key, change| shard.take(key, change))
     }
 
     /// Removes a key; `false` if it is absent or expired.
@@ -51,7 +51,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub fn del(&self, key: impl AsRef<[u8]>) -> Result<bool> {
-        self.core.write(key.as_ref(), |shard, key, change| Ok(shard.del(key, change)))
+        self.core.write(key.as_ref(), |shard, key, change| shard.del(key, change))
     }
 
     /// Removes a key if it has this version.
@@ -59,7 +59,7 @@ impl Store {
     /// # Errors
     /// Those of every call.
     pub fn del_if(&self, key: impl AsRef<[u8]>, version: u64) -> Result<DeleteOutcome> {
-        self.core.write(key.as_ref(), |shard, key, change| Ok(shard.del_if(key, version, change)))
+        self.core.write(key.as_ref(), |shard, key, change| shard.del_if(key, version, change))
     }
 
     /// Adds to an integer kept as decimal text, and returns the sum. An absent key counts from 0 and

@@ -12,11 +12,19 @@ pub(crate) use parking_lot::{
     Condvar, Mutex, RwLock, RwLockReadGuard as ReadGuard, RwLockWriteGuard as WriteGuard,
 };
 #[cfg(not(kv_shuttle))]
+pub(crate) use std::hint::spin_loop;
+#[cfg(not(kv_shuttle))]
 pub(crate) use std::sync::atomic;
+#[cfg(not(kv_shuttle))]
+pub(crate) use std::thread::yield_now;
 
 #[cfg(kv_shuttle)]
 mod model;
 #[cfg(kv_shuttle)]
 pub(crate) use model::{Condvar, Mutex, ReadGuard, RwLock, WriteGuard};
 #[cfg(kv_shuttle)]
+pub(crate) use shuttle::hint::spin_loop;
+#[cfg(kv_shuttle)]
 pub(crate) use shuttle::sync::atomic;
+#[cfg(kv_shuttle)]
+pub(crate) use shuttle::thread::yield_now;

@@ -1,5 +1,6 @@
 //! Shuttle's locks with the interface of parking_lot's, for tests under `--cfg kv_shuttle`.
 
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use shuttle::sync;
@@ -38,23 +39,52 @@ impl<T> Mutex<T> {
         self.0.get_mut().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub(crate) fn lock(&self) -> sync::MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        MutexGuard(Some(self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())))
     }
 }
 
-/// A condition variable that nothing waits on: stores under shuttle have no background thread.
+/// A locked mutex. It is empty only while its thread waits for a condition.
 #[derive(Debug)]
-pub(crate) struct Condvar;
+pub(crate) struct MutexGuard<'a, T>(Option<sync::MutexGuard<'a, T>>);
+
+const HELD: &str = "a thread that runs holds the lock";
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[allow(clippy::expect_used)]
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect(HELD)
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    #[allow(clippy::expect_used)]
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect(HELD)
+    }
+}
+
+/// A condition variable.
+#[derive(Debug)]
+pub(crate) struct Condvar(sync::Condvar);
 
 impl Condvar {
     pub(crate) fn new() -> Self {
-        Condvar
+        Condvar(sync::Condvar::new())
     }
 
-    pub(crate) fn notify_all(&self) {}
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
 
-    pub(crate) fn wait<T>(&self, _guard: &mut sync::MutexGuard<'_, T>) {}
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        if let Some(held) = guard.0.take() {
+            guard.0 = Some(self.0.wait(held).unwrap_or_else(|poisoned| poisoned.into_inner()));
+        }
+    }
 
-    pub(crate) fn wait_for<T>(&self, _guard: &mut sync::MutexGuard<'_, T>, _timeout: Duration) {}
+    /// Returns at once: time stands still, and stores under shuttle have no background thread.
+    pub(crate) fn wait_for<T>(&self, _guard: &mut MutexGuard<'_, T>, _timeout: Duration) {}
 }

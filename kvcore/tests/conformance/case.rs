@@ -4,7 +4,7 @@
 
 /// The features a case may need; this surface has all of them.
 const FEATURES: &[&str] =
-    &["set_many", "keys", "location", "get_into", "del_if", "last_fault", "raw_ttl"];
+    &["set_many", "keys", "location", "directory", "get_into", "del_if", "last_fault", "raw_ttl"];
 
 /// One word of a line.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,8 @@ pub struct Line {
 pub struct Case {
     pub file: String,
     pub name: String,
+    /// Whether it needs a directory of its own.
+    pub on_disk: bool,
     pub lines: Vec<Line>,
 }
 
@@ -52,7 +54,8 @@ fn parse_line(file: &str, line: &[u8], number: usize, cases: &mut Vec<Case>) -> 
             if !name.bytes().all(fits) {
                 return Err(format!("'{name}' is no name for a case: use a-z, 0-9 and -"));
             }
-            cases.push(Case { file: file.into(), name: name.clone(), lines: Vec::new() });
+            let (file, name) = (file.into(), name.clone());
+            cases.push(Case { file, name, on_disk: false, lines: Vec::new() });
             return Ok(());
         }
         [Word::Plain(first), ..] if first == "case" => return Err("a case has one name".into()),
@@ -71,6 +74,7 @@ fn parse_line(file: &str, line: &[u8], number: usize, cases: &mut Vec<Case>) -> 
         if !FEATURES.contains(&feature.as_str()) {
             return Err(format!("there is no feature '{feature}'"));
         }
+        case.on_disk |= feature == "directory";
     }
     Ok(())
 }

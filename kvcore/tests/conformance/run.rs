@@ -3,15 +3,17 @@
 //! Owns: the meaning of the operations. After every operation the store checks its own invariants.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kvcore::{
-    Clock, Condition, DeleteOutcome, Error, Expiry, ManualClock, Options, Remaining, SetOptions,
-    SetOutcome, Status, Store, TTL_KEEP, TTL_NONE, Value,
+    Clock, Condition, DeleteOutcome, Error, Expiry, ManualClock, Options, RecoveryReport,
+    Remaining, SetOptions, SetOutcome, Status, Store, TTL_KEEP, TTL_NONE, Value,
 };
 
 use crate::case::{Arguments, Case, Line, Word, option_text, shown, shown_bytes};
+use crate::folder::Folder;
 use crate::removed::Told;
 
 /// Where the time of a case comes from.
@@ -98,13 +100,19 @@ struct Runner {
     timing: Timing,
     store: Option<Store>,
     told: Arc<Told>,
+    folder: Folder,
     variables: HashMap<String, i64>,
 }
 
 /// Runs a case; an error says `file:line: what was expected and what came`.
 pub fn run(case: &Case, timing: Timing) -> Result<(), String> {
-    let mut runner =
-        Runner { timing, store: None, told: Arc::default(), variables: HashMap::new() };
+    let mut runner = Runner {
+        timing,
+        store: None,
+        told: Arc::default(),
+        folder: Folder::default(),
+        variables: HashMap::new(),
+    };
     for line in &case.lines {
         runner.line(line).map_err(|error| {
             format!("{}:{}: {error} (case {})", case.file, line.number, case.name)
@@ -178,7 +186,7 @@ impl Runner {
         for (name, value) in &arguments.named {
             let text = option_text(value)?;
             if *name == "at" {
-                location = Some(text);
+                location = Some(self.folder.fill(&text));
             } else if *name == "on_remove" {
                 match self.told.listen(self.number_text(&text)?, options) {
                     Ok(listening) => options = listening,
@@ -203,6 +211,12 @@ impl Runner {
         if operation == "open" {
             return self.open(arguments);
         }
+        let path = match (operation, arguments.word(0)) {
+            ("snapshot" | "restore", Ok(Word::Bytes(path))) => {
+                Some(self.folder.fill(&String::from_utf8_lossy(path)))
+            }
+            _ => None,
+        };
         let store = self.store.as_ref().ok_or("no store is open")?;
         let ok = |_| Answer::of(Status::Ok);
         let count = |count: u64| Answer::of(Status::Ok).number("count", count as i64);
@@ -261,6 +275,14 @@ impl Runner {
             "last_fault" => Ok(store.last_fault().map_or(Answer::of(Status::NotFound), |fault| {
                 Answer { message: fault.message().to_string(), ..Answer::of(Status::Ok) }
             })),
+            "sync" => answered(store.sync().map(ok)),
+            "snapshot" => answered(
+                store
+                    .snapshot(path.as_deref().map(Path::new))
+                    .map(|info| Answer::of(Status::Ok).number("entries", info.entries as i64)),
+            ),
+            "restore" => answered(store.restore(path.ok_or("restore what?")?).map(ok)),
+            "recovery" => answered(store.recovery().map(|report| recovered(&report))),
             "shutdown" => answered(store.shutdown().map(ok)),
             _ => Err(format!("there is no operation '{operation}'")),
         }
@@ -465,4 +487,15 @@ fn stats_fields(stats: &kvcore::Stats) -> Answer {
     fields.as_object().unwrap().iter().fold(Answer::of(Status::Ok), |answer, (name, value)| {
         answer.number(name, value.as_u64().unwrap() as i64)
     })
+}
+
+fn recovered(report: &RecoveryReport) -> Answer {
+    [
+        ("snapshot_revision", report.snapshot_revision),
+        ("last_revision", report.last_revision),
+        ("records", report.records),
+        ("discarded_bytes", report.discarded_bytes),
+    ]
+    .into_iter()
+    .fold(Answer::of(Status::Ok), |answer, (name, number)| answer.number(name, number as i64))
 }

@@ -1,6 +1,4 @@
-//! The seam to files and to what the system says of itself. Nothing else in the crate reads files.
-
-#![allow(clippy::disallowed_methods)]
+//! What the system says of itself: how much memory this process may use.
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,96 @@
+//! Fills a store from files.
+
+use crate::entry::NEVER;
+use crate::error::{Error, Result};
+use crate::recovery::Target;
+use crate::shard::{Change, Loaded, Refusal};
+use crate::snapshot::Saved;
+use crate::store::Core;
+use crate::sync::atomic::{AtomicBool, Ordering};
+
+/// A store while it is being filled.
+pub(super) struct Loader<'a> {
+    core: &'a Core,
+    /// Whether access bits are those of the store's policy.
+    same_policy: AtomicBool,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(core: &'a Core) -> Self {
+        Loader { core, same_policy: AtomicBool::new(false) }
+    }
+
+    fn change<R>(
+        &self,
+        key: &[u8],
+        change: impl FnOnce(
+            &mut crate::shard::Shard,
+            crate::hash::Key<'_>,
+            &mut Change<'_>,
+        ) -> Result<R, Refusal>,
+    ) -> Result<R> {
+        let key = self.core.context.hasher.key(key);
+        let mut under_way = Change::new(&self.core.context);
+        let result =
+            change(&mut self.core.write_shard(self.core.shard_of(key)), key, &mut under_way);
+        under_way.finish();
+        result.map_err(error)
+    }
+}
+
+fn error(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Error(error) => error,
+        Refusal::Room(_) | Refusal::Lacks(_) => unreachable!("filling a store asks for no room"),
+    }
+}
+
+impl Target for Loader<'_> {
+    fn begin(&self, eviction: &str) {
+        self.same_policy.store(eviction == self.core.eviction(), Ordering::Relaxed);
+    }
+
+    fn put(&self, saved: &Saved<'_>) -> Result<()> {
+        let loaded = Loaded {
+            version: saved.version,
+            created_at_ms: saved.created_at_ms,
+            hits: saved.hits,
+            access: if self.same_policy.load(Ordering::Relaxed) { saved.access } else { 0 },
+        };
+        self.change(saved.key, |shard, key, change| {
+            shard.load(key, saved.value, saved.deadline, loaded, change)
+        })
+    }
+
+    fn delete(&self, key: &[u8]) -> Result<()> {
+        self.change(key, |shard, key, change| {
+            shard.unload(key, change);
+            Ok(())
+        })
+    }
+
+    fn touch(&self, key: &[u8], deadline: i64, version: u64) -> Result<()> {
+        self.change(key, |shard, key, change| shard.load_deadline(key, deadline, version, change))
+    }
+
+    fn clear(&self) -> Result<()> {
+        self.core.free_contents();
+        Ok(())
+    }
+
+    fn finish(&self, expired: &dyn Fn(u64, i64) -> bool) -> Result<()> {
+        let now_ms = self.core.context.clock.now_ms();
+        for shard in 0..self.core.shard_count() {
+            let mut change = Change::new(&self.core.context);
+            self.core.write_shard(shard).unload_where(
+                |version, deadline| {
+                    deadline != NEVER && (deadline <= now_ms || expired(version, deadline))
+                },
+                &mut change,
+            );
+            self.core.write_shard(shard).loaded(&mut change);
+            change.finish();
+        }
+        Ok(())
+    }
+}

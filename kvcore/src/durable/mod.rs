@@ -1,0 +1,337 @@
+//! What a store in a directory has beside its memory: files, the threads that tend them, and the order
+//! in which they are opened and closed.
+//!
+//! Owns: [`Durable`]. `load` fills a store from files, `picture` writes a snapshot while the store goes
+//! on, `keeper` has the threads. Invariants: nothing is acknowledged before the directory says which
+//! files must be there; the mark of a clean close is written only after everything else is safe, and
+//! taken away before the first change.
+
+mod keeper;
+mod load;
+mod picture;
+mod restore;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::directory::{CleanMark, Directory};
+use crate::error::{Error, Result, Status};
+use crate::io::{Disk, RealDisk};
+use crate::options::{Options, Persistence};
+use crate::recovery::{self, RecoveryReport, SalvageReport, VerifyReport};
+use crate::snapshot::SnapshotHead;
+use crate::store::Core;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::wal::{Log, LogStart};
+
+use keeper::Keeper;
+pub use picture::SnapshotInfo;
+
+/// Revisions that are reserved at a time where no log does it.
+const REVISIONS: u64 = 1 << 28;
+
+/// A store's part on disk.
+pub(crate) struct Durable {
+    directory: Directory,
+    persistence: Persistence,
+    keep: usize,
+    report: RecoveryReport,
+    keeper: Keeper,
+    /// The revision of the last snapshot. Held while one is taken.
+    last_snapshot: Mutex<u64>,
+    snapshots: AtomicU64,
+    /// Where no log is kept: the number of the last state on disk, the log segment that would go on
+    /// from there, and the revisions reserved.
+    unlogged: Unlogged,
+    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct Unlogged {
+    lsn: AtomicU64,
+    segment: u64,
+    ceiling: AtomicU64,
+}
+
+impl Durable {
+    /// Opens a directory and fills a store from it. The store is not used by anybody else yet.
+    ///
+    /// # Errors
+    /// `Locked` if another opener has the directory; `Corrupt`, `Unsupported`, `Io`, `NoSpace`.
+    pub(crate) fn open(
+        core: &Core,
+        options: &Options,
+        disk: Arc<dyn Disk>,
+        path: &Path,
+    ) -> Result<Durable> {
+        let clock = &core.context.clock;
+        if !options.create() && !disk.exists(path).map_err(|e| Error::from_os("open", &e))? {
+            let message = format!(
+                "there is no directory '{}' and create is false: give another path, or let it be made",
+                path.display()
+            );
+            return Err(Error::new(Status::Invalid, message));
+        }
+        let directory = Directory::open(Arc::clone(&disk), path, clock.now_ms())?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let found =
+            recovery::recover(&directory, &load::Loader::new(core), &|_| {}, threads, clock)?;
+        core.context.resume_above(found.revision);
+        directory.begin_life()?;
+        let persistence = options.persistence();
+        let mut unlogged = Unlogged::default();
+        if persistence.has_log() {
+            let log = Log::begin(LogStart {
+                disk,
+                dir: path.to_path_buf(),
+                store_id: directory.store_id(),
+                segment: found.next_segment,
+                first_lsn: found.last_lsn + 1,
+                previous: found.previous,
+                revision: found.revision,
+                segment_bytes: options.wal_segment_bytes(),
+                mode: options.sync_mode(),
+                clock: clock.clone(),
+                older: found.segments,
+                // Recovery has made durable whatever it shows.
+                carry: None,
+            })?;
+            directory.enrol_segment(found.next_segment)?;
+            core.context.journal.begin(log);
+        } else {
+            let ceiling = found.revision + REVISIONS;
+            directory.reserve_revisions(ceiling)?;
+            unlogged = Unlogged {
+                lsn: AtomicU64::new(found.last_lsn),
+                segment: found.next_segment,
+                ceiling: AtomicU64::new(ceiling),
+            };
+        }
+        let last = found.report.snapshot_revision;
+        Ok(Durable {
+            directory,
+            persistence,
+            keep: options.snapshot_keep(),
+            report: found.report,
+            keeper: Keeper::new(),
+            last_snapshot: Mutex::new(last),
+            snapshots: AtomicU64::new(0),
+            unlogged,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Starts the threads, once the store is complete.
+    ///
+    /// # Errors
+    /// `Io` if the system has no thread to give.
+    pub(crate) fn start(&self, core: &Arc<Core>) -> Result<()> {
+        self.keeper.start(core)
+    }
+
+    /// What recovery found.
+    pub(crate) fn report(&self) -> &RecoveryReport {
+        &self.report
+    }
+
+    /// Snapshots taken into the directory since it was opened.
+    pub(crate) fn snapshots(&self) -> u64 {
+        self.snapshots.load(Ordering::Relaxed)
+    }
+
+    /// Makes the threads look at the options again.
+    pub(crate) fn options_changed(&self) {
+        self.keeper.ring();
+    }
+
+    /// Everything that was acknowledged before is on the disk when this returns.
+    ///
+    /// # Errors
+    /// `Io`, `NoSpace`, `Poisoned`.
+    pub(crate) fn sync(&self, core: &Core) -> Result<()> {
+        match core.context.journal.log() {
+            Some(log) => log.sync(),
+            None => self.snapshot_if_changed(core, &|| core.state.check_open().is_err()),
+        }
+    }
+
+    /// Writes a snapshot into the directory.
+    ///
+    /// # Errors
+    /// `Io`, `NoSpace`: the snapshots before stay.
+    pub(crate) fn snapshot(&self, core: &Core) -> Result<SnapshotInfo> {
+        let mut last = self.last_snapshot.lock();
+        self.snapshot_held(core, &|| core.state.check_open().is_err(), &mut last)
+    }
+
+    fn snapshot_if_changed(&self, core: &Core, cancelled: &dyn Fn() -> bool) -> Result<()> {
+        let mut last = self.last_snapshot.lock();
+        if core.context.revision() == *last {
+            return Ok(());
+        }
+        self.snapshot_held(core, cancelled, &mut last).map(drop)
+    }
+
+    fn snapshot_held(
+        &self,
+        core: &Core,
+        cancelled: &dyn Fn() -> bool,
+        last: &mut u64,
+    ) -> Result<SnapshotInfo> {
+        let disk = &**self.directory.disk();
+        let taken = picture::take(core, disk, cancelled, self.place(core))?;
+        self.publish(core, taken, last)
+    }
+
+    /// Where a snapshot of a moment goes, and its head.
+    fn place(&self, core: &Core) -> impl Fn(&picture::Cut) -> (PathBuf, SnapshotHead) {
+        let unlogged = self.unlogged.lsn.load(Ordering::Relaxed) + 1;
+        let logs = core.context.journal.log().is_some();
+        let (store_id, eviction) = (self.directory.store_id(), core.eviction().to_string());
+        move |cut| {
+            let lsn = if logs { cut.lsn } else { unlogged };
+            let head = SnapshotHead {
+                store_id,
+                lsn,
+                segment: if logs { cut.segment } else { self.unlogged.segment },
+                revision: cut.revision,
+                time_ms: cut.time_ms,
+                eviction: eviction.clone(),
+                has_log: logs,
+            };
+            (self.directory.snapshot_tmp_path(lsn), head)
+        }
+    }
+
+    /// Puts a snapshot in its place, and lets go of what it stands for.
+    fn publish(&self, core: &Core, taken: picture::Taken, last: &mut u64) -> Result<SnapshotInfo> {
+        let log = core.context.journal.log();
+        // The records that a snapshot stands for may not be on the disk yet, and the log goes on from
+        // there.
+        log.map_or(Ok(()), Log::sync)?;
+        self.directory.publish_snapshot(taken.head.lsn)?;
+        self.unlogged.lsn.store(taken.head.lsn, Ordering::Relaxed);
+        self.snapshots.fetch_add(1, Ordering::Relaxed);
+        *last = taken.head.revision;
+        let oldest = self.directory.retire(self.keep)?;
+        if let Some(log) = log {
+            log.retire_before(oldest)?;
+        }
+        let path = self.directory.snapshot_path(taken.head.lsn);
+        Ok(taken.info(path))
+    }
+
+    /// Puts a snapshot of contents that were exchanged, while all shards are held, in the place of
+    /// everything before.
+    fn exchange(
+        &self,
+        core: &Core,
+        last: &mut u64,
+        take: impl FnOnce(
+            &dyn Disk,
+            &dyn Fn(&picture::Cut) -> (PathBuf, SnapshotHead),
+        ) -> Result<picture::Taken>,
+    ) -> Result<()> {
+        let taken = take(&**self.directory.disk(), &self.place(core))?;
+        self.publish(core, taken, last).map(drop)
+    }
+
+    /// Stops the threads and closes the directory, once. `sound` is whether memory and log may be trusted.
+    ///
+    /// # Errors
+    /// What could not be made safe; the directory is let go of all the same.
+    pub(crate) fn close(&self, core: &Core, sound: bool) -> Result<()> {
+        self.keeper.stop();
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let closed = if sound { self.close_soundly(core).map(Some) } else { Ok(None) };
+        match closed {
+            Ok(mark) => self.directory.close(mark),
+            Err(fault) => {
+                // The fault is what the caller should hear of.
+                let _ = self.directory.close(None);
+                Err(fault)
+            }
+        }
+    }
+
+    fn close_soundly(&self, core: &Core) -> Result<CleanMark> {
+        let (revision, time_ms) = (core.context.revision(), core.context.clock.now_ms());
+        let Some(log) = core.context.journal.log() else {
+            self.snapshot_if_changed(core, &|| false)?;
+            let revision = core.context.revision();
+            let last_lsn = self.unlogged.lsn.load(Ordering::Relaxed);
+            return Ok(CleanMark { segment: 0, end: 0, last_lsn, revision, time_ms });
+        };
+        let end = log.close()?;
+        let revision = core.context.revision().max(revision);
+        Ok(CleanMark {
+            segment: end.segment,
+            end: end.end,
+            last_lsn: end.last_lsn,
+            revision,
+            time_ms,
+        })
+    }
+
+    /// Reserves more revisions where no log does it, once half of them are used.
+    fn extend_revisions(&self, core: &Core) -> Result<()> {
+        let (revision, ceiling) =
+            (core.context.revision(), self.unlogged.ceiling.load(Ordering::Relaxed));
+        if ceiling.saturating_sub(revision) > REVISIONS / 2 {
+            return Ok(());
+        }
+        self.directory.reserve_revisions(revision + REVISIONS)?;
+        self.unlogged.ceiling.store(revision + REVISIONS, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Reads every byte of a store's directory, or of one snapshot file, checks every checksum, and says
+/// what is damaged and what that loses. The store must not be open.
+///
+/// # Errors
+/// `Io` if something cannot be read, `Locked` if the store is open, `Invalid` if there is no store.
+pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
+    recovery::verify(&RealDisk, path.as_ref())
+}
+
+/// Copies what can be read of a damaged directory into a new one, and says what was lost. The old one
+/// is left as it is.
+///
+/// # Errors
+/// `Invalid` if `to` is there already; `Io`, `NoSpace`, `Locked`.
+pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<SalvageReport> {
+    let now_ms = Clock::system().now_ms();
+    recovery::salvage(Arc::new(RealDisk), from.as_ref(), to.as_ref(), now_ms)
+}
+
+/// Writes a snapshot of a store to a file, which is replaced if it is there.
+///
+/// # Errors
+/// `Io`, `NoSpace`: the file is as it was.
+pub(crate) fn snapshot_to(core: &Core, path: &Path) -> Result<SnapshotInfo> {
+    picture::write_to(core, &RealDisk, path)
+}
+
+/// Exchanges the contents of a store for those of a snapshot file.
+///
+/// # Errors
+/// `Corrupt`, `Unsupported`, `Io` for the file, `Full`: nothing has changed. Later failures poison the
+/// store.
+pub(crate) fn restore_from(core: &Core, path: &Path) -> Result<()> {
+    restore::restore(core, core.durable(), &RealDisk, path)
+}
+
+/// Where a store that is not there on disk would write beside a file, until that is complete.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".tmp");
+    path.with_file_name(name)
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests;

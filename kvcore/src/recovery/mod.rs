@@ -1,0 +1,319 @@
+//! From files to a store: the newest snapshot that is whole, and the log behind it.
+//!
+//! Owns: which files are read, in which order, and what counts as damage (`chain`, `replay`, `load`),
+//! what had expired (`marks`), what is made durable (`settle`), and the looks at a directory from
+//! outside (`verify`, `salvage`). Invariants: what is recovered is the effect of all records up to some
+//! LSN, every durable one among them, or an error that names the file; nothing is written but an equal
+//! copy of the last segment, so recovery may be cut short and repeated at will; what it exposes is
+//! durable before it returns; memory is bounded by a block or a group at a time.
+//!
+//! A damaged snapshot is given up for an older one only if the log reaches from there to the newest
+//! state that any file names. Whatever is wrong with the log is an error: no snapshot mends that.
+
+// The core does not recover yet.
+
+mod chain;
+mod load;
+mod marks;
+mod replay;
+mod report;
+mod salvage;
+mod settle;
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests;
+mod verify;
+
+use crate::clock::Clock;
+use crate::directory::{Directory, Files, sync_dir};
+use crate::error::{Error, Result, Status};
+use crate::snapshot::{Saved, SnapshotHead, SnapshotReader};
+use crate::wal::SegmentInfo;
+
+use chain::{Chain, missing};
+use marks::Marks;
+use replay::Replay;
+
+pub use report::{Finding, RecoveryReport, SalvageReport, VerifyReport};
+pub(crate) use salvage::salvage;
+pub(crate) use verify::verify;
+
+/// The engine, while it is being filled.
+///
+/// `put` may be called by several threads at once, for entries of a snapshot; all else comes from one
+/// thread, after those are done.
+pub(crate) trait Target: Sync {
+    /// Entries of a snapshot come, with access bits of this eviction policy.
+    fn begin(&self, eviction: &str);
+    /// Puts an entry, in place of the one that has the key.
+    fn put(&self, saved: &Saved<'_>) -> Result<()>;
+    /// Removes an entry if it is there.
+    fn delete(&self, key: &[u8]) -> Result<()>;
+    /// Changes the deadline and the version of an entry if it is there.
+    fn touch(&self, key: &[u8], deadline: i64, version: u64) -> Result<()>;
+    /// Removes all entries.
+    fn clear(&self) -> Result<()>;
+    /// All is there. Removes the entries for whose version and deadline the function says that they
+    /// had expired, whatever the clock says.
+    fn finish(&self, expired: &dyn Fn(u64, i64) -> bool) -> Result<()>;
+}
+
+/// How far recovery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Bytes read.
+    pub(crate) done_bytes: u64,
+    /// Bytes to read, about.
+    pub(crate) total_bytes: u64,
+}
+
+/// What was recovered, and how the log goes on.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) report: RecoveryReport,
+    /// The LSN of the last record; the next one is one more.
+    pub(crate) last_lsn: u64,
+    /// No revision above this was given out.
+    pub(crate) revision: u64,
+    /// The number of the segment to go on in.
+    pub(crate) next_segment: u64,
+    /// The last segment that was read, and where the log ends in it.
+    pub(crate) previous: Option<(u64, u64)>,
+    /// The segments that are there and in use, the oldest first.
+    pub(crate) segments: Vec<SegmentInfo>,
+}
+
+/// Fills the target with what the directory holds.
+///
+/// # Errors
+/// `Corrupt` if files are missing or damaged, `Unsupported` if another version of a format wrote them,
+/// `Io` if they cannot be read, `NoSpace` if there is no room for a copy of the last segment,
+/// `NoMemory`, and those of the target. What the target holds then is of no use.
+pub(crate) fn recover(
+    dir: &Directory,
+    target: &dyn Target,
+    progress: &dyn Fn(Progress),
+    threads: usize,
+    clock: &Clock,
+) -> Result<Recovered> {
+    let started_ms = clock.now_ms();
+    let files = dir.files()?;
+    let recovery = Recovery { dir, files, target, progress, threads };
+    let (replay, base, damage) = recovery.state()?;
+    target.finish(&|version, deadline| replay.marks.expired(version, deadline))?;
+    let now_ms = clock.now_ms();
+    let mut recovered = recovery.outcome(&replay, base);
+    let report = &mut recovered.report;
+    report.clock_regression_ms = replay.marks.regression_ms(now_ms);
+    report.seconds = now_ms.saturating_sub(started_ms) as f64 / 1000.0;
+    if let Some(damage) = damage {
+        report.fallback_used = true;
+        let reason = damage.message().to_string();
+        report.reason =
+            if report.reason.is_empty() { reason } else { format!("{reason}; {}", report.reason) };
+    }
+    Ok(recovered)
+}
+
+/// Recovery of one directory.
+struct Recovery<'a> {
+    dir: &'a Directory,
+    files: Files,
+    target: &'a dyn Target,
+    progress: &'a dyn Fn(Progress),
+    threads: usize,
+}
+
+/// Why a state could not be built on a snapshot.
+enum Failure {
+    /// The snapshot is damaged; another one may do.
+    Snapshot(Error),
+    /// Nothing else helps.
+    Final(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Final(error)
+    }
+}
+
+/// Damage of a snapshot is no end; failing to read it is.
+fn of_snapshot(error: Error) -> Failure {
+    match error.status() {
+        Status::Corrupt => Failure::Snapshot(error),
+        _ => Failure::Final(error),
+    }
+}
+
+type State<'a> = (Replay<'a>, Option<SnapshotHead>, Option<Error>);
+
+impl<'a> Recovery<'a> {
+    /// Builds the state on the newest snapshot that is whole. Says what was wrong with newer ones.
+    fn state(&self) -> Result<State<'a>> {
+        let candidates: Vec<_> = self.files.snapshots.iter().map(|file| file.number).collect();
+        let named = self.dir.roll().snapshot;
+        let mut damage: Option<Error> = None;
+        if let Some(lsn) = named.filter(|lsn| candidates.last() < Some(lsn)) {
+            damage = Some(self.snapshot_is_missing(lsn));
+        }
+        // The log, if nothing else, must reach the newest state that any name promises.
+        let promised = candidates.last().copied().max(named).unwrap_or(0);
+        for base in candidates.into_iter().rev().map(Some).chain([None]) {
+            match (self.build(base, promised), damage.take()) {
+                (Ok((replay, head)), before) => {
+                    self.expose(&replay)?;
+                    return Ok((replay, head, before));
+                }
+                (Err(Failure::Snapshot(error)), before) => {
+                    self.target.clear()?;
+                    damage = Some(before.unwrap_or(error));
+                }
+                (Err(Failure::Final(error)), None) => return Err(error),
+                (Err(Failure::Final(error)), Some(before)) => return Err(both(&before, &error)),
+            }
+        }
+        Err(damage.unwrap_or_else(|| missing(self.dir, 1)))
+    }
+
+    /// Builds the state on one snapshot, or on nothing.
+    fn build(
+        &self,
+        lsn: Option<u64>,
+        promised: u64,
+    ) -> Result<(Replay<'a>, Option<SnapshotHead>), Failure> {
+        let reader = match lsn {
+            Some(lsn) => Some(self.open(lsn).map_err(of_snapshot)?),
+            None => None,
+        };
+        let head = reader.as_ref().map(|reader| reader.head().clone());
+        let chain = self.chain(head.as_ref())?;
+        let snapshot_bytes = reader.as_ref().map_or(0, |reader| reader.summary().bytes);
+        let log_bytes: u64 = chain.links.iter().map(|link| link.len).sum();
+        let total_bytes = snapshot_bytes + log_bytes;
+        let tell = |done_bytes| (self.progress)(Progress { done_bytes, total_bytes });
+        tell(0);
+        if let Some(reader) = &reader {
+            self.target.begin(&reader.head().eviction);
+            load::load(reader, self.target, self.threads, &tell).map_err(of_snapshot)?;
+        }
+        let mut marks = Marks::default();
+        if let Some(head) = &head {
+            marks.add(head.revision, head.time_ms);
+        }
+        let base_lsn = head.as_ref().map_or(0, |head| head.lsn);
+        let revision = head.as_ref().map_or(0, |head| head.revision);
+        let mut replay = Replay {
+            target: self.target,
+            base_lsn,
+            last_lsn: base_lsn,
+            revision,
+            ceiling: revision,
+            marks,
+            records: 0,
+            discarded_bytes: 0,
+            reason: String::new(),
+            segments: Vec::new(),
+        };
+        replay.run(self.dir, &chain, &|done| tell(snapshot_bytes + done))?;
+        replay.last_lsn = replay.last_lsn.max(base_lsn);
+        if replay.last_lsn < promised {
+            let next = replay.segments.last().map_or(1, |last| last.number.saturating_add(1));
+            return Err(Failure::Final(missing(self.dir, next)));
+        }
+        if let Some(mark) = self.dir.clean_mark() {
+            replay.marks.add(replay.revision, mark.time_ms);
+        }
+        Ok((replay, head))
+    }
+
+    /// Opens a snapshot that must be this store's.
+    fn open(&self, lsn: u64) -> Result<SnapshotReader> {
+        let path = self.dir.snapshot_path(lsn);
+        let reader = SnapshotReader::open(&**self.dir.disk(), &path)?;
+        let head = reader.head();
+        if head.store_id == self.dir.store_id() && head.lsn == lsn {
+            return Ok(reader);
+        }
+        let message = format!(
+            "{} is damaged at offset 0: it is another snapshot than its name says: run kv verify",
+            path.display()
+        );
+        Err(Error::new(Status::Corrupt, message))
+    }
+
+    /// The log behind a snapshot.
+    fn chain(&self, head: Option<&SnapshotHead>) -> Result<Chain> {
+        let start = head.map_or(1, |head| head.segment);
+        let chain = Chain::from(self.dir, &self.files.segments, start)?;
+        let may_be_absent = match head {
+            // A segment that the snapshot names was prepared when it was taken.
+            Some(head) => !head.has_log || chain.first_unused == Some(start),
+            // Nothing was ever written here.
+            None => {
+                let roll = self.dir.roll();
+                roll.segment == 0 && roll.snapshot.is_none() && self.files.snapshots.is_empty()
+            }
+        };
+        if chain.links.is_empty() && !may_be_absent {
+            return Err(missing(self.dir, start));
+        }
+        Ok(chain)
+    }
+
+    /// Makes durable what is about to be seen.
+    fn expose(&self, replay: &Replay<'_>) -> Result<()> {
+        if self.dir.clean_mark().is_some() {
+            return Ok(());
+        }
+        if let Some(last) = replay.segments.last() {
+            settle::settle(self.dir, last.number)?;
+        }
+        sync_dir(&**self.dir.disk(), self.dir.path())
+    }
+
+    /// What the store goes on with.
+    fn outcome(&self, replay: &Replay<'_>, base: Option<SnapshotHead>) -> Recovered {
+        let last = replay.segments.last().copied();
+        let start = base.as_ref().map_or(1, |head| head.segment);
+        let revision = match self.dir.clean_mark() {
+            Some(mark) => mark.revision.max(replay.revision),
+            None => replay.revision.max(replay.ceiling).max(self.dir.roll().revision_ceiling),
+        };
+        // Segments that an older snapshot needs, or that ought to be gone, are there too.
+        let older = self.files.segments.iter().filter(|file| {
+            replay.segments.first().map_or(start, |first| first.number) > file.number
+        });
+        let older =
+            older.map(|file| SegmentInfo { number: file.number, first_lsn: 0, bytes: file.len });
+        Recovered {
+            report: RecoveryReport {
+                snapshot_revision: base.map_or(0, |head| head.revision),
+                last_revision: replay.revision,
+                records: replay.records,
+                discarded_bytes: replay.discarded_bytes,
+                reason: replay.reason.clone(),
+                ..RecoveryReport::default()
+            },
+            last_lsn: replay.last_lsn,
+            revision,
+            next_segment: last.map_or(start, |last| last.number.saturating_add(1)),
+            previous: last.map(|last| (last.number, last.bytes)),
+            segments: older.chain(replay.segments.iter().copied()).collect(),
+        }
+    }
+
+    fn snapshot_is_missing(&self, lsn: u64) -> Error {
+        let path = self.dir.snapshot_path(lsn);
+        let message = format!(
+            "{} is missing at offset 0: bring it back from a backup, or run kv salvage",
+            path.display()
+        );
+        Error::new(Status::Corrupt, message)
+    }
+}
+
+/// A snapshot is damaged, and the log does not make up for it.
+fn both(first: &Error, then: &Error) -> Error {
+    let message = format!("{}; without it: {}", first.message(), then.message());
+    Error::new(then.status(), message)
+}

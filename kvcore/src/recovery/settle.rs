@@ -1,0 +1,50 @@
+//! Makes durable what recovery found at the end of a log that was not closed.
+//!
+//! After a sync has failed the system may hold bytes in memory that never reached the disk, and call
+//! the next sync a success. Whoever reads the file then sees records that the next power cut takes
+//! away, from before others that were acknowledged in the meantime. So the last segment is not synced
+//! but copied, as it is, and the copy takes its name once it is durable. The log syncs each segment
+//! before it writes to the next one, so those before are durable already.
+
+use std::path::Path;
+
+use crate::directory::{Directory, failed, remove, sync_dir};
+use crate::error::Result;
+use crate::io::{read_exact_at, write_all_at};
+
+const CHUNK: usize = 1 << 20;
+const PAGE: usize = 4096;
+
+/// Replaces a segment by a copy of the same bytes that is durable.
+///
+/// # Errors
+/// `NoSpace` and `Io`; the segment is as it was then, or durable.
+pub(super) fn settle(dir: &Directory, number: u64) -> Result<()> {
+    let (disk, from) = (&**dir.disk(), dir.segment_path(number));
+    let to = from.with_extension("tmp");
+    remove(disk, &to)?;
+    let copied = (|| {
+        let source = disk.open(&from)?;
+        let len = source.len()?;
+        let copy = disk.create(&to)?;
+        copy.allocate(len)?;
+        let mut buffer = vec![0; CHUNK];
+        let mut at = 0;
+        while at < len {
+            let bytes = &mut buffer[..CHUNK.min(usize::try_from(len - at).unwrap_or(CHUNK))];
+            read_exact_at(&*source, bytes, at)?;
+            // What was allocated is zero already.
+            for (page, offset) in bytes.chunks(PAGE).zip((at..).step_by(PAGE)) {
+                if page.iter().any(|&byte| byte != 0) {
+                    write_all_at(&*copy, page, offset)?;
+                }
+            }
+            at += bytes.len() as u64;
+        }
+        copy.sync_all()?;
+        drop(copy);
+        disk.rename(&to, &from)
+    })();
+    copied.map_err(|error| failed("cannot make durable", &from, &error))?;
+    sync_dir(disk, from.parent().unwrap_or(Path::new("")))
+}

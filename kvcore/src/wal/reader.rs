@@ -1,0 +1,430 @@
+//! Reads a segment of the log, of which nothing is believed before it is checked.
+//!
+//! Owns: [`SegmentReader`], and what tells an end of the log from damage. Invariants: a group is
+//! handed out only after its checksums, its length and its LSN have been found right; memory is
+//! bounded by the longest group that the file has room for; a read that fails is an error and never an
+//! end; nothing is changed in the file.
+//!
+//! A log that ends without a footer ends where nothing but zeros follow. Where anything else does,
+//! it may be what a crash left of the last writes, or damage. It is damage wherever a write could not
+//! have been on its way: in a header, which is synced before any frame is written; before the end
+//! that the next segment states; before a seal or a footer that passed; in a file that is shorter
+//! than its header says; and before any frame which says that the missing record was durable when
+//! that frame was written.
+
+use std::path::Path;
+
+use crate::error::{Error, Result, Status};
+use crate::io::{Disk, DiskFile};
+
+use super::frame::{
+    FRAME_BYTES, FRAME_MARK, Frame, HEADER_BYTES, Kind, SEAL_BYTES, Seed, SegmentHeader,
+};
+use super::segments::MIN_SEGMENT_BYTES;
+use super::window::Window;
+
+const FRAME: u64 = FRAME_BYTES as u64;
+const ZEROS: [u8; 4096] = [0; 4096];
+
+/// A segment, once its header has been read.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// It was prepared, and no record was ever written to it.
+    Unused {
+        /// Bytes of a header that did not reach the disk as a whole; usually 0.
+        bytes: u64,
+    },
+    /// It holds a part of the log.
+    Used(Box<SegmentReader>),
+}
+
+/// What comes next in a segment.
+#[derive(Debug)]
+pub(crate) enum Step<'a> {
+    /// Some records.
+    Group(Group<'a>),
+    /// Nothing; why the log ends here.
+    End(End),
+}
+
+/// Records that were written at once. Its checksums are right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group<'a> {
+    /// The LSN of the first record.
+    pub(crate) first_lsn: u64,
+    /// How many records its writer says it holds. None: it marks the time or the ceiling.
+    pub(crate) count: u32,
+    /// Unix milliseconds when it was written; everything due by then had expired.
+    pub(crate) time_ms: i64,
+    /// No revision above this was given out when it was written.
+    pub(crate) revision_ceiling: u64,
+    /// All records up to this LSN were known to be durable when it was written.
+    #[cfg(test)]
+    pub(crate) durable_lsn: u64,
+    /// Where in the file its frame begins.
+    pub(crate) offset: u64,
+    /// The records.
+    pub(crate) payload: &'a [u8],
+}
+
+/// Why the log ends in a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It goes on in another one.
+    Sealed {
+        /// The number of that segment.
+        next: u64,
+        /// The offset behind the seal.
+        end: u64,
+    },
+    /// It was closed.
+    Closed {
+        /// The offset behind the footer.
+        end: u64,
+    },
+    /// Nothing was written behind this, or the end is reached that the next segment states.
+    Open {
+        /// The offset behind the last frame.
+        end: u64,
+    },
+    /// What follows is what a crash left of the last writes, as far as can be told.
+    Torn {
+        /// The offset behind the last frame that is whole.
+        at: u64,
+        /// How many bytes from there on are not zero.
+        bytes: u64,
+        /// What is wrong with the first of them.
+        reason: String,
+    },
+    /// A `Corrupt` error that names the file and the offset. The log may go on, and cannot be read.
+    Damaged(Error),
+}
+
+/// Groups at the end of a segment that may not be durable. No sync can make that sure: if one has
+/// failed before, what is read may be in memory only, and the next one calls it a success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Carry {
+    /// The LSN of the first record that may not be durable.
+    pub(crate) first_lsn: u64,
+    /// The offset of the first of the groups.
+    pub(crate) from: u64,
+    /// The offset behind the last of them; they may be none.
+    pub(crate) to: u64,
+}
+
+/// Reads the groups of one segment in their order.
+#[derive(Debug)]
+pub(crate) struct SegmentReader {
+    window: Window,
+    header: SegmentHeader,
+    seed: Seed,
+    /// Where the log ends here, as the next segment states.
+    ends_at: Option<u64>,
+    /// The offset of the next frame.
+    at: u64,
+    next_lsn: u64,
+    /// All records up to this LSN were durable, as some frame says.
+    durable_lsn: u64,
+    end: Option<End>,
+}
+
+impl SegmentReader {
+    /// Opens a segment and reads its header. If the next segment states where the log ends in this
+    /// one, that is `ends_at`, and nothing is read behind it but what must be zero.
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be read; `Corrupt` if the header is damaged, or not that of this
+    /// segment of this store, or if the file is cut short; `Unsupported` if the format is unknown.
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        path: &Path,
+        store_id: &[u8; 16],
+        number: u64,
+        ends_at: Option<u64>,
+    ) -> Result<Opened> {
+        let file = disk
+            .open(path)
+            .map_err(|error| Error::from_os(&format!("cannot open {}", path.display()), &error))?;
+        SegmentReader::read(file, path, store_id, number, ends_at)
+    }
+
+    /// As [`Self::open`], of a file that is open; the path is for messages.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn read(
+        file: Box<dyn DiskFile>,
+        path: &Path,
+        store_id: &[u8; 16],
+        number: u64,
+        ends_at: Option<u64>,
+    ) -> Result<Opened> {
+        let mut window = Window::new(file, path)?;
+        if window.len() < HEADER_BYTES as u64 {
+            return Err(damage(path, 0, "the file is cut short"));
+        }
+        let bytes = array(window.get(0, HEADER_BYTES)?);
+        let decoded = SegmentHeader::decode(&bytes).map_err(|error| {
+            Error::new(error.status(), format!("{}: {}", path.display(), error.message()))
+        })?;
+        let Some(header) = decoded else { return unused(&mut window, &bytes, ends_at) };
+        let wrong = if header.store_id != *store_id {
+            Some("the segment is of another store")
+        } else if header.segment != number {
+            Some("the segment is another one than its name says")
+        } else if header.first_lsn == 0 || header.segment_bytes < MIN_SEGMENT_BYTES {
+            Some("the header says what cannot be")
+        } else if ends_at.is_some_and(|end| end < HEADER_BYTES as u64 || end > window.len()) {
+            Some("the file is shorter than the next segment says")
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            return Err(damage(path, 0, wrong));
+        }
+        Ok(Opened::Used(Box::new(SegmentReader {
+            window,
+            seed: Seed::new(store_id, number),
+            ends_at,
+            at: HEADER_BYTES as u64,
+            next_lsn: header.first_lsn,
+            durable_lsn: 0,
+            header,
+            end: None,
+        })))
+    }
+
+    /// What the header says.
+    pub(crate) fn header(&self) -> &SegmentHeader {
+        &self.header
+    }
+
+    /// The next group, or the end, again and again.
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be read, `NoMemory` if a group does not fit into memory.
+    pub(crate) fn next(&mut self) -> Result<Step<'_>> {
+        if let Some(end) = &self.end {
+            return Ok(Step::End(end.clone()));
+        }
+        let (offset, payload) = (self.at, self.at + FRAME);
+        let frame = match self.look()? {
+            Ok(frame) => frame,
+            Err(end) => {
+                self.end = Some(end.clone());
+                return Ok(Step::End(end));
+            }
+        };
+        self.durable_lsn = self.durable_lsn.max(frame.durable_lsn);
+        let Kind::Group { bytes, count, .. } = frame.kind else {
+            let end = self.finish(frame.kind)?;
+            self.end = Some(end.clone());
+            return Ok(Step::End(end));
+        };
+        self.at = payload + bytes;
+        self.next_lsn = frame.lsn + u64::from(count);
+        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
+        Ok(Step::Group(Group {
+            first_lsn: frame.lsn,
+            count,
+            time_ms: frame.time_ms,
+            revision_ceiling: frame.revision_ceiling,
+            #[cfg(test)]
+            durable_lsn: frame.durable_lsn,
+            offset,
+            payload: self.window.get(payload, len)?.unwrap_or(b""),
+        }))
+    }
+
+    /// What was read that may not be durable, once the end is reached. It is to be written again before
+    /// anybody learns of it; see [`Carry`]. The groups are read a second time.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    #[cfg(test)]
+    pub(crate) fn carry(&mut self) -> Result<Carry> {
+        let (to, next_lsn) = (self.at, self.next_lsn);
+        (self.at, self.next_lsn) = (HEADER_BYTES as u64, self.header.first_lsn);
+        let mut carry = Carry { first_lsn: self.next_lsn, from: self.at, to };
+        while self.at < to {
+            let Ok(Frame { kind: Kind::Group { bytes, count, .. }, lsn, .. }) = self.look()? else {
+                break;
+            };
+            (self.at, self.next_lsn) = (self.at + FRAME + bytes, lsn + u64::from(count));
+            // A mark alone may have been written after the last sync.
+            if count > 0 && self.next_lsn <= self.durable_lsn.saturating_add(1) {
+                (carry.from, carry.first_lsn) = (self.at, self.next_lsn);
+            }
+        }
+        (self.at, self.next_lsn) = (to, next_lsn);
+        Ok(carry)
+    }
+
+    /// The frame that comes next, with its payload checked, or the end if there is none.
+    fn look(&mut self) -> Result<Result<Frame, End>> {
+        let at = self.at;
+        if self.ends_at == Some(at) {
+            return Ok(Err(End::Open { end: at }));
+        }
+        let limit = self.ends_at.unwrap_or(self.window.len());
+        if limit.saturating_sub(at) < FRAME {
+            return self.broken("a frame that is cut short").map(Err);
+        }
+        let head = array(self.window.get(at, FRAME_BYTES)?);
+        let Some(frame) = Frame::decode(&head, self.seed, at) else {
+            return self.broken("a frame whose head is damaged").map(Err);
+        };
+        if frame.lsn != self.next_lsn {
+            let what = format!("a frame with LSN {} where {} follows", frame.lsn, self.next_lsn);
+            return Ok(Err(self.damaged(at, &what)));
+        }
+        let Kind::Group { bytes, count, checksum } = frame.kind else { return Ok(Ok(frame)) };
+        let len = usize::try_from(bytes).ok().filter(|_| bytes <= limit - at - FRAME);
+        let (Some(len), Some(_)) = (len, frame.lsn.checked_add(u64::from(count))) else {
+            return Ok(Err(
+                self.damaged(at, "a group that is longer than what is left of the file")
+            ));
+        };
+        // The head and the payload are asked for at once, so that they are read at once.
+        let whole = self.window.get(at, FRAME_BYTES + len)?.unwrap_or(b"");
+        let payload = whole.get(FRAME_BYTES..).unwrap_or(b"");
+        if self.seed.payload(at, payload) != checksum {
+            return self.broken("a group whose records are damaged").map(Err);
+        }
+        Ok(Ok(frame))
+    }
+
+    /// The end at a seal or a footer: nothing may follow.
+    fn finish(&mut self, kind: Kind) -> Result<End> {
+        let end = self.at + SEAL_BYTES;
+        if self.ends_at.is_some_and(|stated| stated != end) {
+            return Ok(self.damaged(self.at, "the log ends before the next segment says"));
+        }
+        if let Some(first) = first_byte(&mut self.window, end)? {
+            return Ok(self.damaged(first, "there is something behind the end of the log"));
+        }
+        Ok(match kind {
+            Kind::Seal { next } => End::Sealed { next, end },
+            _ => End::Closed { end },
+        })
+    }
+
+    /// The end where no frame follows: nothing does, or something that a crash left, or damage.
+    fn broken(&mut self, reason: &str) -> Result<End> {
+        let at = self.at;
+        if self.ends_at.is_some() {
+            return Ok(self.damaged(at, reason));
+        }
+        let Some(first) = first_byte(&mut self.window, at)? else {
+            // Only a file with a footer is ever made shorter.
+            return Ok(if self.window.len() < self.header.segment_bytes {
+                self.damaged(at, "the file is cut short")
+            } else {
+                End::Open { end: at }
+            });
+        };
+        if self.window.len() < self.header.segment_bytes {
+            return Ok(self.damaged(at, reason));
+        }
+        let mut rest = Rest { bytes: 0, known_durable: false };
+        self.scan(first, &mut rest)?;
+        if rest.known_durable {
+            return Ok(self.damaged(at, reason));
+        }
+        Ok(End::Torn { at, bytes: rest.bytes, reason: format!("{reason}, at offset {at}") })
+    }
+
+    /// Looks through what follows `from`, at every offset for a frame.
+    fn scan(&mut self, mut from: u64, rest: &mut Rest) -> Result<()> {
+        let missing = self.next_lsn;
+        loop {
+            let chunk = self.window.some(from)?;
+            if chunk.is_empty() {
+                return Ok(());
+            }
+            // Heads that reach into the next chunk are looked at there.
+            let fresh = match chunk.len() {
+                len if len > FRAME_BYTES => len - FRAME_BYTES + 1,
+                len => len,
+            };
+            for (page, start) in chunk[..fresh].chunks(ZEROS.len()).zip((0..).step_by(ZEROS.len()))
+            {
+                if is_zero(page) {
+                    continue;
+                }
+                for (skip, &byte) in page.iter().enumerate() {
+                    rest.bytes += u64::from(byte != 0);
+                    if byte != FRAME_MARK {
+                        continue;
+                    }
+                    let at = start + skip;
+                    let Some(head) = chunk.get(at..at + FRAME_BYTES) else { continue };
+                    let found = Frame::decode(&array(Some(head)), self.seed, from + at as u64);
+                    rest.known_durable |= found.is_some_and(|frame| frame.durable_lsn >= missing);
+                }
+            }
+            from += fresh as u64;
+        }
+    }
+
+    fn damaged(&self, at: u64, what: &str) -> End {
+        End::Damaged(damage(self.window.path(), at, what))
+    }
+}
+
+/// What follows a frame that is broken.
+struct Rest {
+    /// How many bytes of it are not zero.
+    bytes: u64,
+    /// Whether a frame says that the record which is missing was durable.
+    known_durable: bool,
+}
+
+/// A segment without a header: one that was never used, unless anything is behind the header.
+fn unused(window: &mut Window, head: &[u8], ends_at: Option<u64>) -> Result<Opened> {
+    let path = window.path().to_path_buf();
+    if ends_at.is_some() || first_byte(window, HEADER_BYTES as u64)?.is_some() {
+        return Err(damage(&path, 0, "the header is damaged"));
+    }
+    if window.len() < MIN_SEGMENT_BYTES {
+        return Err(damage(&path, 0, "the file is cut short"));
+    }
+    Ok(Opened::Unused { bytes: head.iter().filter(|&&byte| byte != 0).count() as u64 })
+}
+
+/// The offset of the first byte that is not zero, from an offset on.
+fn first_byte(window: &mut Window, from: u64) -> Result<Option<u64>> {
+    let mut at = from;
+    loop {
+        let chunk = window.some(at)?;
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        for page in chunk.chunks(ZEROS.len()) {
+            if !is_zero(page) {
+                let skip = page.iter().position(|&byte| byte != 0).unwrap_or(0);
+                return Ok(Some(at + skip as u64));
+            }
+            at += page.len() as u64;
+        }
+    }
+}
+
+/// Whether the bytes, a page at most, are all zero. Comparing whole pages takes a small part of the
+/// time of looking at bytes.
+fn is_zero(page: &[u8]) -> bool {
+    *page == ZEROS[..page.len()]
+}
+
+/// The bytes as an array; zeros, which are never valid, if they are of another length.
+fn array<const N: usize>(bytes: Option<&[u8]>) -> [u8; N] {
+    bytes.and_then(|bytes| bytes.try_into().ok()).unwrap_or([0; N])
+}
+
+fn damage(path: &Path, at: u64, what: &str) -> Error {
+    let message = format!(
+        "{} is damaged at offset {at}: {what}: run kv verify, or restore a snapshot",
+        path.display()
+    );
+    Error::new(Status::Corrupt, message)
+}

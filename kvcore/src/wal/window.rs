@@ -1,0 +1,96 @@
+//! Reads a file piece by piece, ahead of what is asked for.
+//!
+//! Owns: [`Window`], a buffer over a part of the file. Invariants: it is no longer than what was asked
+//! for or one step, whichever is more, and never longer than the file; an error of the system is
+//! never taken for the end of the file.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result, Status};
+use crate::io::{DiskFile, read_exact_at};
+
+/// Bytes that are read at once.
+const STEP: usize = 256 << 10;
+
+/// A window on a file that does not change meanwhile.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) file: Box<dyn DiskFile>,
+    path: PathBuf,
+    len: u64,
+    buffer: Vec<u8>,
+    /// Where in the file the buffer begins.
+    start: u64,
+}
+
+impl Window {
+    /// A window on the whole file.
+    ///
+    /// # Errors
+    /// `Io` if its length cannot be read.
+    pub(super) fn new(file: Box<dyn DiskFile>, path: &Path) -> Result<Window> {
+        let path = path.to_path_buf();
+        let len = file.len().map_err(|error| unreadable(&path, 0, &error))?;
+        Ok(Window { file, path, len, buffer: Vec::new(), start: 0 })
+    }
+
+    /// The length of the file in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The bytes at an offset; `None` if the file ends before.
+    ///
+    /// # Errors
+    /// `Io` if they cannot be read, `NoMemory` if there is no room for them.
+    pub(super) fn get(&mut self, at: u64, len: usize) -> Result<Option<&[u8]>> {
+        let end = at.checked_add(len as u64).filter(|&end| end <= self.len);
+        if end.is_none() {
+            return Ok(None);
+        }
+        let buffered = |window: &Window| {
+            let skip = usize::try_from(at.checked_sub(window.start)?).ok()?;
+            let end = skip.checked_add(len)?;
+            (end <= window.buffer.len()).then_some(skip..end)
+        };
+        if let Some(range) = buffered(self) {
+            return Ok(self.buffer.get(range));
+        }
+        self.fill(at, len)?;
+        Ok(self.buffer.get(..len))
+    }
+
+    /// Some bytes from an offset on, as many as are at hand; none at the end of the file.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) fn some(&mut self, at: u64) -> Result<&[u8]> {
+        let rest = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
+        Ok(self.get(at, rest.min(STEP))?.unwrap_or(b""))
+    }
+
+    fn fill(&mut self, at: u64, len: usize) -> Result<()> {
+        let rest = usize::try_from(self.len - at).unwrap_or(usize::MAX);
+        let wanted = len.max(STEP).min(rest);
+        self.buffer.clear();
+        self.buffer.shrink_to(wanted.max(STEP));
+        if self.buffer.try_reserve_exact(wanted).is_err() {
+            return Err(Status::NoMemory.into());
+        }
+        self.buffer.resize(wanted, 0);
+        self.start = at;
+        read_exact_at(&*self.file, &mut self.buffer, at).map_err(|error| {
+            self.buffer.clear();
+            unreadable(&self.path, at, &error)
+        })
+    }
+}
+
+fn unreadable(path: &Path, at: u64, error: &std::io::Error) -> Error {
+    Error::from_os(&format!("cannot read {} at offset {at}", path.display()), error)
+}
