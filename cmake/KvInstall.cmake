@@ -1,6 +1,6 @@
 # What an install holds, and nothing else:
 #
-#   include/kv.h  include/kv.hpp  include/kv/{many,options,result,value}.hpp
+#   include/kv.h  include/kv.hpp  include/kv/{files,many,options,result,value}.hpp
 #   lib/libkv.so -> libkv.so.0 -> libkv.so.0.1.0    lib/libkv.a    lib/libkv-static.a -> libkv.a
 #   lib/cmake/kv/kv-config.cmake  kv-config-version.cmake
 #   lib/pkgconfig/libkv.pc  libkv-static.pc
@@ -15,7 +15,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(FILES include/kv.h include/kv.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT kv)
-install(FILES include/kv/many.hpp include/kv/options.hpp include/kv/result.hpp include/kv/value.hpp
+install(FILES include/kv/files.hpp include/kv/many.hpp include/kv/options.hpp include/kv/result.hpp include/kv/value.hpp
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/kv" COMPONENT kv)
 install(PROGRAMS "${kv_stage}/${kv_shared_name}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT kv)
 install(FILES "${kv_stage}/${kv_soname}" "${kv_stage}/${kv_shared_built}" "${kv_stage}/${kv_static_name}" "${kv_stage}/${kv_static_link}"

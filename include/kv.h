@@ -7,7 +7,12 @@
  *
  * Caveats, first
  *
- *   - This version keeps data in memory only. It is gone when the store is closed.
+ *   - A store opened without a path keeps data in memory only: it is gone when the store is closed.
+ *   - In a directory, what a write that answered KV_OK is safe from depends on `sync`: with "always"
+ *     from the end of the machine, with "interval" and "never" from the end of the process. kv_sync
+ *     makes all of it safe at once. After a failed write or sync the store takes no more writes
+ *     (KV_ERR_POISONED) until it is closed and opened again; kv_last_fault tells what happened.
+ *   - With `sync=always` another thread may read a write a moment before it is on the disk.
  *   - A store does not survive fork(): in the child every call on an inherited store answers
  *     KV_ERR_FORKED. kv_close frees the handle there. Open a new store in the child.
  *   - There is no "last error" of a thread. Calls on keys answer with a status and nothing else.
@@ -34,6 +39,9 @@
  *   Text       Names, options and messages are UTF-8 that ends with a NUL.
  *   Times      Milliseconds. `_at_ms` is Unix time, `ttl_ms` is from now. An entry is expired once
  *              now >= deadline. A deadline too far away to count is never.
+ *   Disk       In a directory any call that changes something may also answer KV_ERR_NO_SPACE (the
+ *              disk is full; not applied; writes resume by themselves once there is room) and
+ *              KV_ERR_IO (the outcome is unknown; the store is poisoned). Paths are UTF-8.
  *   Versions   Every change of a key, also of its deadline, takes the next revision of the store;
  *              the version of a key is the revision of its last change. None comes twice.
  *   Threads    Each type says it in its last sentence. No function installs a signal handler; the
@@ -89,7 +97,7 @@ extern "C" {
  * The revision of the interface in this header. It grows by one whenever a function, a constant
  * or a field is added; nothing is ever taken away or changed under the soname libkv.so.0.
  */
-#define KV_ABI_VERSION 2
+#define KV_ABI_VERSION 3
 
 /** The version of the library in use, as "1.2.3". The text belongs to the library. */
 const char *kv_version(void);
@@ -271,14 +279,18 @@ kv_status_t kv_options_on_remove(kv_options_t *options, uint32_t changes, kv_rem
 typedef struct kv_store_t kv_store_t;
 
 /**
- * Opens a store. `path` NULL or ":memory:" keeps everything in memory; "kv::memory:?name=value&..."
- * carries options of its own, which win over `options`. A directory is refused by this version:
- * it keeps data in memory only. `options` may be NULL for the defaults, and are copied. The
- * library reads no environment variable.
+ * Opens a store. `path` NULL or ":memory:" keeps everything in memory. A plain path is a directory,
+ * which is made if it is missing (unless `create` is false) and is never parsed: what was
+ * acknowledged as durable is there again, and kv_recovery_report tells what was found.
+ * "kv:DIR?name=value&..." and "kv::memory:?name=value&..." carry options of their own, which win
+ * over `options`. `options` may be NULL for the defaults, and are copied. The library reads no
+ * environment variable. A directory has one opener at a time, in this process and in all others.
  *
  * Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
- * KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_NO_MEMORY, KV_ERR_IO (the system has no thread to
- * give), KV_ERR_PANIC.
+ * KV_ERR_INVALID (also: no such directory, and `create` is false), KV_ERR_UNSUPPORTED,
+ * KV_ERR_LOCKED (another opener has the directory), KV_ERR_CORRUPT (a file is damaged or missing;
+ * the message names it), KV_ERR_FULL (the contents are over the limits), KV_ERR_NO_SPACE,
+ * KV_ERR_NO_MEMORY, KV_ERR_IO (also: the system has no thread to give), KV_ERR_PANIC.
  */
 kv_status_t kv_open(const char *path, const kv_options_t *options, kv_store_t **out_store,
                     kv_error_t **err);
@@ -293,7 +305,8 @@ kv_status_t kv_open(const char *path, const kv_options_t *options, kv_store_t **
 kv_status_t kv_configure(kv_store_t *store, const char *name, const char *value, kv_error_t **err);
 
 /**
- * Tells what poisoned the store, if anything did. It also answers after kv_shutdown.
+ * Tells what poisoned the store or filled its disk, if anything did. It also answers after
+ * kv_shutdown.
  *
  * Answers KV_OK and an error in `*out_fault`, for the caller to free with kv_error_free;
  * KV_NOT_FOUND if nothing happened to the store; KV_ERR_INVALID, KV_ERR_FORKED, KV_ERR_PANIC.
@@ -301,12 +314,14 @@ kv_status_t kv_configure(kv_store_t *store, const char *name, const char *value,
 kv_status_t kv_last_fault(kv_store_t *store, kv_error_t **out_fault);
 
 /**
- * Stops the store and its threads, and frees its contents. Calls that come later answer
+ * Stops the store and its threads, and frees its contents. A store in a directory is flushed to
+ * the disk first, and the directory is free for another opener. Calls that come later answer
  * KV_ERR_CLOSED, those that run meanwhile finish or do so too. The handle stays, for kv_close to
  * free. Returns once the removal callback was told all that waits for it. Safe beside running
- * calls, and as often as you like.
+ * calls, and as often as you like; only the first call flushes and tells how that went.
  *
- * Answers KV_OK; KV_ERR_INVALID (the store is NULL, or this is its removal callback),
+ * Answers KV_OK; KV_ERR_INVALID (the store is NULL, or this is its removal callback), KV_ERR_IO
+ * and KV_ERR_NO_SPACE (not all could be flushed; the store is closed), KV_ERR_POISONED,
  * KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_shutdown(kv_store_t *store, kv_error_t **err);
@@ -317,7 +332,8 @@ kv_status_t kv_shutdown(kv_store_t *store, kv_error_t **err);
  * the child of a fork it frees the handle, leaves the parent's store alone and says KV_ERR_FORKED.
  * In the store's own removal callback it does nothing, and the handle stays.
  *
- * Answers KV_OK; KV_ERR_INVALID (this is the store's removal callback), KV_ERR_FORKED,
+ * Answers KV_OK; KV_ERR_INVALID (this is the store's removal callback), KV_ERR_IO and
+ * KV_ERR_NO_SPACE (not all could be flushed; the store is closed), KV_ERR_POISONED, KV_ERR_FORKED,
  * KV_ERR_PANIC.
  */
 kv_status_t kv_close(kv_store_t *store, kv_error_t **err);
@@ -333,8 +349,8 @@ kv_status_t kv_len(kv_store_t *store, uint64_t *out_count);
 /**
  * Deletes every entry. Writes that run beside it may come before or after.
  *
- * Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_CLOSED, KV_ERR_POISONED,
- * KV_ERR_FORKED, KV_ERR_PANIC.
+ * Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_NO_SPACE, KV_ERR_IO, KV_ERR_CLOSED,
+ * KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_clear(kv_store_t *store);
 
@@ -697,6 +713,79 @@ kv_status_t kv_set_packed(kv_store_t *store, const void *keys, const size_t *key
  */
 kv_status_t kv_del_packed(kv_store_t *store, const void *keys, const size_t *key_lens, size_t count,
                           uint64_t *out_count, kv_error_t **err);
+
+/* ===========================================================================================
+ * Files
+ *
+ * What a store in a directory has beside its contents. These calls are slow: they wait for the disk.
+ * ======================================================================================== */
+
+/** What a snapshot came to. Threads: plain data of the caller's. */
+typedef struct kv_snapshot_info_t {
+  size_t struct_size;     /**< set by KV_SNAPSHOT_INFO_INIT */
+  uint64_t entries;       /**< entries in it */
+  uint64_t bytes;         /**< bytes of the file */
+  uint64_t revision;      /**< the last revision that it shows */
+  int64_t created_at_ms;  /**< Unix time of the moment that it shows */
+  double seconds;         /**< how long it took */
+} kv_snapshot_info_t;
+
+/** A kv_snapshot_info_t with every field at its default. */
+#define KV_SNAPSHOT_INFO_INIT { \
+  /* struct_size */ sizeof(kv_snapshot_info_t), \
+  /* entries */ 0, \
+  /* bytes */ 0, \
+  /* revision */ 0, \
+  /* created_at_ms */ 0, \
+  /* seconds */ 0 \
+}
+
+/**
+ * Waits until every write that was acknowledged before is on the disk, whatever `sync` says. With
+ * `persistence=snapshot` it takes a snapshot. A store in memory has nothing to wait for: KV_OK.
+ *
+ * Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_IO (the store is poisoned: close it and
+ * open it again), KV_ERR_NO_SPACE (a snapshot had no room), KV_ERR_CLOSED, KV_ERR_POISONED,
+ * KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_sync(kv_store_t *store, kv_error_t **err);
+
+/**
+ * Writes a snapshot, the exact state of one moment, while other calls go on: to a file at `path`,
+ * which is replaced if it is there, or for NULL into the store's own directory, where older ones
+ * than `snapshot_keep` go. The file is complete and on the disk when this returns; if it fails,
+ * what was there before stays. `out_info` and `out_path` may be NULL.
+ *
+ * Answers KV_OK, what it came to in `*out_info`, and the path of the file in `*out_path`, for the
+ * caller to free with kv_string_free; KV_ERR_INVALID, KV_ERR_UNSUPPORTED (no path, and a store in
+ * memory), KV_ERR_NO_SPACE, KV_ERR_IO, KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED,
+ * KV_ERR_PANIC.
+ */
+kv_status_t kv_snapshot(kv_store_t *store, const char *path, kv_snapshot_info_t *out_info,
+                        char **out_path, kv_error_t **err);
+
+/**
+ * Puts the contents of a snapshot file in the place of the store's contents, while other calls
+ * wait. The file is checked to its last byte first. Entries keep their deadlines and get new
+ * versions. If a later step fails, the store is poisoned and the disk keeps the old contents.
+ *
+ * Answers KV_OK; KV_ERR_INVALID, KV_ERR_CORRUPT, KV_ERR_UNSUPPORTED (the file is of another
+ * format), KV_ERR_FULL (its contents are over the store's limits), each of them with nothing
+ * changed; KV_ERR_IO, KV_ERR_NO_SPACE, KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED,
+ * KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_restore(kv_store_t *store, const char *path, kv_error_t **err);
+
+/**
+ * Tells what opening the store found, as one JSON object: `snapshot_revision` and `last_revision`,
+ * `records` replayed from the log, `discarded_bytes` of a torn tail and the `reason`,
+ * `fallback_used` if an older snapshot had to do, `clock_regression_ms` and `seconds`. All of it
+ * is zero, false or empty for a store in memory. It also answers after kv_shutdown.
+ *
+ * Answers KV_OK and a string in `*out_json`, for the caller to free with kv_string_free;
+ * KV_ERR_INVALID, KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_recovery_report(kv_store_t *store, char **out_json);
 
 /* ===========================================================================================
  * Statistics

@@ -19,6 +19,8 @@
 /// * Threads. A Store may be used from any number of threads at once, but for moving, closing and destroying
 ///   it: no call may be running then. A Value may be read from any thread. Options, Result and Failure belong to
 ///   one thread at a time.
+/// * Disk. kv::Store::open("directory", ...) is a store that is there again the next time. A write to it may also fail
+///   with Status::no_space (not applied; writes resume by themselves) or io (outcome unknown; the store is poisoned).
 /// * fork(). In the child every call on an inherited store fails with Status::forked; open a new one.
 /// * A moved-from or closed Store answers Status::invalid.
 
@@ -39,6 +41,7 @@
 #include <vector>
 
 #include "kv.h"
+#include "kv/files.hpp"
 #include "kv/many.hpp"
 #include "kv/options.hpp"
 #include "kv/result.hpp"
@@ -75,8 +78,10 @@ class Store {
     [[nodiscard]] static Store memory(const Options& options = Options()) {
         return memory(std::nothrow, options).value();
     }
-    /// `location` is ":memory:", "kv::memory:?name=value&..." or a directory. This version keeps data in memory
-    /// only, and refuses a directory with Status::unsupported; so it does if libkv is older than this header.
+    /// `location` is a directory, which is made if it is missing and is never parsed, or ":memory:". Text such as
+    /// "kv:DIR?name=value&..." and "kv::memory:?name=value&..." carries options, which win over the others. A directory
+    /// has one opener at a time. Status::locked, corrupt (what() names the file), full, no_space, io; unsupported also if
+    /// libkv is older than this header.
     [[nodiscard]] static Store open(std::string_view location, const Options& options = Options()) {
         return open(std::nothrow, location, options).value();
     }
@@ -176,14 +181,30 @@ class Store {
         return stats_text(std::nothrow, format).value();
     }
 
+    /// Waits until every write that returned before is on the disk, whatever the option `sync` says. Status::io poisons
+    /// the store: close it and open it again. A store in memory has nothing to wait for.
+    void sync() { sync(std::nothrow).value(); }
+    /// Writes a snapshot, the exact state of one moment, into the store's own directory, while other threads go on.
+    /// Status::unsupported for a store in memory; no_space, io: what was there before stays.
+    Snapshot snapshot() { return snapshot(std::nothrow).value(); }
+    /// The same to a file, which is replaced if it is there; also of a store in memory.
+    Snapshot snapshot(std::string_view path) { return snapshot(std::nothrow, path).value(); }
+    /// Puts the contents of a snapshot file in the place of the store's contents, while other calls wait. Entries keep
+    /// their deadlines and get new versions. Status::corrupt, unsupported, full: nothing changed; a failure of the disk
+    /// after that poisons the store, and the disk keeps the old contents.
+    void restore(std::string_view path) { restore(std::nothrow, path).value(); }
+    /// What opening the store found, as JSON; the members are described at kv_recovery_report in kv.h.
+    [[nodiscard]] std::string recovery() const { return recovery(std::nothrow).value(); }
+
     /// Changes an option that the README's table marks as online.
     template <class T>
     void configure(std::string_view name, const T& value) {
         configure(std::nothrow, name, value).value();
     }
-    /// What poisoned the store, or nothing.
+    /// What poisoned the store or filled its disk, or nothing.
     [[nodiscard]] std::optional<Failure> last_fault() const { return last_fault(std::nothrow).value(); }
-    /// Stops the store, safely beside running calls; they and later ones fail with Status::closed. Idempotent.
+    /// Flushes a store that is on disk and stops the store, safely beside running calls; they and later ones fail with
+    /// Status::closed. Idempotent.
     void shutdown() { shutdown(std::nothrow).value(); }
     /// shutdown, then frees the handle, whatever it throws. No other call may be running. Idempotent. In the store's
     /// own removal callback both are Status::invalid and do nothing.
@@ -364,15 +385,42 @@ class Store {
     Result<std::string> stats_text(std::nothrow_t, std::string_view format = "json") const noexcept {
         return detail::guarded([&]() -> Result<std::string> {
             return detail::with_text(format, [&](const char* format_text) -> Result<std::string> {
-                // Freed by the guard even where copying the text throws.
-                struct Text {
-                    char* text = nullptr;
-                    ~Text() { kv_string_free(text); }
-                } out;
+                detail::Text out;
                 const kv_status_t status = kv_stats_text(handle_, format_text, &out.text);
                 if (status != KV_OK) return Failure(status, nullptr);
                 return std::string(out.text);
             });
+        });
+    }
+
+    Result<void> sync(std::nothrow_t) noexcept {
+        kv_error_t* error = nullptr;
+        const kv_status_t status = kv_sync(handle_, &error);
+        return detail::done(status, error);
+    }
+    Result<Snapshot> snapshot(std::nothrow_t) noexcept {
+        return detail::guarded([&]() -> Result<Snapshot> { return detail::snapshot(handle_, nullptr); });
+    }
+    Result<Snapshot> snapshot(std::nothrow_t, std::string_view path) noexcept {
+        return detail::guarded([&]() -> Result<Snapshot> {
+            return detail::with_text(path, [&](const char* text) { return detail::snapshot(handle_, text); });
+        });
+    }
+    Result<void> restore(std::nothrow_t, std::string_view path) noexcept {
+        return detail::guarded([&]() -> Result<void> {
+            return detail::with_text(path, [&](const char* text) -> Result<void> {
+                kv_error_t* error = nullptr;
+                const kv_status_t status = kv_restore(handle_, text, &error);
+                return detail::done(status, error);
+            });
+        });
+    }
+    Result<std::string> recovery(std::nothrow_t) const noexcept {
+        return detail::guarded([&]() -> Result<std::string> {
+            detail::Text out;
+            const kv_status_t status = kv_recovery_report(handle_, &out.text);
+            if (status != KV_OK) return Failure(status, nullptr);
+            return std::string(out.text);
         });
     }
 

@@ -19,6 +19,7 @@
 
 mod arguments;
 mod error;
+mod files;
 mod guard;
 mod key;
 mod many;
@@ -36,6 +37,7 @@ mod value;
 mod version;
 
 pub use error::{kv_error_free, kv_error_message, kv_error_os_code, kv_error_status, kv_error_t};
+pub use files::*;
 pub use key::*;
 pub use many::*;
 pub use options::{kv_options_free, kv_options_new, kv_options_set, kv_options_t};

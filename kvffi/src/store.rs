@@ -19,14 +19,18 @@ pub struct kv_store_t {
     pub(crate) store: Store,
 }
 
-/// Opens a store. `path` NULL or ":memory:" keeps everything in memory; "kv::memory:?name=value&..."
-/// carries options of its own, which win over `options`. A directory is refused by this version:
-/// it keeps data in memory only. `options` may be NULL for the defaults, and are copied. The
-/// library reads no environment variable.
+/// Opens a store. `path` NULL or ":memory:" keeps everything in memory. A plain path is a directory,
+/// which is made if it is missing (unless `create` is false) and is never parsed: what was
+/// acknowledged as durable is there again, and kv_recovery_report tells what was found.
+/// "kv:DIR?name=value&..." and "kv::memory:?name=value&..." carry options of their own, which win
+/// over `options`. `options` may be NULL for the defaults, and are copied. The library reads no
+/// environment variable. A directory has one opener at a time, in this process and in all others.
 ///
 /// Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
-/// KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_NO_MEMORY, KV_ERR_IO (the system has no thread to
-/// give), KV_ERR_PANIC.
+/// KV_ERR_INVALID (also: no such directory, and `create` is false), KV_ERR_UNSUPPORTED,
+/// KV_ERR_LOCKED (another opener has the directory), KV_ERR_CORRUPT (a file is damaged or missing;
+/// the message names it), KV_ERR_FULL (the contents are over the limits), KV_ERR_NO_SPACE,
+/// KV_ERR_NO_MEMORY, KV_ERR_IO (also: the system has no thread to give), KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_open(
     path: *const c_char,
@@ -82,7 +86,8 @@ pub unsafe extern "C" fn kv_configure(
     })
 }
 
-/// Tells what poisoned the store, if anything did. It also answers after kv_shutdown.
+/// Tells what poisoned the store or filled its disk, if anything did. It also answers after
+/// kv_shutdown.
 ///
 /// Answers KV_OK and an error in `*out_fault`, for the caller to free with kv_error_free;
 /// KV_NOT_FOUND if nothing happened to the store; KV_ERR_INVALID, KV_ERR_FORKED, KV_ERR_PANIC.
@@ -106,12 +111,14 @@ pub unsafe extern "C" fn kv_last_fault(
     })
 }
 
-/// Stops the store and its threads, and frees its contents. Calls that come later answer
+/// Stops the store and its threads, and frees its contents. A store in a directory is flushed to
+/// the disk first, and the directory is free for another opener. Calls that come later answer
 /// KV_ERR_CLOSED, those that run meanwhile finish or do so too. The handle stays, for kv_close to
 /// free. Returns once the removal callback was told all that waits for it. Safe beside running
-/// calls, and as often as you like.
+/// calls, and as often as you like; only the first call flushes and tells how that went.
 ///
-/// Answers KV_OK; KV_ERR_INVALID (the store is NULL, or this is its removal callback),
+/// Answers KV_OK; KV_ERR_INVALID (the store is NULL, or this is its removal callback), KV_ERR_IO
+/// and KV_ERR_NO_SPACE (not all could be flushed; the store is closed), KV_ERR_POISONED,
 /// KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_shutdown(
@@ -131,7 +138,8 @@ pub unsafe extern "C" fn kv_shutdown(
 /// the child of a fork it frees the handle, leaves the parent's store alone and says KV_ERR_FORKED.
 /// In the store's own removal callback it does nothing, and the handle stays.
 ///
-/// Answers KV_OK; KV_ERR_INVALID (this is the store's removal callback), KV_ERR_FORKED,
+/// Answers KV_OK; KV_ERR_INVALID (this is the store's removal callback), KV_ERR_IO and
+/// KV_ERR_NO_SPACE (not all could be flushed; the store is closed), KV_ERR_POISONED, KV_ERR_FORKED,
 /// KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_close(
@@ -175,8 +183,8 @@ pub unsafe extern "C" fn kv_len(store: *mut kv_store_t, out_count: *mut u64) -> 
 
 /// Deletes every entry. Writes that run beside it may come before or after.
 ///
-/// Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_CLOSED, KV_ERR_POISONED,
-/// KV_ERR_FORKED, KV_ERR_PANIC.
+/// Answers KV_OK; KV_ERR_INVALID (the store is NULL), KV_ERR_NO_SPACE, KV_ERR_IO, KV_ERR_CLOSED,
+/// KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_clear(store: *mut kv_store_t) -> kv_status_t {
     // SAFETY: the caller keeps the contract at the head of kv.h.

@@ -15,7 +15,7 @@ use crate::error::Failure;
 /// A struct of the header that begins with `struct_size`.
 ///
 /// # Safety
-/// The type is `repr(C)`, has no padding, holds integers only, and begins with a `usize` that is
+/// The type is `repr(C)`, has no padding, holds numbers only, and begins with a `usize` that is
 /// its size as the caller knows it.
 pub(crate) unsafe trait Growable: Copy {
     /// The size of its first version. Frozen.
@@ -31,7 +31,7 @@ pub(crate) unsafe fn input<T: Growable>(given: *const T, mut known: T) -> Result
     let size = unsafe { struct_size(given) }?;
     let common = size.min(size_of::<T>());
     // SAFETY: `size` bytes may be read and `size_of::<T>()` bytes may be written; all of them are
-    // plain integers. `known` is ours, so they do not overlap.
+    // plain numbers. `known` is ours, so they do not overlap.
     unsafe { ptr::copy_nonoverlapping(given.cast::<u8>(), (&raw mut known).cast(), common) };
     for offset in size_of::<T>()..size {
         // SAFETY: below `size`.

@@ -9,7 +9,10 @@ use std::mem::{offset_of, size_of};
 use std::process::Command;
 
 use common::{read, root, run, scratch};
-use kv::{kv_set_options_t, kv_set_result_t, kv_slice_t, kv_span_t, kv_stats_t, kv_value_info_t};
+use kv::{
+    kv_set_options_t, kv_set_result_t, kv_slice_t, kv_snapshot_info_t, kv_span_t, kv_stats_t,
+    kv_value_info_t,
+};
 
 struct Layout {
     name: &'static str,
@@ -48,6 +51,7 @@ fn layouts() -> Vec<Layout> {
         layout!(kv_set_options_t: struct_size ttl_ms expire_at_ms version condition reserved),
         layout!(kv_set_result_t: struct_size version),
         layout!(kv_value_info_t: struct_size version created_at_ms expire_at_ms hits),
+        layout!(kv_snapshot_info_t: struct_size entries bytes revision created_at_ms seconds),
         layout!(kv_stats_t: struct_size entries expiring_entries expired_pending key_bytes
             value_bytes memory_bytes resident_bytes pinned_bytes gets hits misses sets deletes
             expired evicted callbacks_dropped wal_bytes wal_syncs snapshots revision),

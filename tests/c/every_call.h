@@ -7,8 +7,8 @@
 
 #include "check.h"
 
-/* What a call does once the store was poisoned. */
-enum { READS, WRITES, STOPS, TELLS };
+/* What a call does once the store was poisoned or shut down. RECALLS answers whatever happened. */
+enum { READS, WRITES, STOPS, TELLS, RECALLS };
 
 typedef struct {
   const char *name;
@@ -134,6 +134,26 @@ static inline kv_status_t call_stats_text(kv_store_t *store) {
   return status;
 }
 
+static inline kv_status_t call_sync(kv_store_t *store) { return kv_sync(store, NULL); }
+
+/* The file stays, and the next call replaces it. */
+static inline kv_status_t call_snapshot(kv_store_t *store) {
+  kv_snapshot_info_t info = KV_SNAPSHOT_INFO_INIT;
+  return kv_snapshot(store, "every_call.kvs", &info, NULL, NULL);
+}
+
+/* The tests do not come so far that the file would be read. */
+static inline kv_status_t call_restore(kv_store_t *store) {
+  return kv_restore(store, "every_call.kvs", NULL);
+}
+
+static inline kv_status_t call_recovery_report(kv_store_t *store) {
+  char *json = NULL;
+  kv_status_t status = kv_recovery_report(store, &json);
+  kv_string_free(json);
+  return status;
+}
+
 static const every_call_t every_call[] = {
     {"kv_configure", WRITES, call_configure},
     {"kv_last_fault", TELLS, call_last_fault},
@@ -158,6 +178,10 @@ static const every_call_t every_call[] = {
     {"kv_len", READS, call_len},
     {"kv_clear", WRITES, call_clear},
     {"kv_purge_expired", WRITES, call_purge_expired},
+    {"kv_sync", WRITES, call_sync},
+    {"kv_snapshot", READS, call_snapshot},
+    {"kv_restore", WRITES, call_restore},
+    {"kv_recovery_report", RECALLS, call_recovery_report},
     {"kv_stats", READS, call_stats},
     {"kv_stats_text", READS, call_stats_text},
     {"kv_shutdown", STOPS, call_shutdown},

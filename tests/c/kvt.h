@@ -1,7 +1,7 @@
 /* The driver that runs tests/conformance through kv.h. Its README.md describes the format.
  *
  * kvt_words cuts lines into words and evaluates them, kvt_run runs cases and compares answers,
- * kvt_ops, kvt_many and kvt_told make the calls, conformance.c finds the files. A function that returns a bool has told
+ * kvt_ops, kvt_many, kvt_files and kvt_told make the calls, conformance.c finds the files. A function that returns a bool has told
  * kvt_fail what is wrong when it returns false; the first complaint of a case is the one that is
  * kept. Memory of a line lives until the next one. */
 
@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum { KVT_WORDS = 256, KVT_VARIABLES = 32, KVT_NUMBERS = 24, KVT_NAME = 32, KVT_TEXT = 1024 };
+enum { KVT_WORDS = 256, KVT_VARIABLES = 32, KVT_NUMBERS = 24, KVT_NAME = 32, KVT_TEXT = 1024, KVT_FOLDER = 64 };
 
 typedef struct {
   const char *name; /* NULL if the word is not name=... */
@@ -50,6 +50,7 @@ typedef struct {
   /* What the case has. */
   kv_store_t *store;
   kvt_told_t *told; /* what the store's callback is told; NULL without one */
+  char folder[KVT_FOLDER]; /* what {dir} stands for; empty until it is asked for */
   struct {
     char name[KVT_NAME];
     int64_t number;
@@ -78,6 +79,10 @@ void kvt_run_file(kvt_run_t *run, const char *path);
 
 /* kvt_ops.c */
 bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *answer);
+
+/* kvt_files.c */
+const char *kvt_path(kvt_run_t *run, const char *text); /* with {dir} filled in; NULL if it cannot be */
+void kvt_remove_folder(kvt_run_t *run);
 
 /* kvt_told.c */
 void kvt_free_told(kvt_run_t *run);

@@ -26,6 +26,9 @@ bool op_get_many(call_t *call);
 bool op_set_many(call_t *call);
 bool op_del_many(call_t *call);
 
+/* kvt_files.c */
+bool op_files(call_t *call);
+
 /* kvt_told.c */
 bool listen(call_t *call, const kvt_word_t *causes, kv_options_t *options, kv_status_t *status);
 bool op_removed(call_t *call);

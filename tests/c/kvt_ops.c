@@ -111,7 +111,11 @@ static bool op_open(call_t *call) {
       return kvt_fail(run, "open takes named words only");
     }
     if (strcmp(word->name, "at") == 0) {
-      path = word->text;
+      path = kvt_path(run, word->text);
+      if (path == NULL) {
+        kv_options_free(options);
+        return false;
+      }
     } else if (strcmp(word->name, "on_remove") == 0) {
       if (!listen(call, word, options, &status)) {
         kv_options_free(options);
@@ -385,7 +389,8 @@ bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *
       {"ttl", op_ttl},           {"incr", op_incr},           {"append", op_append},
       {"len", op_store},         {"clear", op_store},         {"purge_expired", op_store},
       {"last_fault", op_store},  {"shutdown", op_store},      {"stats", op_stats},
-      {"removed", op_removed},
+      {"removed", op_removed},   {"sync", op_files},          {"snapshot", op_files},
+      {"restore", op_files},     {"recovery", op_files},
   };
   call_t call = {run, words, count, answer};
   for (size_t n = 0; n < sizeof table / sizeof table[0]; n++) {

@@ -153,14 +153,15 @@ static bool run_call(kvt_run_t *run, const kvt_word_t *words, int count) {
 
 /* What C has not, it must say here; a feature nobody knows is a mistake. */
 static bool run_needs(kvt_run_t *run, const kvt_word_t *words, int count) {
-  static const char *const known[] = {"location", "get_into",   "del_if",   "last_fault",
-                                      "raw_ttl",  "set_many", "!keys"};
+  static const char *const known[] = {"location", "directory", "get_into", "del_if",
+                                      "last_fault", "raw_ttl",   "set_many", "!keys"};
+  enum { KNOWN = sizeof known / sizeof known[0] };
   for (int n = 1; n < count; n++) {
     size_t k = 0;
-    while (k < 7 && strcmp(known[k] + (known[k][0] == '!'), words[n].text) != 0) {
+    while (k < KNOWN && strcmp(known[k] + (known[k][0] == '!'), words[n].text) != 0) {
       k++;
     }
-    if (k == 7) {
+    if (k == KNOWN) {
       return kvt_fail(run, "no such feature: %s", words[n].text);
     }
     run->skipped |= known[k][0] == '!';
@@ -197,6 +198,7 @@ static void end_case(kvt_run_t *run) {
     }
   }
   kvt_free_told(run);
+  kvt_remove_folder(run);
   run->cases++;
   run->skips += run->skipped;
   if (run->must_fail && !run->failed && !run->skipped) {

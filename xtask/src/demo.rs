@@ -3,7 +3,7 @@
 //! Builds everything as a user would: the library is installed by CMake, the C program finds it with
 //! `find_package`, Python imports a wheel, Go links through pkg-config. Then each program replays
 //! the trace and prints its counts as `name value` lines. The demo fails unless all three report
-//! exactly what the model says.
+//! exactly what the model says. The second half is in `killed`.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use xshell::cmd;
 
 use crate::artifacts::Artifacts;
+use crate::killed;
 use crate::model::{self, Counts};
 use crate::report::say;
 
@@ -32,7 +33,8 @@ pub fn run(artifacts: &Artifacts) -> Result<()> {
     let expected = model::replay(&model::read_trace(&text)?);
 
     let sh = &artifacts.sh;
-    let c_program = build_c(artifacts)?;
+    let c_programs = build_c(artifacts)?;
+    let c_program = c_programs.join("page_cache");
     let python = artifacts.wheel_venv("demo", &[])?;
     let python_program = artifacts.workspace.file("examples/python/page_cache.py")?;
     let go_program = build_go(artifacts)?;
@@ -54,14 +56,14 @@ pub fn run(artifacts: &Artifacts) -> Result<()> {
         );
     }
     say("C, Python and Go agree on every count, and with a simulation of the trace");
-    Ok(())
+    killed::run(artifacts, &c_programs.join("durable"), &python)
 }
 
 fn build_c(artifacts: &Artifacts) -> Result<PathBuf> {
     let source = artifacts.workspace.file("examples/c")?;
     artifacts.prefix()?;
-    say("compiling the C program through find_package");
-    Ok(artifacts.build_consumer(&source, "examples-c")?.join("page_cache"))
+    say("compiling the C programs through find_package");
+    artifacts.build_consumer(&source, "examples-c")
 }
 
 fn build_go(artifacts: &Artifacts) -> Result<PathBuf> {

@@ -11,6 +11,7 @@ mod artifacts;
 mod bench;
 mod demo;
 mod header;
+mod killed;
 mod markdown;
 mod model;
 mod quickstart;
@@ -31,7 +32,8 @@ use crate::report::say;
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  demo                    build and install everything, replay a real trace as a cache in C, Python and Go
+  demo                    build and install everything, replay a real trace as a cache in C, Python and Go,
+                          then kill a program that writes to disk and show that nothing is lost
   test [STEP...]          build and test everything, or only the named steps
   test --list             the steps of `test`, one a line
   header [--check]        write include/kv.h from the Rust sources; --check refuses a stale one

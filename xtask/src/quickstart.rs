@@ -10,6 +10,8 @@
 //! | `quickstart: LANG sh` | the commands that build and run it, in place of the usual ones |
 //! | `output: LANG` | what it prints, compared exactly |
 //!
+//! `LANG-durable` is a second program of a language. It is built with the further files of the first.
+//!
 //! The install commands see a home directory and a virtual environment under `target/`, so that the
 //! README can say `~/.local` and plain `pip`. Each program is written to `target/quickstart/LANG`.
 //! A language without a program, or a program without an expected output, is an error: what the
@@ -33,26 +35,47 @@ struct Language {
     run: &'static str,
 }
 
+impl Language {
+    /// The language itself, for a second program of it.
+    fn base(&self) -> &'static str {
+        self.name.split('-').next().unwrap_or(self.name)
+    }
+}
+
 const CMAKE_BUILD: &str = "cmake -S . -B build -DCMAKE_BUILD_TYPE=Release && cmake --build build";
 
+const C: Language =
+    Language { name: "c", main_file: "main.c", build: CMAKE_BUILD, run: "./build/quickstart" };
+const CPP: Language = Language { name: "cpp", main_file: "main.cpp", ..C };
+const PYTHON: Language =
+    Language { name: "python", main_file: "main.py", build: "true", run: "python main.py" };
+const CTYPES: Language = Language { name: "ctypes", run: "python3 main.py", ..PYTHON };
+const GO: Language = Language {
+    name: "go",
+    main_file: "main.go",
+    // The flag lets Go complete go.sum by itself.
+    build: "go build -mod=mod -o quickstart .",
+    run: "./quickstart",
+};
+const RUST: Language = Language {
+    name: "rust",
+    main_file: "src/main.rs",
+    build: "cargo build --quiet --target-dir build",
+    run: "./build/debug/quickstart",
+};
+
 const LANGUAGES: &[Language] = &[
-    Language { name: "c", main_file: "main.c", build: CMAKE_BUILD, run: "./build/quickstart" },
-    Language { name: "cpp", main_file: "main.cpp", build: CMAKE_BUILD, run: "./build/quickstart" },
-    Language { name: "python", main_file: "main.py", build: "true", run: "python main.py" },
-    Language { name: "ctypes", main_file: "main.py", build: "true", run: "python3 main.py" },
-    Language {
-        name: "go",
-        main_file: "main.go",
-        // The flag lets Go complete go.sum by itself.
-        build: "go build -mod=mod -o quickstart .",
-        run: "./quickstart",
-    },
-    Language {
-        name: "rust",
-        main_file: "src/main.rs",
-        build: "cargo build --quiet --target-dir build",
-        run: "./build/debug/quickstart",
-    },
+    C,
+    CPP,
+    PYTHON,
+    CTYPES,
+    GO,
+    RUST,
+    Language { name: "c-durable", ..C },
+    Language { name: "cpp-durable", ..CPP },
+    Language { name: "python-durable", ..PYTHON },
+    Language { name: "go-durable", ..GO },
+    Language { name: "rust-durable", ..RUST },
 ];
 
 /// A program of the README.
@@ -109,6 +132,9 @@ fn program(language: &'static Language, blocks: &[Block]) -> Result<Program> {
     for block in blocks {
         let (label, file) = block.label.split_once(' ').unwrap_or((&block.label, ""));
         if label != name {
+            if label == language.base() && !["", "sh"].contains(&file) {
+                program.files.push((file.to_owned(), block.text.clone()));
+            }
             continue;
         }
         match (block.kind.as_str(), file) {
@@ -160,7 +186,7 @@ impl Program {
     fn write_manifest(&self, artifacts: &Artifacts, directory: &Path) -> Result<()> {
         let sh = &artifacts.sh;
         let has = |name: &str| self.files.iter().any(|(file, _)| file == name);
-        match self.language.name {
+        match self.language.base() {
             "go" if !has("go.mod") => {
                 let module = artifacts.workspace.file("bindings/go")?;
                 let path = {
@@ -302,6 +328,18 @@ mod tests {
         assert_eq!(programs[0].files.len(), 2);
         assert_eq!(programs[1].script.as_deref(), Some("make\n"));
         assert_eq!(programs[5].files[0].0, "src/main.rs");
+    }
+
+    #[test]
+    fn a_second_program_is_built_as_the_first() {
+        let mut blocks = complete();
+        blocks.push(block("quickstart", "c CMakeLists.txt", "project(x C)\n"));
+        blocks.push(block("quickstart", "c sh", "make\n"));
+        let programs = programs(&blocks).unwrap();
+        let durable = programs.iter().find(|it| it.language.name == "c-durable").unwrap();
+        let files: Vec<&str> = durable.files.iter().map(|(file, _)| file.as_str()).collect();
+        assert_eq!(files, ["main.c", "CMakeLists.txt"]);
+        assert_eq!((durable.language.base(), &durable.script), ("c", &None));
     }
 
     #[test]

@@ -58,7 +58,7 @@ fn offered(offers: Offers) -> String {
     match offers {
         Offers::All => String::new(),
         Offers::DefaultOnly => "default only".to_owned(),
-        Offers::OnDiskOnly => "checked only".to_owned(),
+        Offers::OnDiskOnly => "on disk".to_owned(),
         // A kind of offer that this table does not know yet must not pass for a whole one.
         _ => "see the documentation".to_owned(),
     }

@@ -33,6 +33,7 @@ func (c *conformanceCall) perform(operation string) (answer, error) {
 		"expire_at": c.expireAt, "ttl": c.ttl, "incr": c.incr, "append": c.append, "len": c.len,
 		"purge_expired": c.purgeExpired, "clear": c.clear, "stats": c.stats, "last_fault": c.lastFault,
 		"shutdown": c.shutdown, "removed": c.removed,
+		"sync": c.sync, "snapshot": c.snapshot, "restore": c.restore, "recovery": c.recovery,
 	}
 	perform, known := operations[operation]
 	if !known {

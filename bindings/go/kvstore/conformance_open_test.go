@@ -22,7 +22,8 @@ func (c *conformanceCall) open() (answer, error) {
 			text = string(argument.bytes)
 		}
 		if argument.name == "at" {
-			open = func(options ...Option) (*Store, error) { return Open(text, options...) }
+			location := c.run.path(text)
+			open = func(options ...Option) (*Store, error) { return Open(location, options...) }
 			continue
 		}
 		if argument.name == "on_remove" {

@@ -15,10 +15,12 @@ import (
 )
 
 // conformanceFeatures are those of the format's features that this package has.
-var conformanceFeatures = []string{"del_if", "last_fault", "location", "set_many"}
+var conformanceFeatures = []string{"del_if", "directory", "last_fault", "location", "set_many"}
 
 // allFeatures are those the format knows; a case that needs another one is an error.
-var allFeatures = []string{"set_many", "keys", "location", "get_into", "del_if", "last_fault", "raw_ttl"}
+var allFeatures = []string{
+	"set_many", "keys", "location", "directory", "get_into", "del_if", "last_fault", "raw_ttl",
+}
 
 // answer is what an operation came to.
 type answer struct {
@@ -33,6 +35,7 @@ type answer struct {
 type conformanceRun struct {
 	store     *Store
 	told      chan told
+	folder    string
 	variables map[string]int64
 	// get reads a value: the cases run once for every way of reading.
 	get func(store *Store, key string) ([]byte, error)
@@ -111,7 +114,12 @@ func lacks(needs []string) bool {
 }
 
 func runCase(c *conformanceCase, get func(*Store, string) ([]byte, error)) error {
-	run := &conformanceRun{variables: map[string]int64{}, get: get}
+	folder, err := os.MkdirTemp("", "conformance-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	run := &conformanceRun{variables: map[string]int64{}, get: get, folder: folder}
 	for _, line := range c.lines {
 		if err := run.line(line.words); err != nil {
 			_ = run.close()
@@ -131,6 +139,11 @@ func (r *conformanceRun) close() error {
 	store := r.store
 	r.store = nil
 	return store.Close()
+}
+
+// path is a text with the case's directory in the place of {dir}.
+func (r *conformanceRun) path(text string) string {
+	return strings.ReplaceAll(text, "{dir}", r.folder)
 }
 
 func (r *conformanceRun) line(words []word) error {
@@ -254,6 +267,10 @@ func (r *conformanceRun) checkNamed(got answer, want word) error {
 func TestConformanceDriverCanFail(t *testing.T) {
 	planted := []string{
 		`get "k" -> NOT_FOUND`,
+		`open at="{dir}/data" -> ERR_LOCKED`,
+		`snapshot "{dir}/file.kvs" -> OK entries=2`,
+		`restore "{dir}/file.kvs" -> OK`,
+		`recovery -> OK records=1`,
 		`get "k" -> OK "w"`,
 		`get "k" -> OK "v" "v"`,
 		`get "gone" -> OK`,

@@ -1,4 +1,4 @@
-// Package kvstore is a key-value store inside the program: in memory, sharded, with exact TTLs.
+// Package kvstore is a key-value store inside the program: in memory, sharded, with exact TTLs, and durable if asked.
 //
 //	store, err := kvstore.New(kvstore.WithMaxEntries(1_000_000))
 //	if err != nil {
@@ -33,6 +33,19 @@
 // An entry with a deadline is gone at the deadline, to the millisecond: from then on no call sees it. Its memory is
 // freed within the cleanup interval. A TTL is a time.Duration, rounded up to a millisecond; see DefaultTTL, NoTTL
 // and KeepTTL for those that are not a time. Sizes are in bytes.
+//
+// # Durability
+//
+// In a directory the store is there again when it is opened the next time:
+//
+//	store, err := kvstore.Open("./data", kvstore.WithSync(kvstore.SyncAlways))
+//
+// With SyncAlways a write is on the disk before it returns. With SyncInterval, the default, and SyncNever the end of
+// the process loses nothing, and the end of the machine at most what the last WithSyncInterval brought, or what the
+// system had not flushed; what is left is always what the store was at one moment. Sync makes everything safe at once,
+// Snapshot keeps a moment in a file for Restore, and Recovery tells what opening found. When the disk is full, writes
+// fail with ErrNoSpace, unapplied, and resume by themselves; after any other failure of the disk the store takes no
+// more writes (ErrPoisoned) until it is opened again.
 //
 // # Errors
 //

@@ -22,7 +22,7 @@ func TestCallsOfTheKvStoreModule(t *testing.T) {
 		kvstore.WithEvictionPolicy(kvstore.EvictionRandom),
 
 		// Persistence
-		kvstore.WithPersistence(kvstore.PersistenceNone, "./data"),
+		kvstore.WithPersistence(kvstore.PersistenceHybrid, t.TempDir()),
 		kvstore.WithSyncInterval(time.Second),
 		kvstore.WithSnapshotInterval(5*time.Minute),
 
@@ -31,9 +31,9 @@ func TestCallsOfTheKvStoreModule(t *testing.T) {
 		kvstore.WithCleanupInterval(time.Minute),
 
 		// Performance tuning
-		kvstore.WithShardCount(32),     // Number of shards (power of 2)
-		kvstore.WithCompression(false), // Enable compression
-		kvstore.WithMetrics(true),      // Enable metrics
+		kvstore.WithShardCount(32),    // Number of shards (power of 2)
+		kvstore.WithCompression(true), // Enable compression
+		kvstore.WithMetrics(true),     // Enable metrics
 	)
 	check(t, err == nil, err)
 	defer store.Close()
@@ -78,6 +78,15 @@ func TestCallsOfTheKvStoreModule(t *testing.T) {
 	text := fmt.Sprintf("Entries: %d, Size: %d bytes, Hit Rate: %.2f%%, Gets: %d, Sets: %d, Deletes: %d",
 		stats.EntryCount, stats.TotalSize, stats.HitRate, stats.Gets, stats.Sets, stats.Deletes)
 	check(t, text == "Entries: 3, Size: 27 bytes, Hit Rate: 100.00%, Gets: 3, Sets: 4, Deletes: 1", text)
+
+	meta, err := store.Snapshot()
+	check(t, err == nil && meta.Path != "", err)
+	text = fmt.Sprintf("Snapshot created: %d entries", meta.EntryCount)
+	check(t, text == "Snapshot created: 3 entries" && meta.Size > 27, text)
+	err = store.Clear()
+	check(t, err == nil, err)
+	err = store.RestoreSnapshot(meta.Path)
+	check(t, err == nil && store.Len() == 3, err)
 
 	err = store.Clear()
 	check(t, err == nil, err)

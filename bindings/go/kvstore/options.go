@@ -84,21 +84,21 @@ func WithEvictionPolicy(policy EvictionPolicy) Option {
 // PersistenceMode says what a store keeps on disk.
 type PersistenceMode string
 
-// The persistence modes. This version keeps stores in memory only: New refuses every other mode with
-// ErrUnsupported.
+// The persistence modes.
 const (
 	// PersistenceNone keeps nothing on disk.
 	PersistenceNone PersistenceMode = "none"
-	// PersistenceWAL keeps a write-ahead log.
+	// PersistenceWAL keeps a write-ahead log, and a snapshot where the log has become too long.
 	PersistenceWAL PersistenceMode = "wal"
-	// PersistenceSnapshot keeps periodic snapshots.
+	// PersistenceSnapshot keeps periodic snapshots: what was written since the last one goes with the process, unless
+	// Close or Sync took another.
 	PersistenceSnapshot PersistenceMode = "snapshot"
-	// PersistenceHybrid keeps both.
+	// PersistenceHybrid keeps both. It is what Open takes for a directory.
 	PersistenceHybrid PersistenceMode = "hybrid"
 )
 
-// WithPersistence says what the store keeps on disk, and in which directory. With PersistenceNone the directory
-// means nothing.
+// WithPersistence says what the store keeps on disk, and in which directory, which is made if it is missing. With
+// PersistenceNone the directory means nothing.
 func WithPersistence(mode PersistenceMode, dir string) Option {
 	return func(c *config) {
 		WithOption("persistence", string(mode))(c)
@@ -108,13 +108,33 @@ func WithPersistence(mode PersistenceMode, dir string) Option {
 	}
 }
 
-// WithSyncInterval bounds what a crash of the machine can lose. It matters only to a store on disk.
+// SyncMode says when the log is flushed to the disk, and so what the end of the machine can take with it. The end of
+// the process alone takes nothing in any mode.
+type SyncMode string
+
+// The sync modes.
+const (
+	// SyncAlways flushes before a write returns: nothing that was written is lost.
+	SyncAlways SyncMode = "always"
+	// SyncInterval flushes every WithSyncInterval: what came in the last one may be lost. It is the default.
+	SyncInterval SyncMode = "interval"
+	// SyncNever leaves it to the system when to flush.
+	SyncNever SyncMode = "never"
+)
+
+// WithSync says when the log is flushed to the disk. It matters only to a store on disk.
+func WithSync(mode SyncMode) Option {
+	return WithOption("sync", string(mode))
+}
+
+// WithSyncInterval bounds what a crash of the machine can lose with SyncInterval; the default is a second. It matters
+// only to a store on disk.
 func WithSyncInterval(interval time.Duration) Option {
 	return WithOption("sync_interval", durationText(interval))
 }
 
-// WithSnapshotInterval sets the time between periodic snapshots; 0 turns them off. It matters only to a store on
-// disk.
+// WithSnapshotInterval sets the time between periodic snapshots; 0 turns them off, and the default is five minutes. It
+// matters only to a store on disk.
 func WithSnapshotInterval(interval time.Duration) Option {
 	return WithOption("snapshot_interval", durationText(interval))
 }
@@ -126,6 +146,12 @@ func WithCompression(on bool) Option {
 		return WithOption("compression", "gzip")
 	}
 	return WithOption("compression", "none")
+}
+
+// WithCreate says whether a missing directory is made. By default it is; with false opening one fails with
+// ErrInvalid.
+func WithCreate(create bool) Option {
+	return WithOption("create", strconv.FormatBool(create))
 }
 
 // WithDefaultTTL gives entries that are set without a TTL this one. 0, the default, is none: they never expire.

@@ -24,8 +24,10 @@ func New(options ...Option) (*Store, error) {
 	return openStore(config{}, options)
 }
 
-// Open is New for a location: ":memory:" is in memory, "kv::memory:?max_entries=1000&eviction=random" the same
-// with options, which win over the others.
+// Open is New for a location: a directory, which is made if it is missing and is never parsed, or ":memory:".
+// "kv:DIR?sync=always" and "kv::memory:?max_entries=1000&eviction=random" carry options, which win over the others. A
+// directory has one opener at a time: a second one fails with ErrLocked. A damaged file fails with ErrCorrupt and a
+// message that names it.
 func Open(location string, options ...Option) (*Store, error) {
 	return openStore(config{location: &location}, options)
 }
@@ -69,7 +71,7 @@ func (s *Store) openFirst() (*handle, error) {
 	return h, nil
 }
 
-// Close ends the store and frees what it holds. Calls that run meanwhile finish or fail with ErrClosed; calls that
+// Close ends the store and frees what it holds. A store on disk is flushed first. Calls that run meanwhile finish or fail with ErrClosed; calls that
 // come later fail with ErrClosed. Closing again does nothing. A store that nothing refers to any more is closed by the
 // garbage collector, but at a time of its choosing. Close waits until the functions of WithOnRemove were told all that
 // they are to be told; called by one of them it fails with ErrInvalid and does nothing.

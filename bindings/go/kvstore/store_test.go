@@ -69,10 +69,10 @@ func TestOpenTakesALocation(t *testing.T) {
 	must(t, plain.Close())
 
 	for location, expected := range map[string]error{
-		"":                           ErrInvalid,
-		"a\x00b":                     ErrInvalid,
-		"some-directory":             ErrUnsupported,
-		"kv::memory:?max_entries=-1": ErrInvalid,
+		"":                                  ErrInvalid,
+		"a\x00b":                            ErrInvalid,
+		"kv:no-such-directory?create=false": ErrInvalid,
+		"kv::memory:?max_entries=-1":        ErrInvalid,
 	} {
 		if _, err := Open(location); !errors.Is(err, expected) {
 			t.Errorf("Open(%q): expected %v, got %v", location, expected, err)

@@ -105,10 +105,21 @@ pub(crate) fn guarded<T>(
     }
 }
 
+/// Runs what opens a store; a panic in it becomes `PanicError`.
+pub(crate) fn contained<T>(py: Python<'_>, body: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+        let what = text_of(payload.as_ref());
+        Err(error(py, Status::Panic, &format!("a bug in libkv was contained: {what}")))
+    })
+}
+
 #[cold]
 fn describe(payload: &(dyn Any + Send)) -> String {
-    let what = (payload.downcast_ref::<&str>().copied())
+    format!("a bug in libkv was contained and the store is poisoned: {}", text_of(payload))
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> &str {
+    (payload.downcast_ref::<&str>().copied())
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    format!("a bug in libkv was contained and the store is poisoned: {what}")
+        .unwrap_or("no message")
 }

@@ -4,9 +4,10 @@
 //! arguments, calls the engine once, and converts the answer; what can be said in Python (the
 //! exception classes, the views, the records) is said in `python/libkv`.
 //!
-//! The GIL is held for calls on one key, because releasing it costs more than the call. It is
-//! released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`,
-//! `clear`, `purge_expired`, `configure`, `close`. No Python code ever runs under a lock of the
+//! The GIL is held for calls on one key in memory, because releasing it costs more than the call. It
+//! is released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`,
+//! `clear`, `purge_expired`, `configure`, `close`; and for all that may wait for a disk: `open`,
+//! `sync`, `snapshot`, `restore`, and every change of a store in a directory. No Python code ever runs under a lock of the
 //! engine.
 
 #![deny(unsafe_code)]
@@ -14,6 +15,7 @@
 mod convert;
 mod errors;
 mod expiry;
+mod files;
 mod iterate;
 mod many;
 mod mapping;

@@ -17,7 +17,8 @@ use crate::convert::{Data, key, read, value_of};
 use crate::errors::{OrRaise, guarded};
 use crate::store::Store;
 
-/// From this many keys on, writes release the GIL: the work then outweighs the hand-over.
+/// From this many keys on, writes release the GIL: the work then outweighs the hand-over. On disk they
+/// always do.
 const RELEASE_FROM: usize = 32;
 
 /// From this many keys on, reads release the GIL: building the list needs it anyway.
@@ -126,7 +127,7 @@ impl Store {
         let objects: Vec<Borrowed<'_, '_, PyAny>> = keys.iter_borrowed().collect();
         let names = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
         guarded(py, &self.backend, |store| {
-            if names.len() < RELEASE_FROM {
+            if names.len() < RELEASE_FROM && !self.on_disk {
                 store.del_many(&names).or_raise(py)
             } else {
                 py.detach(|| store.del_many(&names)).or_raise(py)
@@ -161,7 +162,7 @@ fn tuple_of<'py>(elements: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> 
 }
 
 /// Stores all pairs, or none.
-pub(crate) fn set_many(store: &Backend, pairs: &Bound<'_, PyAny>, expiry: Expiry) -> PyResult<()> {
+pub(crate) fn set_many(on: &Store, pairs: &Bound<'_, PyAny>, expiry: Expiry) -> PyResult<()> {
     let py = pairs.py();
     let mut objects = Vec::new();
     each_pair(pairs, |key, value| {
@@ -172,8 +173,8 @@ pub(crate) fn set_many(store: &Backend, pairs: &Bound<'_, PyAny>, expiry: Expiry
         .collect::<PyResult<Vec<_>>>()?;
     let items: Vec<(&[u8], &[u8])> =
         data.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
-    guarded(py, store, |store| {
-        if items.len() < RELEASE_FROM {
+    guarded(py, &on.backend, |store| {
+        if items.len() < RELEASE_FROM && !on.on_disk {
             store.set_many(&items, expiry).or_raise(py)
         } else {
             py.detach(|| store.set_many(&items, expiry)).or_raise(py)

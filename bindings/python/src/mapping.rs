@@ -46,9 +46,8 @@ impl Store {
     fn __setitem__(&self, key_object: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = key_object.py();
         let (name, data) = (key(key_object)?, Data::of(data)?);
-        guarded(py, &self.backend, |store| {
-            store.set(name, data.as_bytes()).or_raise(py).map(|_version| ())
-        })
+        let bytes = data.as_bytes();
+        self.change(py, |store| store.set(name, bytes)).map(|_version| ())
     }
 
     fn __delitem__(&self, key_object: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -121,15 +120,14 @@ impl Store {
     ///
     /// Raises KeyError when the store is empty.
     fn popitem<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyAny>)> {
-        guarded(py, &self.backend, |store| {
-            for name in store.keys().or_raise(py)? {
-                let name = name.or_raise(py)?;
-                if let Some(found) = store.take(&name).or_raise(py)? {
-                    return Ok((PyBytes::new(py, &name), value(py, &found)?));
-                }
+        let mut keys = guarded(py, &self.backend, |store| store.keys().or_raise(py))?;
+        let mut next = || guarded(py, &self.backend, |_| keys.next().transpose().or_raise(py));
+        while let Some(name) = next()? {
+            if let Some(found) = self.change(py, |store| store.take(&name))? {
+                return Ok((PyBytes::new(py, &name), value(py, &found)?));
             }
-            Err(no_items(py))
-        })
+        }
+        Err(no_items(py))
     }
 
     /// Return the value of a key; when it is absent, store the default and return that.
@@ -146,22 +144,22 @@ impl Store {
         let py = key.py();
         let name = crate::convert::key(key)?;
         let absent = SetOptions::default().if_absent();
-        guarded(py, &self.backend, |store| {
-            loop {
-                if let Some(found) = read(py, store, name).or_raise(py)? {
-                    return found;
-                }
-                let default = default.as_ref().ok_or_else(|| {
-                    PyTypeError::new_err("setdefault on an absent key needs a value, not None")
-                })?;
-                let data = Data::of(default)?;
-                // Another thread may come between: whoever stores first gives the value to all.
-                let outcome = store.set_with(name, data.as_bytes(), &absent).or_raise(py)?;
-                if let SetOutcome::Stored { .. } = outcome {
-                    return Ok(PyBytes::new(py, data.as_bytes()).into_any());
-                }
+        loop {
+            let found = guarded(py, &self.backend, |store| read(py, store, name).or_raise(py))?;
+            if let Some(found) = found {
+                return found;
             }
-        })
+            let default = default.as_ref().ok_or_else(|| {
+                PyTypeError::new_err("setdefault on an absent key needs a value, not None")
+            })?;
+            let data = Data::of(default)?;
+            let bytes = data.as_bytes();
+            // Another thread may come between: whoever stores first gives the value to all.
+            let outcome = self.change(py, |store| store.set_with(name, bytes, &absent))?;
+            if let SetOutcome::Stored { .. } = outcome {
+                return Ok(PyBytes::new(py, bytes).into_any());
+            }
+        }
     }
 
     /// Store each pair of a mapping or of an iterable of pairs, then each keyword.

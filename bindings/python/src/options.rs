@@ -3,21 +3,26 @@
 //! Owns: how a Python value becomes the text of an option. What an option means, its bounds and
 //! its errors come from the engine's table, so that a new row there needs no line here.
 
+use std::path::PathBuf;
+
 use kvcore::{OPTION_TABLE, OptionKind, Options};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDelta, PyDict, PyFloat, PyInt, PyString};
+use pyo3::types::{PyBool, PyBytes, PyDelta, PyDict, PyFloat, PyInt, PyString};
 
 use crate::Backend;
-use crate::errors::{OrRaise, invalid};
+use crate::errors::{OrRaise, contained, invalid};
 use crate::expiry::{NeverType, Ttl, ttl};
 use crate::removals::Listener;
 use crate::store::Store;
 
 /// Open a store.
 ///
-/// `path` is None or ":memory:" for a store in memory, or a location that carries options:
-/// "kv::memory:?max_entries=1000". A directory raises UnsupportedError in this version.
+/// `path` is None or ":memory:" for a store in memory, or a directory, as text or any os.PathLike,
+/// which is made if it is missing unless create=False. A path is never parsed; text that begins
+/// with "kv:" carries options: "kv:data?sync=always", "kv::memory:?max_entries=1000". In a directory
+/// sync="always" makes each write safe from the end of the machine before the call returns;
+/// "interval", the default, and "never" make it safe from the end of the process.
 ///
 /// Options are keywords, for example max_memory="64MiB", max_entries=1000, default_ttl="5m",
 /// eviction="random". Their values are text, bool or int; durations are also a timedelta or a
@@ -33,7 +38,10 @@ use crate::store::Store;
 /// exits, tell no more. An exception in it goes to sys.unraisablehook.
 ///
 /// Raises UnsupportedError for an unknown option (naming the nearest valid one) and InvalidError
-/// for a value that does not fit (naming the valid range); both are ValueErrors.
+/// for a value that does not fit (naming the valid range); both are ValueErrors. For a directory
+/// also LockedError (another opener has it), CorruptError (a file is damaged or missing; the
+/// message names it), NoSpaceError and IoError, which are OSErrors, and FullError for contents over
+/// the limits.
 #[pyfunction]
 #[pyo3(signature = (path=None, *, on_remove=None, on_remove_causes=None, **options))]
 pub(crate) fn open(
@@ -50,10 +58,7 @@ pub(crate) fn open(
             chosen.set(&name, &text_of(&name, &value)?).or_raise(py)?;
         }
     }
-    let location = match path {
-        None => ":memory:".to_owned(),
-        Some(path) => py.import("os")?.call_method1("fsdecode", (path,))?.extract::<String>()?,
-    };
+    let place = path.map_or(Ok(Place::Text(":memory:".to_owned())), Place::of)?;
     let listener = match (on_remove, on_remove_causes) {
         (None, None) => None,
         (None, Some(_)) => return Err(invalid(py, "on_remove_causes needs on_remove")),
@@ -63,8 +68,47 @@ pub(crate) fn open(
             Some(listener)
         }
     };
-    let backend = py.detach(|| Backend::open(&location, chosen)).or_raise(py)?;
-    Ok(Store::new(backend, location, listener))
+    let backend = contained(py, || py.detach(|| place.open(chosen)).or_raise(py))?;
+    Ok(Store::new(backend, place.shown(), place.is_on_disk(), listener))
+}
+
+/// Where a store is opened.
+enum Place {
+    /// A location, which may carry options.
+    Text(String),
+    /// A directory given as a path object.
+    Directory(PathBuf),
+}
+
+impl Place {
+    fn of(path: &Bound<'_, PyAny>) -> PyResult<Place> {
+        if path.is_instance_of::<PyString>() || path.is_instance_of::<PyBytes>() {
+            let text = path.py().import("os")?.call_method1("fsdecode", (path,))?;
+            return Ok(Place::Text(text.extract()?));
+        }
+        Ok(Place::Directory(path.extract()?))
+    }
+
+    fn open(&self, options: Options) -> kvcore::Result<Backend> {
+        match self {
+            Place::Text(location) => Backend::open(location, options),
+            Place::Directory(path) => Backend::open_directory(path, options),
+        }
+    }
+
+    fn is_on_disk(&self) -> bool {
+        match self {
+            Place::Text(text) => text != ":memory:" && !text.starts_with("kv::memory:"),
+            Place::Directory(_) => true,
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Place::Text(text) => text.clone(),
+            Place::Directory(path) => path.display().to_string(),
+        }
+    }
 }
 
 /// The text of an option's value.

@@ -1,7 +1,7 @@
 //! The type `libkv.Store` and its calls beyond those of a dict.
 //!
-//! Owns: the handle. Invariant: a method converts all of its arguments before it calls the engine,
-//! so a refused argument changes nothing.
+//! Owns: the handle. Invariants: a method converts all of its arguments before it calls the engine,
+//! so a refused argument changes nothing; what may wait for a disk runs without the GIL.
 
 use std::sync::Arc;
 
@@ -24,12 +24,16 @@ use crate::removals::Listener;
 /// Made by libkv.open. Values given may be bytes, str (as UTF-8) or any object with a buffer;
 /// values returned are bytes. A TTL is seconds (int or float), a timedelta, text such as "5m", or
 /// libkv.NEVER. One store may be used from any number of threads; it is a context manager that
-/// closes itself. After close every call raises ClosedError; in a process made by os.fork every
+/// closes itself. In a directory, a call that changes something may also raise NoSpaceError (the
+/// disk is full; not applied; writes resume by themselves) and IoError (the outcome is unknown; no
+/// more writes until the store is opened again), and lets other threads run while it waits. After close every call raises ClosedError; in a process made by os.fork every
 /// call raises ForkedError.
 #[pyclass(frozen, mapping, weakref, module = "libkv")]
 pub(crate) struct Store {
     pub(crate) backend: Backend,
     location: String,
+    /// Whether a change may have to wait for a disk.
+    pub(crate) on_disk: bool,
     listener: Option<Arc<Listener>>,
 }
 
@@ -38,9 +42,22 @@ impl Store {
     pub(crate) fn new(
         backend: Backend,
         location: String,
+        on_disk: bool,
         listener: Option<Arc<Listener>>,
     ) -> Store {
-        Store { backend, location, listener }
+        Store { backend, location, on_disk, listener }
+    }
+
+    /// Makes a change in the engine. Other threads run while it may wait for the disk.
+    #[inline]
+    pub(crate) fn change<T: Send>(
+        &self,
+        py: Python<'_>,
+        body: impl FnOnce(&Backend) -> kvcore::Result<T> + Send,
+    ) -> PyResult<T> {
+        guarded(py, &self.backend, |store| {
+            if self.on_disk { py.detach(|| body(store)) } else { body(store) }.or_raise(py)
+        })
     }
 
     /// The value of a key that is removed by this.
@@ -50,9 +67,8 @@ impl Store {
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = object.py();
         let name = key(object)?;
-        guarded(py, &self.backend, |store| {
-            store.take(name).or_raise(py)?.map(|found| value(py, &found)).transpose()
-        })
+        let taken = self.change(py, |store| store.take(name))?;
+        taken.map(|found| value(py, &found)).transpose()
     }
 }
 
@@ -66,7 +82,7 @@ impl Drop for Store {
 }
 
 /// A class of `libkv._records`.
-fn record<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn record<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
     static RECORDS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     RECORDS
         .get_or_try_init(py, || py.import("libkv._records").map(Bound::unbind))?
@@ -196,20 +212,17 @@ impl Store {
         if_version: Option<u64>,
     ) -> PyResult<Option<u64>> {
         let (name, data) = (crate::convert::key(key)?, Data::of(value)?);
+        let bytes = data.as_bytes();
         let arguments =
             SetArguments { ttl, expire_at, keep_ttl, if_absent, if_present, if_version };
         if arguments.is_plain() {
-            return guarded(py, &self.backend, |store| {
-                store.set(name, data.as_bytes()).or_raise(py).map(Some)
-            });
+            return self.change(py, |store| store.set(name, bytes)).map(Some);
         }
         let options = arguments.options(py)?;
-        guarded(py, &self.backend, |store| {
-            match store.set_with(name, data.as_bytes(), &options).or_raise(py)? {
-                SetOutcome::Stored { version } => Ok(Some(version)),
-                SetOutcome::Exists | SetOutcome::NotFound | SetOutcome::Conflict => Ok(None),
-            }
-        })
+        match self.change(py, |store| store.set_with(name, bytes, &options))? {
+            SetOutcome::Stored { version } => Ok(Some(version)),
+            SetOutcome::Exists | SetOutcome::NotFound | SetOutcome::Conflict => Ok(None),
+        }
     }
 
     /// Store all pairs of a mapping, or none of them.
@@ -222,14 +235,14 @@ impl Store {
         mapping: &Bound<'py, PyAny>,
         ttl: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<()> {
-        many::set_many(&self.backend, mapping, ttl_or_default(ttl)?)
+        many::set_many(self, mapping, ttl_or_default(ttl)?)
     }
 
     /// Remove a key. Returns whether it was there.
     pub(crate) fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key.py();
         let name = crate::convert::key(key)?;
-        guarded(py, &self.backend, |store| store.del(name).or_raise(py))
+        self.change(py, |store| store.del(name))
     }
 
     /// Remove a key and return its value, atomically; the default when it is absent.
@@ -257,7 +270,7 @@ impl Store {
     ) -> PyResult<i64> {
         let name = crate::convert::key(key)?;
         let expiry = ttl_or_default(ttl)?;
-        guarded(py, &self.backend, |store| store.incr(name, delta, expiry).or_raise(py))
+        self.change(py, |store| store.incr(name, delta, expiry))
     }
 
     /// Append to the value of a key and return the new length in bytes; keeps its deadline.
@@ -266,7 +279,8 @@ impl Store {
     fn append(&self, key: &Bound<'_, PyAny>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let py = key.py();
         let (name, data) = (crate::convert::key(key)?, Data::of(data)?);
-        guarded(py, &self.backend, |store| store.append(name, data.as_bytes()).or_raise(py))
+        let bytes = data.as_bytes();
+        self.change(py, |store| store.append(name, bytes))
     }
 
     /// Give a key a new ttl; zero or less removes it at once, NEVER as persist.
@@ -281,7 +295,7 @@ impl Store {
             // The engine gives some negative numbers a meaning of their own.
             Ttl::Ms(ms) => ms.max(0),
         };
-        guarded(py, &self.backend, |store| store.expire(name, ttl_ms).or_raise(py))
+        self.change(py, |store| store.expire(name, ttl_ms))
     }
 
     /// Let a key expire at a timestamp (seconds) or an aware datetime; a past one removes it.
@@ -291,14 +305,14 @@ impl Store {
         let py = key.py();
         let name = crate::convert::key(key)?;
         let unix_ms = deadline_ms(when)?;
-        guarded(py, &self.backend, |store| store.expire_at(name, unix_ms).or_raise(py))
+        self.change(py, |store| store.expire_at(name, unix_ms))
     }
 
     /// Remove the deadline of a key, so that it never expires. Returns whether the key was there.
     fn persist(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key.py();
         let name = crate::convert::key(key)?;
-        guarded(py, &self.backend, |store| store.persist(name).or_raise(py))
+        self.change(py, |store| store.persist(name))
     }
 
     /// Return the seconds that a key has left, as a float, or None if it never expires.
@@ -339,7 +353,8 @@ impl Store {
 
     /// Stop the store and free what it holds; later calls raise ClosedError. Releases the GIL.
     ///
-    /// Closing twice does nothing. Returns once on_remove was told of all removals before; raises
+    /// A store in a directory is flushed to the disk first, and the directory is free for another
+    /// opener. Closing twice does nothing. Returns once on_remove was told of all removals before; raises
     /// InvalidError when on_remove itself calls it.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         guarded(py, &self.backend, |store| py.detach(|| store.shutdown()).or_raise(py))

@@ -7,6 +7,7 @@ its own, and a word it does not know is a failure.
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from typing import Any
 import libkv
 
 DIRECTORY = Path(__file__).parents[3] / "tests" / "conformance"
-FEATURES = frozenset({"set_many", "keys", "location"})
+FEATURES = frozenset({"set_many", "keys", "location", "directory"})
 NOT_HERE = frozenset({"get_into", "del_if", "last_fault", "raw_ttl"})
 TTL_NONE = 2**63 - 1
 CAUSES = {2: "deleted", 4: "expired", 8: "evicted", 16: "cleared", 32: "replaced"}
@@ -143,6 +144,7 @@ class Runner:
         self.opened: libkv.Store | None = None
         self.variables: dict[str, int] = {}
         self.told: list[bytes | None] = []
+        self.folder = tempfile.TemporaryDirectory(prefix="conformance-")
         self.moved = threading.Condition()
 
     @property
@@ -152,18 +154,23 @@ class Runner:
         return self.opened
 
     def run(self, case: Case) -> None:
-        for line in case.lines:
-            try:
-                self.step(words(line.text))
-            except Failure as failure:
-                where = f"{case.file}:{line.number}"
-                raise Failure(f"{where}: {failure}\n    case {case.name}\n    {line.text}") from None
-        self.close()
+        with self.folder:
+            for line in case.lines:
+                try:
+                    self.step(words(line.text))
+                except Failure as failure:
+                    where = f"{case.file}:{line.number}"
+                    message = f"{where}: {failure}\n    case {case.name}\n    {line.text}"
+                    raise Failure(message) from None
+            self.close()
 
     def close(self) -> None:
         if self.opened is not None:
             self.opened.close()
         self.opened = None
+
+    def path(self, text: str) -> str:
+        return text.replace("{dir}", self.folder.name)
 
     def step(self, line: list[str]) -> None:
         match line:
@@ -262,7 +269,7 @@ class Runner:
     def do_open(self, **options: str) -> Answer:
         self.close()
         texts = {name: text_of(word) for name, word in options.items()}
-        location = texts.pop("at", None)
+        location = self.path(texts.pop("at")) if "at" in texts else None
         keywords: dict[str, Any] = dict(texts)
         if (mask := texts.get("on_remove")) is not None:
             bits = self.number(mask)
@@ -396,6 +403,22 @@ class Runner:
 
     def do_stats(self) -> Answer:
         return Answer(numbers=self.store.stats()._asdict())
+
+    def do_sync(self) -> Answer:
+        self.store.sync()
+        return Answer()
+
+    def do_snapshot(self, path: str | None = None) -> Answer:
+        snapshot = self.store.snapshot(None if path is None else self.path(text_of(path)))
+        return Answer(numbers={"entries": snapshot.entries})
+
+    def do_restore(self, path: str) -> Answer:
+        self.store.restore(self.path(text_of(path)))
+        return Answer()
+
+    def do_recovery(self) -> Answer:
+        report = self.store.recovery._asdict()
+        return Answer(numbers={n: v for n, v in report.items() if type(v) is int})
 
     def do_shutdown(self) -> Answer:
         self.store.close()

@@ -26,11 +26,20 @@ def test_options_in_the_location_win() -> None:
             store["c"] = "3"
 
 
-@pytest.mark.parametrize("as_type", [str, Path])
-def test_a_directory_is_not_in_this_version(tmp_path: Path, as_type: Any) -> None:
-    with pytest.raises(libkv.UnsupportedError):
-        libkv.open(as_type(tmp_path / "data"))
+def test_a_directory_with_nothing_to_keep(tmp_path: Path) -> None:
+    with libkv.open(tmp_path / "data", persistence="none") as store:
+        store["k"] = "v"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_in_memory_keeps_nothing_on_disk() -> None:
+    with pytest.raises(libkv.InvalidError, match="persistence"):
+        libkv.open(persistence="wal")
+
+
+def test_a_remote_store_is_not_in_this_version() -> None:
+    with pytest.raises(libkv.UnsupportedError):
+        libkv.open("valkey://localhost:6379")
 
 
 @pytest.mark.parametrize("path", [5, 1.5, ["a"]])

@@ -6,6 +6,7 @@ import array
 from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import assert_type
 
 import libkv
@@ -77,11 +78,22 @@ def iterates(store: libkv.Store) -> Iterator[bytes]:
     yield from store.values()
 
 
+def files(store: libkv.Store, folder: Path) -> None:
+    store.sync()
+    snapshot = store.snapshot(folder / "file.kvs")
+    assert_type(snapshot, libkv.Snapshot)
+    assert_type(snapshot.path, str)
+    assert_type(snapshot.bytes, int)
+    store.restore(snapshot.path)
+    assert_type(store.recovery, libkv.Recovery)
+    assert_type(store.recovery.reason, str)
+
+
 def opens() -> None:
     libkv.open(None, max_memory="64MiB", max_entries=10, entry_stats=True, ttl_jitter=0.1)
     try:
-        libkv.open(Path("a directory"), default_ttl=timedelta(hours=1))
-    except libkv.UnsupportedError as error:
+        libkv.open(Path("no such directory"), create=False, default_ttl=timedelta(hours=1))
+    except libkv.InvalidError as error:
         assert_type(error.status, int)
         assert_type(error.status_name, str)
 
@@ -96,6 +108,8 @@ def main() -> None:
         list(iterates(store))
         assert_type(store.stats().memory_bytes, int)
         store.configure("default_ttl", timedelta(minutes=5))
+        with TemporaryDirectory() as folder:
+            files(store, Path(folder))
     opens()
 
 

@@ -30,7 +30,7 @@ from libkv._errors import (
     WrongTypeError,
 )
 from libkv._native import NEVER, NeverType, Store, __version__, open
-from libkv._records import Entry, Stats
+from libkv._records import Entry, Recovery, Snapshot, Stats
 
 MutableMapping.register(Store)
 
@@ -52,6 +52,8 @@ __all__ = [
     "NotFoundError",
     "PanicError",
     "PoisonedError",
+    "Recovery",
+    "Snapshot",
     "Stats",
     "Store",
     "TooLargeError",

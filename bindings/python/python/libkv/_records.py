@@ -61,3 +61,41 @@ class Stats(NamedTuple):
     """Snapshots taken."""
     revision: int
     """The version of the latest change."""
+
+
+class Snapshot(NamedTuple):
+    """What a snapshot came to."""
+
+    entries: int
+    """Entries in it."""
+    bytes: int
+    """Bytes of the file."""
+    revision: int
+    """The last version that it shows."""
+    created_at: float
+    """The moment that it shows, as a Unix timestamp in seconds."""
+    seconds: float
+    """How long it took."""
+    path: str
+    """The file."""
+
+
+class Recovery(NamedTuple):
+    """What opening a store found in its directory. All zero for a store in memory."""
+
+    snapshot_revision: int
+    """The last version of the snapshot that was read, 0 if there was none."""
+    last_revision: int
+    """The last version that was found."""
+    records: int
+    """Records of the log that were replayed."""
+    discarded_bytes: int
+    """Bytes of the unfinished end of a log that were left out."""
+    reason: str
+    """Why they were, or why an older snapshot had to do; empty if all was in order."""
+    fallback_used: bool
+    """Whether the newest snapshot was damaged and an older one was read."""
+    clock_regression_ms: int
+    """How far the clock was behind the last time in the log."""
+    seconds: float
+    """How long it took."""
