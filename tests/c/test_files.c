@@ -117,6 +117,14 @@ static void options_of_a_location(void) {
   remove_directory(directory);
 }
 
+/* Ends a child by becoming something else, so that no checker looks for leaks in it: what the threads of
+ * its parent own is lost there on purpose. */
+static void end_child(int fine) {
+  const char *program = fine ? "/bin/true" : "/bin/false";
+  execl(program, program, (char *)NULL);
+  abort();
+}
+
 static void one_opener(void) {
   const char *directory = fresh_directory("locked");
   kv_store_t *first = open_at(directory, "interval");
@@ -132,7 +140,7 @@ static void one_opener(void) {
   CHECK(child >= 0);
   if (child == 0) {
     kv_status_t status = kv_open(directory, NULL, &second, NULL);
-    _exit(status == KV_ERR_LOCKED ? 0 : 1);
+    end_child(status == KV_ERR_LOCKED);
   }
   int outcome = 0;
   CHECK(waitpid(child, &outcome, 0) == child);
@@ -166,7 +174,7 @@ static void a_child_keeps_no_lock(void) {
     /* Until the parent has seen what it wants to see. */
     while (read(life[0], &byte, 1) > 0) {
     }
-    _exit(fine ? 0 : 1);
+    end_child(fine);
   }
   close(life[0]);
   CHECK_STATUS(set_text(store, "k2", "parent"), KV_OK);
