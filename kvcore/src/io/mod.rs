@@ -98,6 +98,7 @@ pub trait Disk: Send + Sync + Debug {
     ///
     /// # Errors
     /// What the system says.
+    #[cfg(any(test, feature = "simulation"))]
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 }
 

@@ -96,6 +96,7 @@ impl Disk for RealDisk {
         Ok(Some(Box::new(RealLock { file, unlocked: AtomicBool::new(false) })))
     }
 
+    #[cfg(any(test, feature = "simulation"))]
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         free(&open_dir(dir)?)
     }

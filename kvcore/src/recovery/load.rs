@@ -38,7 +38,7 @@ pub(super) fn load(
         }
         run(tell);
     });
-    match first_error.into_inner() {
+    match first_error.lock().take() {
         Some(error) => Err(error),
         None => Ok(()),
     }

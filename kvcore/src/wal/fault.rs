@@ -43,7 +43,7 @@ impl Fault {
     }
 
     /// What stopped the log.
-    #[cfg(test)]
+    #[cfg(all(test, not(kv_shuttle)))]
     pub(super) fn get(&self) -> Option<Error> {
         self.first.lock().as_ref().map(|first| first.error.clone())
     }

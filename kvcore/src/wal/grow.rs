@@ -154,7 +154,7 @@ impl Log {
     ///
     /// # Errors
     /// As [`Self::make_room`].
-    #[cfg(test)]
+    #[cfg(all(test, not(kv_shuttle)))]
     pub(crate) fn rotate(&self) -> Result<u64> {
         let number = loop {
             self.fault.check()?;

@@ -38,7 +38,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-#[cfg(test)]
+#[cfg(all(test, not(kv_shuttle)))]
 use crate::error::Result;
 use crate::error::{Error, Status};
 use crate::io::Disk;
@@ -53,7 +53,7 @@ use writer::{Files, Ledger};
 
 pub(crate) use frame::SegmentHeader;
 pub(crate) use reader::{Carry, End, Group, Opened, SegmentReader, Step};
-#[cfg(test)]
+#[cfg(all(test, not(kv_shuttle)))]
 use segments::MIN_SEGMENT_BYTES;
 pub(crate) use segments::{segment_name, segment_number};
 
@@ -214,7 +214,7 @@ impl Log {
     }
 
     /// What stopped the log, if anything did.
-    #[cfg(test)]
+    #[cfg(all(test, not(kv_shuttle)))]
     pub(crate) fn fault(&self) -> Option<Error> {
         self.fault.get()
     }

@@ -260,7 +260,7 @@ impl Queue {
     }
 
     /// The number of the segment in which the next unit goes, if it fits.
-    #[cfg(test)]
+    #[cfg(all(test, not(kv_shuttle)))]
     pub(super) fn segment(&self) -> u64 {
         self.segment
     }

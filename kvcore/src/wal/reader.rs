@@ -59,7 +59,7 @@ pub(crate) struct Group<'a> {
     /// No revision above this was given out when it was written.
     pub(crate) revision_ceiling: u64,
     /// All records up to this LSN were known to be durable when it was written.
-    #[cfg(test)]
+    #[cfg(all(test, not(kv_shuttle)))]
     pub(crate) durable_lsn: u64,
     /// Where in the file its frame begins.
     pub(crate) offset: u64,
@@ -229,7 +229,7 @@ impl SegmentReader {
             count,
             time_ms: frame.time_ms,
             revision_ceiling: frame.revision_ceiling,
-            #[cfg(test)]
+            #[cfg(all(test, not(kv_shuttle)))]
             durable_lsn: frame.durable_lsn,
             offset,
             payload: self.window.get(payload, len)?.unwrap_or(b""),
@@ -241,7 +241,7 @@ impl SegmentReader {
     ///
     /// # Errors
     /// As [`Self::next`].
-    #[cfg(test)]
+    #[cfg(all(test, not(kv_shuttle)))]
     pub(crate) fn carry(&mut self) -> Result<Carry> {
         let (to, next_lsn) = (self.at, self.next_lsn);
         (self.at, self.next_lsn) = (HEADER_BYTES as u64, self.header.first_lsn);
