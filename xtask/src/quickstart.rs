@@ -73,6 +73,7 @@ const LANGUAGES: &[Language] = &[
     RUST,
     Language { name: "c-durable", ..C },
     Language { name: "cpp-durable", ..CPP },
+    Language { name: "python-comforts", ..PYTHON },
     Language { name: "python-durable", ..PYTHON },
     Language { name: "go-durable", ..GO },
     Language { name: "rust-durable", ..RUST },

@@ -80,6 +80,15 @@ pub(crate) fn ttl(object: &Bound<'_, PyAny>) -> PyResult<Ttl> {
     }
 }
 
+/// The seconds of a TTL, infinity for NEVER: for what is written in Python.
+#[pyfunction]
+pub(crate) fn duration(ttl: &Bound<'_, PyAny>) -> PyResult<f64> {
+    Ok(match self::ttl(ttl)? {
+        Ttl::Never => f64::INFINITY,
+        Ttl::Ms(ms) => seconds(ms),
+    })
+}
+
 fn ttl_of_ms(ms: i64) -> Ttl {
     if ms == TTL_NONE { Ttl::Never } else { Ttl::Ms(ms) }
 }

@@ -12,6 +12,7 @@
 
 #![deny(unsafe_code)]
 
+mod comforts;
 mod convert;
 mod errors;
 mod expiry;
@@ -53,6 +54,7 @@ mod _native {
         module.add("NEVER", crate::expiry::never(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("STATUSES", crate::errors::statuses())?;
+        module.add_function(pyo3::wrap_pyfunction!(crate::expiry::duration, module)?)?;
         #[cfg(feature = "planted-panics")]
         module.add_function(pyo3::wrap_pyfunction!(crate::plant::plant_panic, module)?)?;
         Ok(())

@@ -1,6 +1,6 @@
 //! What makes a store a `MutableMapping`.
 //!
-//! Owns: the operators and the methods of a dict. Views are Python classes (`libkv._views`), built
+//! Owns: the operators and the methods of a dict. Views are Python classes (`libkv._dict_views`), built
 //! on iteration and `get`, so that a key removed meanwhile is passed over and never an error.
 
 use kvcore::{SetOptions, SetOutcome};
@@ -26,10 +26,12 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Given<'py> {
     }
 }
 
-/// `libkv._views`, the part of the mapping that is written in Python.
+/// `libkv._dict_views`, the part of the mapping that is written in Python.
 fn views<'py>(py: Python<'py>) -> PyResult<&'py Bound<'py, PyModule>> {
     static VIEWS: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
-    VIEWS.get_or_try_init(py, || py.import("libkv._views").map(Bound::unbind)).map(|it| it.bind(py))
+    VIEWS
+        .get_or_try_init(py, || py.import("libkv._dict_views").map(Bound::unbind))
+        .map(|it| it.bind(py))
 }
 
 #[pymethods]

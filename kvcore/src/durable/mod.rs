@@ -131,6 +131,11 @@ impl Durable {
         self.keeper.start(core)
     }
 
+    /// The directory, as it was given.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// What recovery found.
     pub(crate) fn report(&self) -> &RecoveryReport {
         &self.report

@@ -97,4 +97,9 @@ impl Store {
         }
         Ok(self.core.durable().map_or_else(RecoveryReport::default, |d| d.report().clone()))
     }
+
+    /// The directory of the store, as it was given; `None` for a store in memory.
+    pub fn directory(&self) -> Option<&Path> {
+        self.core.durable().map(durable::Durable::path)
+    }
 }

@@ -9,6 +9,7 @@ b'token'
 
 from collections.abc import MutableMapping
 
+from libkv import codecs
 from libkv._errors import (
     ClosedError,
     CorruptError,
@@ -31,6 +32,8 @@ from libkv._errors import (
 )
 from libkv._native import NEVER, NeverType, Store, __version__, open
 from libkv._records import Entry, Recovery, Snapshot, Stats
+from libkv._types import Memoized, Ttl
+from libkv._view import View
 
 MutableMapping.register(Store)
 
@@ -46,6 +49,7 @@ __all__ = [
     "InvalidError",
     "IoError",
     "LockedError",
+    "Memoized",
     "NeverType",
     "NoMemoryError",
     "NoSpaceError",
@@ -57,9 +61,12 @@ __all__ = [
     "Stats",
     "Store",
     "TooLargeError",
+    "Ttl",
     "UnavailableError",
     "UnsupportedError",
+    "View",
     "WrongTypeError",
     "__version__",
+    "codecs",
     "open",
 ]

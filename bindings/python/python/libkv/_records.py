@@ -1,13 +1,15 @@
 """What some calls return: plain named tuples."""
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
+
+_V = TypeVar("_V")
 
 
-class Entry(NamedTuple):
+class Entry(NamedTuple, Generic[_V]):
     """A value with what the store knows about it. Times are Unix timestamps in seconds."""
 
-    value: bytes
-    """The value."""
+    value: _V
+    """The value: bytes, or what the codec of a view makes of them."""
     version: int
     """The version that its last change gave the key."""
     created_at: float | None

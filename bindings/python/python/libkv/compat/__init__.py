@@ -1,0 +1,1 @@
+"""Drop-in replacements for other caches, to move a program over step by step."""
