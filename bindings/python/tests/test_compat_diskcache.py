@@ -210,7 +210,9 @@ def test_import_reads_no_file_outside(tmp_path: Path, cache: Cache) -> None:
 def test_beside_the_real_one(tmp_path: Path, cache: Cache) -> None:
     diskcache = pytest.importorskip("diskcache")
     with diskcache.Cache(str(tmp_path / "real")) as real:
-        for number, value in enumerate(v for v in VALUES if type(v) in (bytes, str, int, float)):
+        # diskcache pickles what SQLite cannot hold, such as an int of over 64 bits.
+        plain = [v for v in VALUES if type(v) in (bytes, str, int, float) and v != 2**70]
+        for number, value in enumerate(plain):
             real.set(number, value, expire=600 if number % 2 else None, tag=f"t{number}")
         expected = {key: real.get(key, tag=True) for key in real}
     assert import_cache(tmp_path / "real", cache).entries == len(expected)

@@ -83,7 +83,7 @@ def test_none_and_empty_results_are_results(store: libkv.Store) -> None:
 
     for _ in range(3):
         assert empty() == b""
-        assert nothing() is None  # type: ignore[func-returns-value]
+        assert nothing() is None
     assert calls == [1, 2]
 
 
@@ -151,7 +151,7 @@ def test_an_argument_without_a_stable_text(store: libkv.Store) -> None:
     for argument in (object(), Text("a"), [object()], lambda: 1):
         with pytest.raises(TypeError, match="argument 0: no key can be made of .* by key="):
             function(argument)
-    with pytest.raises(TypeError, match="unexpected keyword"):
+    with pytest.raises(TypeError, match="missing a required argument"):
         function(other=1)  # type: ignore[call-arg]
 
 
@@ -441,9 +441,9 @@ def test_coroutines_of_several_loops_share_a_computation(store: libkv.Store) -> 
         return 3
 
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(lambda: asyncio.run(load()))  # type: ignore[arg-type]
+        first = pool.submit(lambda: asyncio.run(load()))
         assert entered.wait(60)
-        second = pool.submit(lambda: asyncio.run(load()))  # type: ignore[arg-type]
+        second = pool.submit(lambda: asyncio.run(load()))
         released.set()
         assert first.result(60) == second.result(60) == 3
     assert calls == 1
@@ -458,7 +458,7 @@ def test_a_coroutine_that_awaits_itself_does_not_wait_for_ever(store: libkv.Stor
         calls += 1
         return 7 if calls > 1 else await again()
 
-    assert asyncio.run(again()) == 7  # type: ignore[arg-type]
+    assert asyncio.run(again()) == 7
     assert calls == 2
 
 
@@ -493,7 +493,7 @@ def test_a_store_in_a_directory(tmp_path: Any) -> None:
                 calls.append(n)
                 return n
 
-            assert asyncio.run(load(1)) == 1  # type: ignore[arg-type]
+            assert asyncio.run(load(1)) == 1
 
     run()
     run()

@@ -31,7 +31,7 @@ from libkv._errors import (
     WrongTypeError,
 )
 from libkv._native import NEVER, NeverType, Store, __version__, open
-from libkv._records import Entry, Recovery, Snapshot, Stats
+from libkv._records import Entry, Recovery, Snapshot, Stats, ViewEntry
 from libkv._types import Memoized, Ttl
 from libkv._view import View
 
@@ -65,6 +65,7 @@ __all__ = [
     "UnavailableError",
     "UnsupportedError",
     "View",
+    "ViewEntry",
     "WrongTypeError",
     "__version__",
     "codecs",

@@ -25,7 +25,11 @@ _LONGEST = 256
 
 
 class CallKey:
-    """Makes the keys of one function's calls."""
+    """Makes the keys of one function's calls.
+
+    `ignored` has the positions and the names of arguments that do not count; a name also means the
+    position that it has.
+    """
 
     __slots__ = ("_ignored", "_name", "_parameters", "_signature")
 
@@ -33,13 +37,14 @@ class CallKey:
         self, function: Callable[..., Any], name: str, ignored: frozenset[int | str] = frozenset()
     ) -> None:
         self._name = name
-        self._ignored = ignored
         self._signature = inspect.signature(function)
         parameters = self._signature.parameters.values()
         self._parameters = len(parameters)
         if any(it.kind in (it.VAR_POSITIONAL, it.KEYWORD_ONLY, it.VAR_KEYWORD) for it in parameters):
             # No call is known to be complete by its number of arguments alone.
             self._parameters = -1
+        names = enumerate(self._signature.parameters)
+        self._ignored = ignored | {position for position, name in names if name in ignored}
 
     def of_call(self, /, *args: Any, **kwargs: Any) -> bytes:
         """The key of a call.

@@ -255,7 +255,7 @@ class _Kept:
                 exc_traceback=error.__traceback__,
                 err_msg="Exception ignored while a memoized result was refreshed by",
                 object=self.function,
-            )  # type: ignore[arg-type]
+            )
         )
 
 

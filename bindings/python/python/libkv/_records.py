@@ -1,15 +1,28 @@
 """What some calls return: plain named tuples."""
 
-from typing import Generic, NamedTuple, TypeVar
-
-_V = TypeVar("_V")
+from typing import Any, NamedTuple
 
 
-class Entry(NamedTuple, Generic[_V]):
+class Entry(NamedTuple):
     """A value with what the store knows about it. Times are Unix timestamps in seconds."""
 
-    value: _V
-    """The value: bytes, or what the codec of a view makes of them."""
+    value: bytes
+    """The value."""
+    version: int
+    """The version that its last change gave the key."""
+    created_at: float | None
+    """When the key was first stored, or None unless the store keeps entry_stats."""
+    expire_at: float | None
+    """When the entry expires, or None if it never does."""
+    hits: int
+    """About how often it was read; 0 unless the store keeps entry_stats."""
+
+
+class ViewEntry(NamedTuple):
+    """An Entry as a view shows it: the value is what the codec makes of the bytes."""
+
+    value: Any
+    """The decoded value."""
     version: int
     """The version that its last change gave the key."""
     created_at: float | None

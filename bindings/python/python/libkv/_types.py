@@ -1,7 +1,8 @@
 """Types that several signatures share."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import ParamSpec, Protocol, TypeAlias, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeAlias, TypeVar
 
 from libkv._native import NeverType
 
@@ -17,6 +18,10 @@ class Memoized(Protocol[_P, _R_co]):
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co:
         """The kept result, or what the function returns now."""
+        ...
+
+    def __get__(self, instance: Any, owner: type | None = None, /) -> Callable[..., _R_co]:
+        """A method of an object, which becomes the first argument."""
         ...
 
     def refresh(self, *args: _P.args, **kwargs: _P.kwargs) -> _R_co:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeAlias, TypeVar, overload
 
 from libkv._errors import NotFoundError
 from libkv._native import Store
-from libkv._records import Entry
+from libkv._records import ViewEntry
 from libkv._types import Ttl
 from libkv.codecs import Codec, named
 
@@ -69,12 +69,12 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
         found = self._store.get_many([encode(key) for key in keys])
         return [None if data is None else decode(data) for data in found]
 
-    def entry(self, key: _K) -> Entry[_V] | None:
-        """The Entry of a key, its value decoded, or None when it is absent."""
+    def entry(self, key: _K) -> ViewEntry | None:
+        """The entry of a key, its value decoded, or None when it is absent."""
         found = self._store.entry(self._keys.encode(key))
         if found is None:
             return None
-        return Entry(self._values.decode(found.value), *found[1:])
+        return ViewEntry(self._values.decode(found.value), *found[1:])
 
     def __contains__(self, key: object, /) -> bool:
         try:
@@ -239,7 +239,7 @@ class _Items(ItemsView[_K, _V]):
 
 class _Values(ValuesView[_V]):
     __slots__ = ()
-    _mapping: View[_K, _V]
+    _mapping: View[Any, _V]
 
     def __iter__(self) -> Iterator[_V]:
         for _, value in self._mapping.items():
