@@ -10,6 +10,7 @@
 mod artifacts;
 mod bench;
 mod demo;
+mod docs;
 mod header;
 mod killed;
 mod markdown;
@@ -39,6 +40,7 @@ usage: cargo xtask COMMAND
   header [--check]        write include/kv.h from the Rust sources; --check refuses a stale one
   tables [--check]        write the option and error tables of README.md; --check refuses stale ones
   quickstart [LANG...]    build and run the programs printed in README.md
+  docs                    build the pages of the Rust, C, C++, Python and Go interfaces into target/docs
   tsan                    run the engine's concurrent tests under ThreadSanitizer (nightly Rust)
   bench [ARGUMENT...]     build everything and run the benchmarks
   install                 build libkv and install it into target/prefix
@@ -65,6 +67,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "test" => test::run(rest),
         "header" => header::run(check_flag(rest)?),
         "tables" => tables::run(check_flag(rest)?),
+        "docs" => no_more(rest).and_then(|()| docs::run(&Artifacts::new()?)),
         "tsan" => no_more(rest).and_then(|()| tsan::run()),
         "quickstart" => quickstart::run(&Artifacts::new()?, rest),
         "bench" => bench::run(&Artifacts::new()?, rest),

@@ -56,6 +56,11 @@ pub fn ensure_test_tools(sh: &Shell) -> Result<()> {
     ensure_programs(sh, TO_TEST)
 }
 
+/// Makes sure that what only the pages of the interfaces need is there.
+pub fn ensure_document_tools(sh: &Shell) -> Result<()> {
+    ensure_programs(sh, &[need("doxygen", "doxygen")])
+}
+
 /// Makes an empty virtual environment and returns its interpreter.
 pub fn fresh_venv(sh: &Shell, directory: &Path) -> Result<PathBuf> {
     cmd!(sh, "python3 -m venv --clear {directory}").run()?;

@@ -44,8 +44,8 @@ impl Store {
     /// published) such a call may start shortly before ttl ends. Exceptions of calls in the
     /// background go to sys.unraisablehook, and the old value stays until stale_ttl ends.
     ///
-    /// The decorated function also has refresh(*args), which computes anew, forget(*args), which
-    /// removes a result, and cache_key(*args). Errors of the store are raised to the caller.
+    /// The decorated function also has refresh, which computes anew, forget, which
+    /// removes a result, and cache_key, each with the same arguments. Errors of the store are raised to the caller.
     #[pyo3(signature = (
         function=None, /, *, ttl=None, key=None, serializer=None, stale_ttl=None, early_refresh=0.0,
         name=None
