@@ -1,0 +1,63 @@
+//! What a store was opened with, and what of it changes while it is open.
+//!
+//! Owns: filling a new store from its directory, and the options that can be changed online.
+//! Invariant: an option has its new value only once everything it asks for was done.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Core;
+use crate::context::limit;
+use crate::durable::Durable;
+use crate::error::Result;
+use crate::io::Disk;
+use crate::snapshot::Compression;
+
+impl Core {
+    /// Opens the directory of a store that nobody else uses yet, and fills it from there.
+    ///
+    /// # Errors
+    /// As [`Durable::open`]; `Full` if the store would hold more than it may.
+    pub(crate) fn open_directory(&self, disk: Arc<dyn Disk>, path: &Path) -> Result<()> {
+        let options = self.options.lock().clone();
+        let durable = Durable::open(self, &options, disk, path)?;
+        let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
+        while let Err(excess) = self.set_limits(max_entries, max_bytes) {
+            self.shed(excess, max_entries, max_bytes)?;
+        }
+        let second = self.durable.set(durable).is_err();
+        debug_assert!(!second, "a store has one directory");
+        Ok(())
+    }
+
+    /// The eviction policy.
+    pub(crate) fn eviction(&self) -> &'static str {
+        self.options.lock().eviction()
+    }
+
+    /// How snapshots are compressed.
+    pub(crate) fn compression(&self) -> Compression {
+        self.options.lock().compression()
+    }
+
+    /// Changes one option of the open store.
+    ///
+    /// # Errors
+    /// As [`Options::set`]; `Full` if the store holds more than a new limit and may not evict.
+    pub(crate) fn configure(&self, name: &str, value: &str) -> Result<()> {
+        let mut current = self.options.lock();
+        let mut options = current.clone();
+        options.set_online(name, value)?;
+        let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
+        while let Err(excess) = self.set_limits(max_entries, max_bytes) {
+            self.shed(excess, max_entries, max_bytes)?;
+        }
+        self.context.apply(&options);
+        self.context.alarm.ring();
+        if let Some(durable) = self.durable() {
+            durable.options_changed();
+        }
+        *current = options;
+        Ok(())
+    }
+}
