@@ -6,8 +6,6 @@
 //! anything in them is acknowledged, so that no missing file is taken for an empty store or an older
 //! state; `CLOSED` is gone, durably, before anything is written; files with other names are left alone.
 
-// The core does not open a directory yet.
-
 mod names;
 mod notes;
 #[cfg(all(test, not(kv_shuttle)))]
@@ -216,6 +214,19 @@ impl Directory {
             return Ok(1);
         }
         Ok(kept.into_iter().min().unwrap_or(1))
+    }
+
+    /// Removes the segments with these numbers, the oldest first, where no log does it.
+    ///
+    /// # Errors
+    /// `Io`; some may have been removed then.
+    pub(crate) fn remove_segments(&self, unneeded: impl Fn(u64) -> bool) -> Result<()> {
+        let files = self.files()?;
+        let unneeded: Vec<_> = files.segments.iter().filter(|file| unneeded(file.number)).collect();
+        for file in &unneeded {
+            remove(&*self.disk, &self.segment_path(file.number))?;
+        }
+        if unneeded.is_empty() { Ok(()) } else { sync_dir(&*self.disk, &self.path) }
     }
 
     /// Lets the next opener in. With a mark, the store was closed in order and all is durable.

@@ -49,8 +49,8 @@ pub(crate) enum Lack {
     Log(usize),
     /// Revisions that a crash would not give out again.
     Revisions,
-    /// Room for the image of an entry.
-    Images,
+    /// Room for an image of so many bytes.
+    Images(usize),
 }
 
 impl Journal {
@@ -148,8 +148,8 @@ impl Journal {
     /// `NoSpace` if the disk is full; `Io` or `Poisoned` after a failure.
     pub(crate) fn supply(&self, lack: Lack) -> Result<(), Error> {
         match (lack, self.log()) {
-            (Lack::Images, _) => {
-                self.images.wait_for_room();
+            (Lack::Images(bytes), _) => {
+                self.images.wait_for_room(bytes);
                 Ok(())
             }
             (Lack::Log(bytes), Some(log)) => log.make_room(bytes),

@@ -19,8 +19,6 @@
 //! A varint is seven bits a byte, the lowest first, the high bit set in all bytes but the last, as
 //! short as it can be.
 
-// The core does not write a log yet.
-
 use crate::entry::NEVER;
 
 const SET: u8 = 1;

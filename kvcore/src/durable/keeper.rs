@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Durable;
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result, Status};
 use crate::store::Core;
 use crate::sync::{Condvar, Mutex, Thread, spawn};
@@ -34,6 +35,7 @@ struct Orders {
 }
 
 impl Keeper {
+    /// No thread yet.
     pub(super) fn new() -> Keeper {
         Keeper { orders: Mutex::new(Orders::default()), bell: Condvar::new() }
     }
@@ -86,21 +88,23 @@ impl Keeper {
         self.orders.lock().stop
     }
 
-    /// Waits for so long, or until it is told to stop or to look again. `false` if it is to stop.
-    fn nap(&self, ms: u64) -> bool {
+    /// Waits for so long, or until it is told to stop or to look again. `seen` is how many changes of the
+    /// options the thread knows of: one that came since it last looked ends the nap before it begins.
+    /// `false` if the thread is to stop.
+    fn nap(&self, ms: u64, seen: &mut u64) -> bool {
         let mut orders = self.orders.lock();
-        let changes = orders.changes;
-        if !orders.stop && orders.changes == changes {
+        if !orders.stop && orders.changes == *seen {
             self.bell.wait_for(&mut orders, Duration::from_millis(ms));
         }
+        *seen = orders.changes;
         !orders.stop
     }
 }
 
 /// Syncs the log every `sync_interval`, or only sees that it has room.
 fn tend_log(keeper: &Keeper, core: &Core, durable: &Durable) {
-    let mut expired = 0;
-    while keeper.nap(core.context.files.sync_interval_ms()) {
+    let (mut expired, mut seen) = (0, 0);
+    while keeper.nap(core.context.files.sync_interval_ms(), &mut seen) {
         let tended = match core.context.journal.log() {
             Some(log) => {
                 // What has expired stays so, whatever the clock says when the store is opened again.
@@ -122,31 +126,39 @@ fn tend_log(keeper: &Keeper, core: &Core, durable: &Durable) {
 /// Takes a snapshot every `snapshot_interval` if something has changed, and whenever the log has become
 /// too long.
 fn take_snapshots(keeper: &Keeper, core: &Core, durable: &Durable) {
-    let mut waited_ms = 0;
-    let mut failed = 0_u32;
-    loop {
-        // A disk that is full stays so for a while.
-        let nap = WATCH_MS << failed.min(6);
-        if !keeper.nap(nap) {
-            return;
-        }
-        waited_ms += nap;
-        let files = &core.context.files;
-        let due = durable.persistence.has_snapshots()
-            && files.snapshot_interval_ms() != 0
-            && waited_ms >= files.snapshot_interval_ms();
-        let log = core.context.journal.log();
-        let too_long = log.is_some_and(|log| log.bytes() > files.wal_bytes_max());
-        if !due && !too_long {
-            continue;
-        }
-        match durable.snapshot_if_changed(core, &|| keeper.is_stopped()) {
-            Ok(()) => (waited_ms, failed) = (0, 0),
+    let (mut failed, mut seen) = (0_u32, 0);
+    let mut since_last = Stopwatch::start();
+    // A disk that is full stays so for a while.
+    while keeper.nap(WATCH_MS << failed.min(6), &mut seen) {
+        match durable.snapshot_if_due(core, since_last.seconds(), &|| keeper.is_stopped()) {
+            Ok(taken) => {
+                failed = 0;
+                if taken {
+                    since_last = Stopwatch::start();
+                }
+            }
             Err(_) if keeper.is_stopped() => return,
             Err(fault) => {
                 failed += 1;
                 core.state.note_fault(fault);
             }
         }
+    }
+}
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_came_before_a_nap_ends_it_at_once() {
+        let keeper = Keeper::new();
+        let mut seen = 0;
+        keeper.ring();
+        // A nap of weeks: the test would not end if it were taken.
+        assert!(keeper.nap(1 << 31, &mut seen));
+        assert!(keeper.nap(1, &mut seen));
+        keeper.stop();
+        assert!(!keeper.nap(1 << 31, &mut seen));
     }
 }

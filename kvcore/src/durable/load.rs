@@ -1,9 +1,10 @@
 //! Fills a store from files.
 
 use crate::entry::NEVER;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::hash::Key;
 use crate::recovery::Target;
-use crate::shard::{Change, Loaded, Refusal};
+use crate::shard::{Change, Loaded, Refusal, Shard};
 use crate::snapshot::Saved;
 use crate::store::Core;
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -16,32 +17,23 @@ pub(super) struct Loader<'a> {
 }
 
 impl<'a> Loader<'a> {
+    /// Fills this store, which nobody else uses yet.
     pub(super) fn new(core: &'a Core) -> Self {
         Loader { core, same_policy: AtomicBool::new(false) }
     }
 
+    /// Changes the shard of a key.
     fn change<R>(
         &self,
         key: &[u8],
-        change: impl FnOnce(
-            &mut crate::shard::Shard,
-            crate::hash::Key<'_>,
-            &mut Change<'_>,
-        ) -> Result<R, Refusal>,
+        change: impl FnOnce(&mut Shard, Key<'_>, &mut Change<'_>) -> Result<R, Refusal>,
     ) -> Result<R> {
         let key = self.core.context.hasher.key(key);
         let mut under_way = Change::new(&self.core.context);
         let result =
             change(&mut self.core.write_shard(self.core.shard_of(key)), key, &mut under_way);
         under_way.finish();
-        result.map_err(error)
-    }
-}
-
-fn error(refusal: Refusal) -> Error {
-    match refusal {
-        Refusal::Error(error) => error,
-        Refusal::Room(_) | Refusal::Lacks(_) => unreachable!("filling a store asks for no room"),
+        result.map_err(Refusal::without_room)
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Durable {
     keep: usize,
     report: RecoveryReport,
     keeper: Keeper,
-    /// The revision of the last snapshot. Held while one is taken.
+    /// The revision of the last snapshot. Held while one is taken, and locked before `Journal::taking`.
     last_snapshot: Mutex<u64>,
     snapshots: AtomicU64,
     /// Where no log is kept: the number of the last state on disk, the log segment that would go on
@@ -95,14 +95,15 @@ impl Durable {
                 mode: options.sync_mode(),
                 clock: clock.clone(),
                 older: found.segments,
-                // Recovery has made durable whatever it shows.
-                carry: None,
             })?;
             directory.enrol_segment(found.next_segment)?;
             core.context.journal.begin(log);
         } else {
             let ceiling = found.revision + REVISIONS;
             directory.reserve_revisions(ceiling)?;
+            // What a log prepared and never used. A crash may have left half a header in it, which would
+            // look like damage after this life was closed in order.
+            directory.remove_segments(|number| number >= found.next_segment)?;
             unlogged = Unlogged {
                 lsn: AtomicU64::new(found.last_lsn),
                 segment: found.next_segment,
@@ -179,6 +180,30 @@ impl Durable {
         self.snapshot_held(core, cancelled, &mut last).map(drop)
     }
 
+    /// Takes a snapshot if one is due, `waited` seconds after the last: by the clock, or because the log
+    /// has become longer than `wal_bytes_max`. What the log is shortened to is what older snapshots need,
+    /// so it may take `snapshot_keep` of them. Says whether one was due.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Durable::snapshot); `Closed` once it is cancelled.
+    fn snapshot_if_due(
+        &self,
+        core: &Core,
+        waited: f64,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<bool> {
+        let files = &core.context.files;
+        let interval_ms = files.snapshot_interval_ms();
+        let is_time = self.persistence.has_snapshots()
+            && interval_ms != 0
+            && waited * 1_000.0 >= interval_ms as f64;
+        let log = core.context.journal.log();
+        if !is_time && log.is_none_or(|log| log.bytes() <= files.wal_bytes_max()) {
+            return Ok(false);
+        }
+        self.snapshot_if_changed(core, cancelled).map(|()| true)
+    }
+
     fn snapshot_held(
         &self,
         core: &Core,
@@ -186,21 +211,31 @@ impl Durable {
         last: &mut u64,
     ) -> Result<SnapshotInfo> {
         let disk = &**self.directory.disk();
-        let taken = picture::take(core, disk, cancelled, self.place(core))?;
+        begin_segment(core)?;
+        let taken = picture::take(core, disk, cancelled, self.place(core, None))?;
         self.publish(core, taken, last)
     }
 
-    /// Where a snapshot of a moment goes, and its head.
-    fn place(&self, core: &Core) -> impl Fn(&picture::Cut) -> (PathBuf, SnapshotHead) {
+    /// Where a snapshot of a moment goes, and its head. `leap` is the segment that the log will go on in
+    /// where the contents were exchanged: the snapshot then has an LSN that no record gets.
+    fn place(
+        &self,
+        core: &Core,
+        leap: Option<u64>,
+    ) -> impl Fn(&picture::Cut) -> (PathBuf, SnapshotHead) {
         let unlogged = self.unlogged.lsn.load(Ordering::Relaxed) + 1;
         let logs = core.context.journal.log().is_some();
         let (store_id, eviction) = (self.directory.store_id(), core.eviction().to_string());
         move |cut| {
-            let lsn = if logs { cut.lsn } else { unlogged };
+            let (lsn, segment) = match (logs, leap) {
+                (false, _) => (unlogged, self.unlogged.segment),
+                (true, None) => (cut.lsn, cut.segment),
+                (true, Some(segment)) => (cut.lsn + 1, segment),
+            };
             let head = SnapshotHead {
                 store_id,
                 lsn,
-                segment: if logs { cut.segment } else { self.unlogged.segment },
+                segment,
                 revision: cut.revision,
                 time_ms: cut.time_ms,
                 eviction: eviction.clone(),
@@ -221,8 +256,9 @@ impl Durable {
         self.snapshots.fetch_add(1, Ordering::Relaxed);
         *last = taken.head.revision;
         let oldest = self.directory.retire(self.keep)?;
-        if let Some(log) = log {
-            log.retire_before(oldest)?;
+        match log {
+            Some(log) => log.retire_before(oldest)?,
+            None => self.directory.remove_segments(|number| number < oldest)?,
         }
         let path = self.directory.snapshot_path(taken.head.lsn);
         Ok(taken.info(path))
@@ -230,6 +266,10 @@ impl Durable {
 
     /// Puts a snapshot of contents that were exchanged, while all shards are held, in the place of
     /// everything before.
+    ///
+    /// No record leads from the old contents to the new ones. So the log leaves out one LSN, which is that
+    /// of the snapshot: without it, an older snapshot and the log do not connect, and recovery says so
+    /// instead of bringing the old contents back.
     fn exchange(
         &self,
         core: &Core,
@@ -239,8 +279,11 @@ impl Durable {
             &dyn Fn(&picture::Cut) -> (PathBuf, SnapshotHead),
         ) -> Result<picture::Taken>,
     ) -> Result<()> {
-        let taken = take(&**self.directory.disk(), &self.place(core))?;
-        self.publish(core, taken, last).map(drop)
+        let log = core.context.journal.log();
+        let leap = log.map(Log::prepare_next).transpose()?;
+        let taken = take(&**self.directory.disk(), &self.place(core, leap))?;
+        self.publish(core, taken, last)?;
+        log.map_or(Ok(()), |log| log.rotate(1).map(drop))
     }
 
     /// Stops the threads and closes the directory, once. `sound` is whether memory and log may be trusted.
@@ -264,22 +307,21 @@ impl Durable {
     }
 
     fn close_soundly(&self, core: &Core) -> Result<CleanMark> {
-        let (revision, time_ms) = (core.context.revision(), core.context.clock.now_ms());
-        let Some(log) = core.context.journal.log() else {
-            self.snapshot_if_changed(core, &|| false)?;
-            let revision = core.context.revision();
-            let last_lsn = self.unlogged.lsn.load(Ordering::Relaxed);
-            return Ok(CleanMark { segment: 0, end: 0, last_lsn, revision, time_ms });
+        // No change begins any more, and those that had begun end here.
+        drop(core.lock_all());
+        let revision = core.context.revision();
+        let (segment, end, last_lsn) = match core.context.journal.log() {
+            Some(log) => {
+                let end = log.close()?;
+                (end.segment, end.end, end.last_lsn)
+            }
+            None => {
+                self.snapshot_if_changed(core, &|| false)?;
+                (0, 0, self.unlogged.lsn.load(Ordering::Relaxed))
+            }
         };
-        let end = log.close()?;
-        let revision = core.context.revision().max(revision);
-        Ok(CleanMark {
-            segment: end.segment,
-            end: end.end,
-            last_lsn: end.last_lsn,
-            revision,
-            time_ms,
-        })
+        let time_ms = core.context.clock.now_ms();
+        Ok(CleanMark { segment, end, last_lsn, revision, time_ms })
     }
 
     /// Reserves more revisions where no log does it, once half of them are used.
@@ -292,6 +334,20 @@ impl Durable {
         self.directory.reserve_revisions(revision + REVISIONS)?;
         self.unlogged.ceiling.store(revision + REVISIONS, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// Lets the log go on in a new segment, so that what a snapshot stands for can be removed as a whole.
+///
+/// # Errors
+/// As [`Log::rotate`], but for `NoSpace`: without room for a segment the log goes on where it is.
+fn begin_segment(core: &Core) -> Result<()> {
+    let Some(log) = core.context.journal.log().filter(|log| !log.is_at_start()) else {
+        return Ok(());
+    };
+    match log.rotate(0) {
+        Err(error) if error.status() == Status::NoSpace => Ok(()),
+        rotated => rotated.map(drop),
     }
 }
 

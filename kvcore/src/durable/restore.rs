@@ -1,8 +1,9 @@
 //! Puts the contents of a snapshot file in the place of a store's contents.
 //!
 //! All other calls wait meanwhile. The file is checked to the last byte first. On disk the exchange is
-//! one step: a new snapshot that stands for the whole log so far. If something fails before that, the
-//! disk keeps the old contents, and a store whose memory has changed already is poisoned.
+//! one step: a new snapshot that stands for the whole log so far. If something fails or panics before
+//! that, the disk keeps the old contents, and a store whose memory has changed already is poisoned: reads
+//! then see a part of the file until the store is opened again.
 
 use std::path::Path;
 
@@ -34,11 +35,12 @@ pub(super) fn restore(
     let limits = core.limits();
     check_fits("entries", summary.entries, limits.0, "max_entries")?;
     check_fits("bytes", summary.raw_bytes, limits.1, "max_memory")?;
-    // No snapshot of the store may be under way.
-    let _one_at_a_time = core.context.journal.taking.lock();
+    // No snapshot of the store may be under way. In the order in which a snapshot takes them too.
     let mut last_snapshot = durable.map(|durable| durable.last_snapshot.lock());
+    let _one_at_a_time = core.context.journal.taking.lock();
     let mut shards = core.lock_all();
     core.state.check_write()?;
+    let guard = core.state.guard();
     let mut change = Change::new(&core.context);
     core.empty(&mut shards, false, &mut change);
     change.finish();
@@ -54,8 +56,10 @@ pub(super) fn restore(
         }
     });
     shards.iter_mut().for_each(|shard| shard.let_in());
-    drop(shards);
-    exchanged.inspect_err(|fault| core.state.poison(Some(fault.clone())))
+    // Before anybody sees a store whose contents are neither the old ones nor the new ones.
+    let exchanged = exchanged.inspect_err(|fault| core.state.poison(Some(fault.clone())));
+    guard.done();
+    exchanged
 }
 
 fn check_fits(what: &str, has: u64, may: u64, option: &str) -> Result<()> {
@@ -107,8 +111,5 @@ fn put(
     let shard = &mut shards[core.shard_of(key)];
     let result = shard.load(key, saved.value, saved.deadline, loaded, &mut change);
     change.finish();
-    result.map_err(|refusal| match refusal {
-        Refusal::Error(error) => error,
-        Refusal::Room(_) | Refusal::Lacks(_) => unreachable!("filling a store asks for no room"),
-    })
+    result.map_err(Refusal::without_room)
 }

@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 use crate::snapshot::{BlockBuffer, SnapshotReader};
-use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, scope, spawn_scoped};
 
 use super::Target;
 
@@ -32,9 +32,10 @@ pub(super) fn load(
         }
     };
     let others = threads.min(reader.blocks().len()).saturating_sub(1);
-    std::thread::scope(|scope| {
+    scope(|scope| {
         for _ in 0..others {
-            scope.spawn(|| run(&|_| ()));
+            // With fewer threads it only takes longer.
+            let _ = spawn_scoped(scope, "kv-load", || run(&|_| ()));
         }
         run(tell);
     });

@@ -10,8 +10,6 @@
 //! A damaged snapshot is given up for an older one only if the log reaches from there to the newest
 //! state that any file names. Whatever is wrong with the log is an error: no snapshot mends that.
 
-// The core does not recover yet.
-
 mod chain;
 mod load;
 mod marks;
@@ -23,7 +21,7 @@ mod settle;
 mod tests;
 mod verify;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::directory::{Directory, Files, sync_dir};
 use crate::error::{Error, Result, Status};
 use crate::snapshot::{Saved, SnapshotHead, SnapshotReader};
@@ -35,6 +33,8 @@ use replay::Replay;
 
 pub use report::{Finding, RecoveryReport, SalvageReport, VerifyReport};
 pub(crate) use salvage::salvage;
+#[cfg(all(test, not(kv_shuttle)))]
+pub(crate) use settle::settle;
 pub(crate) use verify::verify;
 
 /// The engine, while it is being filled.
@@ -95,16 +95,15 @@ pub(crate) fn recover(
     threads: usize,
     clock: &Clock,
 ) -> Result<Recovered> {
-    let started_ms = clock.now_ms();
+    let began = Stopwatch::start();
     let files = dir.files()?;
     let recovery = Recovery { dir, files, target, progress, threads };
     let (replay, base, damage) = recovery.state()?;
     target.finish(&|version, deadline| replay.marks.expired(version, deadline))?;
-    let now_ms = clock.now_ms();
     let mut recovered = recovery.outcome(&replay, base);
     let report = &mut recovered.report;
-    report.clock_regression_ms = replay.marks.regression_ms(now_ms);
-    report.seconds = now_ms.saturating_sub(started_ms) as f64 / 1000.0;
+    report.clock_regression_ms = replay.marks.regression_ms(clock.now_ms());
+    report.seconds = began.seconds();
     if let Some(damage) = damage {
         report.fallback_used = true;
         let reason = damage.message().to_string();
@@ -266,7 +265,7 @@ impl<'a> Recovery<'a> {
             return Ok(());
         }
         if let Some(last) = replay.segments.last() {
-            settle::settle(self.dir, last.number)?;
+            settle::settle(&**self.dir.disk(), &self.dir.segment_path(last.number))?;
         }
         sync_dir(&**self.dir.disk(), self.dir.path())
     }

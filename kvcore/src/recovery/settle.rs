@@ -8,9 +8,9 @@
 
 use std::path::Path;
 
-use crate::directory::{Directory, failed, remove, sync_dir};
+use crate::directory::{failed, remove, sync_dir};
 use crate::error::Result;
-use crate::io::{read_exact_at, write_all_at};
+use crate::io::{Disk, read_exact_at, write_all_at};
 
 const CHUNK: usize = 1 << 20;
 const PAGE: usize = 4096;
@@ -19,12 +19,11 @@ const PAGE: usize = 4096;
 ///
 /// # Errors
 /// `NoSpace` and `Io`; the segment is as it was then, or durable.
-pub(super) fn settle(dir: &Directory, number: u64) -> Result<()> {
-    let (disk, from) = (&**dir.disk(), dir.segment_path(number));
+pub(crate) fn settle(disk: &dyn Disk, from: &Path) -> Result<()> {
     let to = from.with_extension("tmp");
     remove(disk, &to)?;
     let copied = (|| {
-        let source = disk.open(&from)?;
+        let source = disk.open(from)?;
         let len = source.len()?;
         let copy = disk.create(&to)?;
         copy.allocate(len)?;
@@ -43,8 +42,8 @@ pub(super) fn settle(dir: &Directory, number: u64) -> Result<()> {
         }
         copy.sync_all()?;
         drop(copy);
-        disk.rename(&to, &from)
+        disk.rename(&to, from)
     })();
-    copied.map_err(|error| failed("cannot make durable", &from, &error))?;
+    copied.map_err(|error| failed("cannot make durable", from, &error))?;
     sync_dir(disk, from.parent().unwrap_or(Path::new("")))
 }

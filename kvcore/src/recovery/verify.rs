@@ -143,11 +143,18 @@ impl Check<'_> {
             let read = clean_mark(self.disk, self.dir, id);
             mark = self.note(&self.dir.join(CLOSED), "where the log ended", read)?;
         }
-        self.snapshots(files, roll, &id)?;
-        self.segments(files, roll, mark, &id)
+        let start = self.snapshots(files, roll, &id)?;
+        if roll.segment < start {
+            // What the log had is in a snapshot, and the log may have been given up.
+            roll.segment = 0;
+        }
+        // A store that was closed without a log leaves the end of an older one as it is.
+        self.segments(files, roll, mark.filter(|mark| mark.segment != 0), &id)
     }
 
-    fn snapshots(&mut self, files: &Files, roll: Roll, id: &[u8; 16]) -> Result<()> {
+    /// Checks the snapshots. Returns the segment that goes on from the newest one that can be read.
+    fn snapshots(&mut self, files: &Files, roll: Roll, id: &[u8; 16]) -> Result<u64> {
+        let mut start = 0;
         for file in &files.snapshots {
             let path = self.dir.join(snapshot_name(file.number));
             self.count(file.len);
@@ -155,19 +162,20 @@ impl Check<'_> {
                 let reader = SnapshotReader::open(self.disk, &path)?;
                 let head = reader.head();
                 if head.store_id == *id && head.lsn == file.number {
-                    return Ok(());
+                    return Ok(head.segment);
                 }
                 let what = "is damaged at offset 0: it is another one than its name says";
                 Err(Error::new(Status::Corrupt, format!("{} {what}", path.display())))
             });
-            self.note(&path, "this snapshot, or entries of a block", checked)?;
+            let segment = self.note(&path, "this snapshot, or entries of a block", checked)?;
+            start = segment.unwrap_or(start);
         }
         if let Some(lsn) = roll.snapshot
             && files.snapshots.last().is_none_or(|file| file.number < lsn)
         {
             self.absent(&self.dir.join(snapshot_name(lsn)), "the newest snapshot");
         }
-        Ok(())
+        Ok(start)
     }
 
     fn segments(

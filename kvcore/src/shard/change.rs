@@ -25,6 +25,18 @@ pub(crate) enum Refusal {
     Error(Error),
 }
 
+impl Refusal {
+    /// The error of a change that asks for no room, because it only fills a store.
+    pub(crate) fn without_room(self) -> Error {
+        match self {
+            Refusal::Error(error) => error,
+            Refusal::Room(_) | Refusal::Lacks(_) => {
+                unreachable!("filling a store asks for no room: {self:?}")
+            }
+        }
+    }
+}
+
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Refusal::Error(error)

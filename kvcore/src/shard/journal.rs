@@ -92,9 +92,9 @@ impl Shard {
     ) -> Result<(), Refusal> {
         if self.pictures(hash, found, &change.now) {
             let entries = self.entries();
-            let bytes = entries.key(found).len() + entries.value(found).len();
+            let bytes = Image::cost(entries.key(found).len() + entries.value(found).len());
             if !change.context.journal.images.has_room(bytes) {
-                return Err(Refusal::Lacks(Lack::Images));
+                return Err(Refusal::Lacks(Lack::Images(bytes)));
             }
             change.context.journal.images.keep(self.image(hash, found, change.context.pins));
         }
@@ -103,8 +103,9 @@ impl Shard {
 
     /// Sees that the removal of any one entry can be recorded, however long its key.
     pub(super) fn prepare_any(&self, change: &mut Change<'_>) -> Result<(), Refusal> {
-        if self.picture.is_some() && !change.context.journal.images.has_room(0) {
-            return Err(Refusal::Lacks(Lack::Images));
+        let bytes = Image::cost(0);
+        if self.picture.is_some() && !change.context.journal.images.has_room(bytes) {
+            return Err(Refusal::Lacks(Lack::Images(bytes)));
         }
         change.reserve_records(1, LONGEST_KEY)
     }

@@ -5,7 +5,8 @@
 
 mod thread;
 
-pub(crate) use thread::{Thread, spawn};
+pub(crate) use std::thread::scope;
+pub(crate) use thread::{Thread, spawn, spawn_scoped};
 
 #[cfg(not(kv_shuttle))]
 pub(crate) use parking_lot::{

@@ -1,26 +1,20 @@
 //! Begins the log of one life of a store.
 //!
-//! Owns: the making of the first segment, with what is carried over from the one before. Invariant:
-//! the segment gets its name only when its header and all that is carried over are durable, so at any
-//! moment either it is there with all of that, or the one before still ends the log.
-//!
-//! Why anything is carried over: an earlier life may have ended because a sync failed. What it had
-//! written can be read then, from memory, and may never reach the disk, though every later sync of
-//! that file succeeds. Only writing it again makes it durable.
+//! Owns: the making of the first segment. Invariant: the segment gets its name only when its header is
+//! durable, so at any moment either it is there as a whole, or the one before still ends the log.
 
 use std::collections::VecDeque;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 use crate::io::{DiskFile, write_all_at};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex};
 
 use super::commit::Gate;
 use super::fault::Fault;
-use super::frame::{FRAME_BYTES, Frame, HEADER_BYTES, Kind, Seed, SegmentHeader};
+use super::frame::{HEADER_BYTES, SegmentHeader};
 use super::grow::raised;
-use super::queue::{Queue, Room, capacity, segment_bytes};
-use super::reader::{Carry, Opened, SegmentReader, Step};
+use super::queue::{Queue, Room, capacity};
 use super::segments::{MIN_SEGMENT_BYTES, Maker};
 use super::writer::{Files, Ledger};
 use super::{Log, LogStart, SegmentInfo};
@@ -31,25 +25,21 @@ impl Log {
     ///
     /// # Errors
     /// `NoSpace` if the disk is full, `Io` if a call of the system fails, `Corrupt` if a file is in
-    /// the way that holds a log, or if what is to be carried over is not there.
+    /// the way that holds a log.
     pub(crate) fn begin(start: LogStart) -> Result<Log> {
         let maker =
             Maker { disk: start.disk.clone(), dir: start.dir.clone(), store_id: start.store_id };
         let ceiling = raised(start.revision)?;
         maker.remove_unused_above(start.segment)?;
-        let carried = start.carry.map_or(0, |carry| carry.to.saturating_sub(carry.from));
-        let least = segment_bytes(carried).max(MIN_SEGMENT_BYTES);
-        let mut end = 0;
-        let wanted = start.segment_bytes.max(least);
-        let prepared = maker.prepare(start.segment, least, wanted, &mut |file, bytes| {
-            end = fill(&start, &maker, ceiling, file, bytes)?;
-            Ok(())
-        });
+        let wanted = start.segment_bytes.max(MIN_SEGMENT_BYTES);
+        let prepared =
+            maker.prepare(start.segment, MIN_SEGMENT_BYTES, wanted, &mut |file, bytes| {
+                write_header(&start, &maker, ceiling, file, bytes)
+            });
         let current = prepared.map_err(|failed| failed.error)?;
-        let room = (capacity(current.bytes) + HEADER_BYTES as u64).saturating_sub(end);
+        let (room, end) = (capacity(current.bytes), HEADER_BYTES as u64);
         let lsn = start.first_lsn.saturating_sub(1);
-        let first_lsn = start.carry.map_or(lsn + 1, |carry| carry.first_lsn);
-        let info = SegmentInfo { number: start.segment, first_lsn, bytes: end };
+        let info = SegmentInfo { number: start.segment, first_lsn: lsn + 1, bytes: end };
         Ok(Log {
             segment_bytes: start.segment_bytes.max(MIN_SEGMENT_BYTES),
             mode: AtomicU8::new(start.mode as u8),
@@ -78,69 +68,24 @@ impl Log {
     }
 }
 
-/// Writes the header, and what is carried over. Returns the offset behind it.
-fn fill(
+/// Writes the header.
+fn write_header(
     start: &LogStart,
     maker: &Maker,
     ceiling: u64,
     file: &dyn DiskFile,
     bytes: u64,
-) -> Result<u64> {
-    let carry = start.carry.zip(start.previous);
-    let write = |bytes: &[u8], at: u64| {
-        let path = maker.path(start.segment);
-        write_all_at(file, bytes, at)
-            .map_err(|error| Error::from_os(&format!("cannot write {}", path.display()), &error))
-    };
+) -> Result<()> {
     let header = SegmentHeader {
         store_id: start.store_id,
         segment: start.segment,
-        first_lsn: carry.map_or(start.first_lsn, |(carry, _)| carry.first_lsn),
-        previous: carry.map_or(start.previous, |(carry, (number, _))| Some((number, carry.from))),
+        first_lsn: start.first_lsn,
+        previous: start.previous,
         revision_ceiling: ceiling,
         created_at_ms: start.clock.now_ms(),
         segment_bytes: bytes,
     };
-    write(&header.encode(), 0)?;
-    let mut end = HEADER_BYTES as u64;
-    let mut next_lsn = header.first_lsn;
-    if let Some((carry, (number, _))) = carry {
-        let seed = Seed::new(&start.store_id, start.segment);
-        let mut reader = open(maker, number, carry)?;
-        while let Step::Group(group) = reader.next()? {
-            if group.offset < carry.from {
-                continue;
-            }
-            let checksum = seed.payload(end, group.payload);
-            let len = group.payload.len() as u64;
-            let frame = Frame {
-                kind: Kind::Group { bytes: len, count: group.count, checksum },
-                lsn: group.first_lsn,
-                time_ms: group.time_ms,
-                revision_ceiling: group.revision_ceiling,
-                durable_lsn: carry.first_lsn.saturating_sub(1),
-            };
-            write(&frame.encode(seed, end), end)?;
-            write(group.payload, end + FRAME_BYTES as u64)?;
-            end += FRAME_BYTES as u64 + len;
-            next_lsn = group.first_lsn + u64::from(group.count);
-        }
-    }
-    if next_lsn != start.first_lsn {
-        let path = maker.path(start.segment);
-        let message = format!("{}: the records to be carried over are not there", path.display());
-        return Err(Error::new(Status::Corrupt, message));
-    }
-    Ok(end)
-}
-
-fn open(maker: &Maker, number: u64, carry: Carry) -> Result<SegmentReader> {
-    let path = maker.path(number);
-    match SegmentReader::open(&*maker.disk, &path, &maker.store_id, number, Some(carry.to))? {
-        Opened::Used(reader) => Ok(*reader),
-        Opened::Unused { .. } => {
-            let message = format!("{} holds no log", path.display());
-            Err(Error::new(Status::Corrupt, message))
-        }
-    }
+    let path = maker.path(start.segment);
+    write_all_at(file, &header.encode(), 0)
+        .map_err(|error| Error::from_os(&format!("cannot write {}", path.display()), &error))
 }

@@ -149,24 +149,40 @@ impl Log {
         self.fault.check()
     }
 
-    /// Seals the segment in use and goes on in the next one. Returns the number of that one: all
-    /// records that are queued after this call began are in it or behind it.
+    /// Sees that a segment is there to go on in behind the one in use, and returns its number. It may
+    /// come into use at any time.
     ///
     /// # Errors
     /// As [`Self::make_room`].
-    #[cfg(all(test, not(kv_shuttle)))]
-    pub(crate) fn rotate(&self) -> Result<u64> {
-        let number = loop {
+    pub(crate) fn prepare_next(&self) -> Result<u64> {
+        loop {
             self.fault.check()?;
             {
-                let mut queue = self.queue.lock();
-                if queue.rotate() {
-                    break queue.segment();
+                let queue = self.queue.lock();
+                if queue.has_next() {
+                    return Ok(queue.segment() + 1);
                 }
             }
             let next = self.preparing.lock();
-            if self.queue.lock().is_low(u64::MAX) {
+            if !self.queue.lock().has_next() {
                 self.prepare(next, 0)?;
+            }
+        }
+    }
+
+    /// Seals the segment in use and goes on in the next one, with the LSNs after so many that no record
+    /// gets. Returns the number of the new segment: all records that are queued after this call began are
+    /// in it or behind it.
+    ///
+    /// # Errors
+    /// As [`Self::make_room`].
+    pub(crate) fn rotate(&self, skipped: u32) -> Result<u64> {
+        let number = loop {
+            self.prepare_next()?;
+            let mut queue = self.queue.lock();
+            if queue.rotate(skipped) {
+                self.queued_lsn.store(queue.last_lsn(), Ordering::Release);
+                break queue.segment();
             }
         };
         let mut files = self.files.lock();

@@ -18,8 +18,6 @@
 //! Why not one log for each shard: a batch over several shards would need a commit record of its own,
 //! and the states that a crash may leave would not be those of one order.
 
-// The core does not write a log yet.
-
 mod begin;
 mod commit;
 mod fault;
@@ -52,7 +50,7 @@ use segments::{Maker, Segment};
 use writer::{Files, Ledger};
 
 pub(crate) use frame::SegmentHeader;
-pub(crate) use reader::{Carry, End, Group, Opened, SegmentReader, Step};
+pub(crate) use reader::{End, Group, Opened, SegmentReader, Step};
 #[cfg(all(test, not(kv_shuttle)))]
 use segments::MIN_SEGMENT_BYTES;
 pub(crate) use segments::{segment_name, segment_number};
@@ -93,10 +91,9 @@ pub(crate) struct LogStart {
     pub(crate) segment: u64,
     /// The LSN of the first record, from 1.
     pub(crate) first_lsn: u64,
-    /// The segment before, and the offset behind the last frame of the log in it.
+    /// The segment before, and the offset behind the last frame of the log in it. All of that is
+    /// durable: recovery sees to it before it shows anything.
     pub(crate) previous: Option<(u64, u64)>,
-    /// The groups in it that may not be durable. None if it is known that all are.
-    pub(crate) carry: Option<Carry>,
     /// The last revision that may have been given out.
     pub(crate) revision: u64,
     /// The bytes of a segment; at least [`MIN_SEGMENT_BYTES`] are taken.

@@ -106,7 +106,9 @@ pub(super) enum Piece {
     },
     /// The next segment begins.
     Rotate {
-        /// The LSN of the next record.
+        /// The LSN that follows in the segment before.
+        next_lsn: u64,
+        /// The LSN of the next record: the same, unless some were left out.
         first_lsn: u64,
     },
 }
@@ -221,7 +223,7 @@ impl Queue {
         }
         let need = unit.len() as u64 + FRAME;
         while need > self.left {
-            self.rotate().then_some(())?;
+            self.rotate(0).then_some(())?;
         }
         let start = self.batch.bytes.len();
         self.batch.bytes.extend_from_slice(&[0; FRAME_BYTES]);
@@ -249,18 +251,24 @@ impl Queue {
         Some(need)
     }
 
-    /// Goes on in the next segment. False if none is prepared.
-    pub(super) fn rotate(&mut self) -> bool {
+    /// Goes on in the next segment, and leaves out so many LSNs. False if none is prepared.
+    pub(super) fn rotate(&mut self, skipped: u32) -> bool {
         let Some(capacity) = self.prepared.pop_front() else { return false };
         self.left = capacity;
         self.segment += 1;
         self.ticket += 1;
-        self.batch.pieces.push(Piece::Rotate { first_lsn: self.next_lsn });
+        let next_lsn = self.next_lsn;
+        self.next_lsn += u64::from(skipped);
+        self.batch.pieces.push(Piece::Rotate { next_lsn, first_lsn: self.next_lsn });
         true
     }
 
+    /// Whether a segment is prepared to go on in.
+    pub(super) fn has_next(&self) -> bool {
+        !self.prepared.is_empty()
+    }
+
     /// The number of the segment in which the next unit goes, if it fits.
-    #[cfg(all(test, not(kv_shuttle)))]
     pub(super) fn segment(&self) -> u64 {
         self.segment
     }
@@ -349,7 +357,7 @@ mod tests {
         assert!(queue.offer(564, &room));
         assert_eq!(room.free(), 0);
         assert!(!room.take(cost(0)));
-        assert!(queue.rotate() && !queue.rotate());
+        assert!(queue.rotate(0) && !queue.rotate(0));
         assert_eq!(queue.append(&[0; 500], 1, 500, &room), Some(1));
         assert_eq!(room.free(), 0);
         assert!(queue.append(b"", 0, 0, &room).is_some(), "a mark joins the group");
@@ -405,7 +413,7 @@ mod tests {
                     Step::Offer(capacity) => if queue.offer(capacity, &room) {
                         capacities.push(capacity);
                     },
-                    Step::Rotate => { queue.rotate(); },
+                    Step::Rotate => { queue.rotate(0); },
                     Step::Take => {
                         queue.take(&mut batch);
                         records += lay_out(&batch.pieces, &mut used);

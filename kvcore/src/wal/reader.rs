@@ -100,18 +100,6 @@ pub(crate) enum End {
     Damaged(Error),
 }
 
-/// Groups at the end of a segment that may not be durable. No sync can make that sure: if one has
-/// failed before, what is read may be in memory only, and the next one calls it a success.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Carry {
-    /// The LSN of the first record that may not be durable.
-    pub(crate) first_lsn: u64,
-    /// The offset of the first of the groups.
-    pub(crate) from: u64,
-    /// The offset behind the last of them; they may be none.
-    pub(crate) to: u64,
-}
-
 /// Reads the groups of one segment in their order.
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
@@ -234,30 +222,6 @@ impl SegmentReader {
             offset,
             payload: self.window.get(payload, len)?.unwrap_or(b""),
         }))
-    }
-
-    /// What was read that may not be durable, once the end is reached. It is to be written again before
-    /// anybody learns of it; see [`Carry`]. The groups are read a second time.
-    ///
-    /// # Errors
-    /// As [`Self::next`].
-    #[cfg(all(test, not(kv_shuttle)))]
-    pub(crate) fn carry(&mut self) -> Result<Carry> {
-        let (to, next_lsn) = (self.at, self.next_lsn);
-        (self.at, self.next_lsn) = (HEADER_BYTES as u64, self.header.first_lsn);
-        let mut carry = Carry { first_lsn: self.next_lsn, from: self.at, to };
-        while self.at < to {
-            let Ok(Frame { kind: Kind::Group { bytes, count, .. }, lsn, .. }) = self.look()? else {
-                break;
-            };
-            (self.at, self.next_lsn) = (self.at + FRAME + bytes, lsn + u64::from(count));
-            // A mark alone may have been written after the last sync.
-            if count > 0 && self.next_lsn <= self.durable_lsn.saturating_add(1) {
-                (carry.from, carry.first_lsn) = (self.at, self.next_lsn);
-            }
-        }
-        (self.at, self.next_lsn) = (to, next_lsn);
-        Ok(carry)
     }
 
     /// The frame that comes next, with its payload checked, or the end if there is none.

@@ -96,6 +96,11 @@ impl Log {
         ledger.complete.iter().map(|segment| segment.bytes).sum::<u64>() + ledger.current.bytes
     }
 
+    /// Whether no record has been written to the segment in use.
+    pub(crate) fn is_at_start(&self) -> bool {
+        self.ledger.lock().current.first_lsn == self.last_lsn() + 1
+    }
+
     /// Removes the segments before this one, the oldest first, and makes that durable. After a crash
     /// in between, any of them may be back.
     ///
@@ -164,10 +169,10 @@ impl Log {
                     head.copy_from_slice(&frame.encode(files.seed, offset));
                     run.end = end;
                 }
-                Piece::Rotate { first_lsn } => {
+                Piece::Rotate { next_lsn, first_lsn } => {
                     files.write(&bytes[run.clone()])?;
                     run = run.end..run.end;
-                    self.enter_next(files, first_lsn, time_ms)?;
+                    self.enter_next(files, next_lsn, first_lsn, time_ms)?;
                 }
             }
         }
@@ -180,11 +185,17 @@ impl Log {
     }
 
     /// Seals the segment in use and goes on in the next one that is prepared.
-    fn enter_next(&self, files: &mut Files, first_lsn: u64, time_ms: i64) -> Result<()> {
+    fn enter_next(
+        &self,
+        files: &mut Files,
+        next_lsn: u64,
+        first_lsn: u64,
+        time_ms: i64,
+    ) -> Result<()> {
         let Some(next) = self.prepared.lock().pop_front() else {
             return Err(Error::new(Status::Panic, "the log was cut without a segment to go on in"));
         };
-        let seal = self.frame(files, Kind::Seal { next: next.number }, first_lsn, time_ms);
+        let seal = self.frame(files, Kind::Seal { next: next.number }, next_lsn, time_ms);
         files.write(&seal.encode(files.seed, files.end))?;
         self.sync_segment(&files.current)?;
         self.durable_lsn.fetch_max(first_lsn - 1, Ordering::AcqRel);

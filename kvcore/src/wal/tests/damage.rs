@@ -137,7 +137,7 @@ fn a_sealed_log_is_protected_by_the_next_one() {
     for number in 1..=3 {
         write(&log, number, 30).unwrap();
     }
-    log.rotate().unwrap();
+    log.rotate(0).unwrap();
     drop(log);
     disk.kill();
     let whole = disk.contents(path(1)).unwrap();

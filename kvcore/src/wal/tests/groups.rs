@@ -106,7 +106,7 @@ fn the_error_of_the_leader_reaches_all_who_wait() {
     {
         assert_eq!(refused.unwrap_err().status(), Status::Poisoned);
     }
-    assert_eq!(log.rotate().unwrap_err().status(), Status::Poisoned);
+    assert_eq!(log.rotate(0).unwrap_err().status(), Status::Poisoned);
     assert_eq!(log.close().unwrap_err().status(), Status::Poisoned);
     assert_eq!(log.fault().unwrap().status(), Status::Io);
     assert_eq!(disk.calls_of(Call::SyncData), syncs);

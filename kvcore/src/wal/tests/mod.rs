@@ -38,7 +38,6 @@ pub(super) fn start(disk: &SimDisk, mode: SyncMode) -> LogStart {
         segment: 1,
         first_lsn: 1,
         previous: None,
-        carry: None,
         revision: 0,
         segment_bytes: MIN_SEGMENT_BYTES,
         mode,
@@ -81,8 +80,6 @@ pub(super) struct Found {
     pub(super) end: Option<End>,
     /// Its number, and the offset behind its last frame.
     pub(super) last: (u64, u64),
-    /// What of it may not be durable.
-    pub(super) carry: Option<Carry>,
     /// Bytes of headers that did not reach the disk.
     pub(super) torn_headers: u64,
     /// The highest revision ceiling that was read.
@@ -91,14 +88,16 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// How a log goes on behind what was found.
+    /// How a log goes on behind what was found, which recovery makes durable first.
     pub(super) fn resume(&self, disk: &SimDisk, mode: SyncMode) -> LogStart {
         let (segment, end) = self.last;
+        if segment != 0 {
+            crate::recovery::settle(disk, &path(segment)).unwrap();
+        }
         LogStart {
             segment: segment + 1,
             first_lsn: self.units.len() as u64 + 1,
             previous: (segment != 0).then_some((segment, end)),
-            carry: self.carry,
             revision: self.ceiling,
             older: self.segments.clone(),
             ..start(disk, mode)
@@ -182,7 +181,6 @@ fn read_segment(
     };
     assert!(ends_at.is_none_or(|stated| stated == bytes));
     found.last = (number, bytes);
-    found.carry = if ends_at.is_none() { Some(reader.carry()?) } else { None };
     found.segments.push(SegmentInfo { number, first_lsn, bytes });
     found.end = Some(end);
     Ok(())

@@ -67,11 +67,11 @@ fn rotation_seals_and_retiring_removes() {
     let disk = disk(4);
     let log = Log::begin(start(&disk, SyncMode::Interval)).unwrap();
     write(&log, 1, 20).unwrap();
-    assert_eq!(log.rotate().unwrap(), 2);
+    assert_eq!(log.rotate(0).unwrap(), 2);
     assert_eq!(log.durable_lsn(), 1, "what is sealed is durable");
     write(&log, 2, 20).unwrap();
-    assert_eq!(log.rotate().unwrap(), 3);
-    assert_eq!(log.rotate().unwrap(), 4);
+    assert_eq!(log.rotate(0).unwrap(), 3);
+    assert_eq!(log.rotate(0).unwrap(), 4);
     let segments = log.segments();
     let firsts: Vec<_> =
         segments.iter().map(|segment| (segment.number, segment.first_lsn)).collect();
@@ -125,7 +125,7 @@ fn a_segment_that_holds_a_log_is_never_replaced() {
     let disk = disk(7);
     let log = Log::begin(start(&disk, SyncMode::Always)).unwrap();
     write(&log, 1, 20).unwrap();
-    log.rotate().unwrap();
+    log.rotate(0).unwrap();
     write(&log, 2, 20).unwrap();
     drop(log);
     for segment in [0, 1, 2] {
@@ -242,7 +242,7 @@ proptest! {
                     log.sync().unwrap();
                     prop_assert_eq!(log.durable_lsn(), appended);
                 }
-                Deed::Rotate => { log.rotate().unwrap(); }
+                Deed::Rotate => { log.rotate(0).unwrap(); }
                 Deed::Mark => log.mark_time().unwrap(),
                 Deed::Tend => log.tend().unwrap(),
                 Deed::Mode(mode) => log.set_mode(mode),

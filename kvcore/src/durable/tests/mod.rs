@@ -1,12 +1,42 @@
-//! Snapshots of stores in memory. What a directory brings back is in `tests/durable`.
+//! Snapshots of stores in memory, and what a directory needs eyes inside for: `compaction` of the log,
+//! changes of `persistence` between openings, `restoring`. What crashes leave is in `tests/durable`.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod compaction;
+mod persistence;
+mod restoring;
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::io::SimDisk;
 use crate::snapshot::{BlockBuffer, SnapshotReader};
-use crate::{Options, Store};
+use crate::{Clock, Error, Options, Store};
+
+/// Where a store is on a simulated disk.
+const DIR: &str = "/data/store";
+
+/// Opens the store on a simulated disk, without threads, with segments and shards as small as can be.
+fn open(disk: &SimDisk, options: &[(&str, &str)]) -> Result<Store, Error> {
+    let all = [("wal_segment_bytes", "64KiB"), ("shards", "2")].iter().chain(options);
+    let options = all.fold(Options::new(), |all, (name, value)| all.with(name, value).unwrap());
+    Store::open_on(disk.disk(), Path::new(DIR), options, Clock::manual(1_700_000_000_000).0)
+}
+
+/// The names of the store's files of one kind, in order.
+fn files(disk: &SimDisk, extension: &str) -> Vec<PathBuf> {
+    let mut paths = disk.paths();
+    paths.retain(|path| path.extension().is_some_and(|end| end == extension));
+    paths.sort();
+    paths
+}
+
+/// All that a store holds.
+fn contents(store: &Store) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    let keys = store.keys().unwrap().map(|key| key.unwrap().to_vec());
+    keys.map(|key| (key.clone(), store.get(&key).unwrap().unwrap().to_vec())).collect()
+}
 
 /// A file of this test's own.
 struct Place(PathBuf);
