@@ -5,7 +5,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <new>
 #include <string>
+#include <string_view>
 
 #include "result.hpp"
 #include "value.hpp"
@@ -44,7 +46,48 @@ inline Result<Snapshot> snapshot(kv_store_t* store, const char* path) {
                     std::chrono::duration<double>(info.seconds), std::string(written.text)};
 }
 
+/// Calls call(&text, &error), which answers with a report.
+template <class Call>
+Result<std::string> report(Call&& call) {
+    Text out;
+    kv_error_t* error = nullptr;
+    const kv_status_t status = call(&out.text, &error);
+    if (status != KV_OK) return Failure(status, error);
+    return std::string(out.text);
+}
+
 }  // namespace detail
+
+// ------------------------------------------------------------------------------------------------------ damage
+
+inline Result<std::string> verify(std::nothrow_t, std::string_view path) noexcept {
+    return detail::guarded([&]() -> Result<std::string> {
+        return detail::with_text(path, [](const char* text) {
+            return detail::report([&](char** out, kv_error_t** error) { return kv_verify(text, out, error); });
+        });
+    });
+}
+
+inline Result<std::string> salvage(std::nothrow_t, std::string_view from, std::string_view to) noexcept {
+    return detail::guarded([&]() -> Result<std::string> {
+        return detail::with_text(from, [&](const char* from_text) {
+            return detail::with_text(to, [&](const char* to_text) {
+                return detail::report(
+                    [&](char** out, kv_error_t** error) { return kv_salvage(from_text, to_text, out, error); });
+            });
+        });
+    });
+}
+
+#if KV_HPP_EXCEPTIONS
+/// Reads every byte of a store's directory, or of a snapshot file, and says what is damaged and what that loses, as JSON;
+/// the members are described at kv_verify in kv.h. The store must not be open. Nothing is changed.
+[[nodiscard]] inline std::string verify(std::string_view path) { return verify(std::nothrow, path).value(); }
+
+/// Copies what can be read of a damaged directory into a new one, and says what was lost, as JSON; the members are
+/// described at kv_salvage in kv.h. The damaged one is left as it is.
+inline std::string salvage(std::string_view from, std::string_view to) { return salvage(std::nothrow, from, to).value(); }
+#endif
 
 }  // namespace kv
 

@@ -56,6 +56,22 @@ struct Removal {
 };
 
 namespace detail {
+/// Runs a callback of the program's for C, through which nothing may be thrown: what it throws is printed.
+template <class Call>
+void contained([[maybe_unused]] const char* what, Call&& call) noexcept {
+#if KV_HPP_EXCEPTIONS
+    try {
+        call();
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "libkv: %s threw: %s\n", what, error.what());
+    } catch (...) {
+        std::fprintf(stderr, "libkv: %s threw\n", what);
+    }
+#else
+    call();
+#endif
+}
+
 /// The functions that C calls for a callable of type F, which `user_data` points to.
 template <class F>
 struct Listener {
@@ -64,17 +80,35 @@ struct Listener {
         const Removal removal{static_cast<Cause>(change), {static_cast<const char*>(key), key_len},
                               {static_cast<const char*>(value), value_len}};
         F& callback = *static_cast<F*>(user_data);
-#if KV_HPP_EXCEPTIONS
-        try {
-            callback(removal);
-        } catch (const std::exception& error) {
-            std::fprintf(stderr, "libkv: a removal callback threw: %s\n", error.what());
-        } catch (...) {
-            std::fprintf(stderr, "libkv: a removal callback threw\n");
-        }
-#else
-        callback(removal);
-#endif
+        contained("a removal callback", [&] { callback(removal); });
+    }
+    static void finalize(void* user_data) noexcept { delete static_cast<F*>(user_data); }
+};
+}  // namespace detail
+
+// -------------------------------------------------------------------------------------------------- progress
+
+/// What opening a store is busy with. The numbers are those of kv.h.
+enum class Phase : std::uint32_t {
+    snapshot = KV_PHASE_SNAPSHOT,  ///< entries of a snapshot are read
+    log = KV_PHASE_LOG,            ///< the log is replayed that goes on from there
+};
+
+/// How far opening a store has come.
+struct Progress {
+    Phase phase;
+    std::uint64_t done_bytes;   ///< read so far, over both phases
+    std::uint64_t total_bytes;  ///< to be read
+};
+
+namespace detail {
+/// As Listener, for a callable that is told of progress.
+template <class F>
+struct ProgressListener {
+    static void call(void* user_data, std::uint32_t phase, std::uint64_t done, std::uint64_t total) noexcept {
+        const Progress progress{static_cast<Phase>(phase), done, total};
+        F& callback = *static_cast<F*>(user_data);
+        contained("a progress callback", [&] { callback(progress); });
     }
     static void finalize(void* user_data) noexcept { delete static_cast<F*>(user_data); }
 };
@@ -127,6 +161,18 @@ class Options {
         on_remove(std::nothrow, causes, std::forward<F>(callback)).value();
         return std::move(*this);
     }
+    /// Has `callback(const kv::Progress&)` called by Store::open while it reads the files of a directory: when a phase
+    /// begins, when it ends, and at most every 100 ms in between. What it throws is printed to stderr.
+    template <class F>
+    Options& on_progress(F&& callback) & {
+        on_progress(std::nothrow, std::forward<F>(callback)).value();
+        return *this;
+    }
+    template <class F>
+    Options&& on_progress(F&& callback) && {
+        on_progress(std::nothrow, std::forward<F>(callback)).value();
+        return std::move(*this);
+    }
 #endif
     template <class T>
     Result<void> set(std::nothrow_t, std::string_view name, const T& value) noexcept {
@@ -143,6 +189,19 @@ class Options {
             auto kept = std::make_unique<Kept>(std::forward<F>(callback));
             const kv_status_t status = kv_options_on_remove(handle_, causes.bits(), detail::Listener<Kept>::call,
                                                             kept.get(), detail::Listener<Kept>::finalize);
+            if (status == KV_OK) static_cast<void>(kept.release());
+            return detail::done(status);
+        });
+    }
+
+    template <class F>
+    Result<void> on_progress(std::nothrow_t, F&& callback) noexcept {
+        using Kept = std::decay_t<F>;
+        if (handle_ == nullptr) return Failure(Status::no_memory);
+        return detail::guarded([&]() -> Result<void> {
+            auto kept = std::make_unique<Kept>(std::forward<F>(callback));
+            const kv_status_t status = kv_options_on_progress(handle_, detail::ProgressListener<Kept>::call, kept.get(),
+                                                              detail::ProgressListener<Kept>::finalize);
             if (status == KV_OK) static_cast<void>(kept.release());
             return detail::done(status);
         });

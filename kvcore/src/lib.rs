@@ -94,7 +94,7 @@ pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duratio
 #[cfg(kv_shuttle)]
 #[doc(hidden)]
 pub use planted::Planted;
-pub use recovery::{Finding, RecoveryReport, SalvageReport, VerifyReport};
+pub use recovery::{Finding, Phase, Progress, RecoveryReport, SalvageReport, VerifyReport};
 pub use removals::{Cause, Causes, Removal};
 pub use set_options::{
     Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,

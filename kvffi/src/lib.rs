@@ -20,6 +20,7 @@
 mod arguments;
 mod error;
 mod files;
+mod foreign;
 mod guard;
 mod key;
 mod many;
@@ -27,6 +28,7 @@ mod options;
 mod packed;
 #[cfg(feature = "planted-panics")]
 mod plant;
+mod progress;
 mod removals;
 mod stats;
 mod status;
@@ -34,6 +36,7 @@ mod store;
 mod structs;
 mod ttl;
 mod value;
+mod verify;
 mod version;
 
 pub use error::{kv_error_free, kv_error_message, kv_error_os_code, kv_error_status, kv_error_t};
@@ -44,12 +47,14 @@ pub use options::{kv_options_free, kv_options_new, kv_options_set, kv_options_t}
 pub use packed::*;
 #[cfg(feature = "planted-panics")]
 pub use plant::kv_test_plant_panic;
+pub use progress::*;
 pub use removals::*;
 pub use stats::{kv_stats, kv_stats_t, kv_stats_text, kv_string_free};
 pub use status::*;
 pub use store::*;
 pub use ttl::*;
 pub use value::*;
+pub use verify::*;
 pub use version::*;
 
 // Built with dynamic thread-local storage (see Cargo.toml): a static-TLS build cannot be loaded

@@ -7,6 +7,7 @@ use std::ffi::c_void;
 
 use kvcore::{Causes, Removal, Status};
 
+use crate::foreign::Foreign;
 use crate::guard;
 use crate::options::kv_options_t;
 use crate::status::kv_status_t;
@@ -40,21 +41,11 @@ pub type kv_remove_fn = Option<
     ),
 >;
 
-/// A function of the caller's with what it wants to be given.
-struct Foreign {
-    callback: unsafe extern "C" fn(*mut c_void, u32, *const c_void, usize, *const c_void, usize),
-    user_data: *mut c_void,
-    finalize: Option<unsafe extern "C" fn(*mut c_void)>,
-}
+/// The function of a caller that gave one.
+type Callback = unsafe extern "C" fn(*mut c_void, u32, *const c_void, usize, *const c_void, usize);
 
-// SAFETY: the header asks of the caller that the functions may be called with `user_data` from a
-// thread of the store, and the core calls them from one thread at a time.
-unsafe impl Send for Foreign {}
-// SAFETY: as above; stores that share the options may call from a thread each, which the header says.
-unsafe impl Sync for Foreign {}
-
-impl Foreign {
-    fn call(&self, removal: Removal<'_>) {
+impl Foreign<Callback> {
+    fn tell_removal(&self, removal: Removal<'_>) {
         let (key, value) = (removal.key, removal.value);
         let (key_start, value_start) = (start(key), start(value));
         // SAFETY: the caller of kv_options_on_remove promised a function of this type that takes
@@ -76,15 +67,6 @@ impl Foreign {
 /// Where bytes begin; somewhere, if there are none.
 fn start(bytes: &[u8]) -> *const c_void {
     if bytes.is_empty() { c"".as_ptr().cast() } else { bytes.as_ptr().cast() }
-}
-
-impl Drop for Foreign {
-    fn drop(&mut self) {
-        if let Some(finalize) = self.finalize {
-            // SAFETY: as for the callback, which nobody can call any more.
-            unsafe { finalize(self.user_data) };
-        }
-    }
 }
 
 /// Has `callback` called for every entry that goes for one of the `changes`: KV_CHANGE_DELETED,
@@ -121,9 +103,9 @@ pub unsafe extern "C" fn kv_options_on_remove(
         let (Some(options), Some(callback), Ok(causes)) = (options, callback, causes) else {
             return Status::Invalid.code();
         };
-        let foreign = Foreign { callback, user_data, finalize };
+        let foreign: Foreign<Callback> = Foreign { callback, user_data, finalize };
         let given = std::mem::take(&mut options.options);
-        options.options = given.on_remove(causes, move |removal| foreign.call(removal));
+        options.options = given.on_remove(causes, move |removal| foreign.tell_removal(removal));
         Status::Ok.code()
     })
 }

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "check.hpp"
 
@@ -122,6 +123,53 @@ TEST(what_cannot_be_restored_changes_nothing) {
     larger.snapshot(file);
     CHECK_THROWS(kv::Status::full, store.restore(file));
     CHECK(store.get("a") == "1"sv && store.len() == 1);
+}
+
+TEST(damage_is_described_and_what_is_left_is_saved) {
+    const Folder folder;
+    {
+        kv::Store store = kv::Store::open(folder.data());
+        for (int n = 0; n < 100; ++n) store.set("key " + std::to_string(n), std::string(500, 'v'));
+    }
+    CHECK(has(kv::verify(folder.data()), "{\"sound\":true,"));
+    fs::path segment;
+    for (const auto& file : fs::directory_iterator(folder.data())) {
+        if (file.path().extension() == ".log" && file.path() > segment) segment = file.path();
+    }
+    {
+        std::fstream log(segment, std::ios::binary | std::ios::in | std::ios::out);
+        const auto middle = static_cast<std::streamoff>(fs::file_size(segment) / 2);
+        const char byte = static_cast<char>(log.seekg(middle).get() ^ 1);
+        log.seekp(middle).put(byte);
+    }
+    CHECK_THROWS(kv::Status::corrupt, kv::Store::open(folder.data()));
+    const std::string report = kv::verify(folder.data());
+    CHECK(has(report, "{\"sound\":false,") && has(report, segment.filename().string()));
+    CHECK(has(kv::salvage(folder.data(), folder / "new"), "\"may_be_back\":true"));
+    kv::Store saved = kv::Store::open(folder / "new");
+    CHECK(saved.len() >= 90 && saved.len() < 100 && saved.exists("key 99"));
+    CHECK(kv::verify(std::nothrow, folder / "new").status() == kv::Status::locked);
+    CHECK(kv::verify(std::nothrow, folder / "none").status() == kv::Status::invalid);
+    CHECK(kv::salvage(std::nothrow, folder.data(), folder / "new").status() == kv::Status::invalid);
+    CHECK_THROWS(kv::Status::invalid, kv::verify("a\0b"sv));
+}
+
+TEST(opening_tells_how_far_it_is) {
+    const Folder folder;
+    {
+        kv::Store store = kv::Store::open(folder.data());
+        store.set("a", "1");
+        store.snapshot();
+        store.set("b", "2");
+    }
+    std::vector<kv::Progress> told;
+    kv::Options options;
+    options.on_progress([&](const kv::Progress& progress) { told.push_back(progress); });
+    CHECK(kv::Store::open(folder.data(), options).len() == 2);
+    CHECK(told.size() >= 4 && told.front().phase == kv::Phase::snapshot && told.front().done_bytes == 0);
+    CHECK(told.back().phase == kv::Phase::log && told.back().done_bytes == told.back().total_bytes);
+    options.on_progress([](const kv::Progress&) { throw 1; });
+    CHECK(kv::Store::open(folder.data(), options).len() == 2);
 }
 
 TEST(a_closed_store_has_no_files) {

@@ -265,6 +265,18 @@ static inline kv_status_t kvgo_options_on_remove(kv_options_t *options, uint32_t
     return kv_options_on_remove(options, changes, kvgo_removed, (void *)listener, kvgo_finalize);
 }
 
+void kvgoProgress(uintptr_t listener, uint32_t phase, uint64_t done_bytes, uint64_t total_bytes);
+
+static inline void kvgo_progress(void *listener, uint32_t phase, uint64_t done_bytes, uint64_t total_bytes)
+{
+    kvgoProgress((uintptr_t)listener, phase, done_bytes, total_bytes);
+}
+
+static inline kv_status_t kvgo_options_on_progress(kv_options_t *options, uintptr_t listener)
+{
+    return kv_options_on_progress(options, kvgo_progress, (void *)listener, kvgo_finalize);
+}
+
 static inline kvgo_opened_t kvgo_open(const char *location, const kv_options_t *options)
 {
     kvgo_opened_t opened = {NULL, NULL, KV_OK};

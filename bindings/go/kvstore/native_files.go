@@ -8,7 +8,6 @@ package kvstore
 import "C"
 
 import (
-	"encoding/json"
 	"runtime"
 	"time"
 )
@@ -64,9 +63,5 @@ func (h *handle) recovery() (Recovery, error) {
 		return Recovery{}, Status(answer.status).err()
 	}
 	defer C.kv_string_free(answer.text)
-	var report Recovery
-	if err := json.Unmarshal([]byte(C.GoString(answer.text)), &report); err != nil {
-		return Recovery{}, &Error{Status: StatusUnsupported, Message: "the report is of another libkv: " + err.Error()}
-	}
-	return report, nil
+	return readReport[Recovery](C.GoString(answer.text))
 }

@@ -14,6 +14,27 @@ typedef struct {
     kv_error_t *err;
 } kvgo_snapshot_t;
 
+/* `text` is the caller's to free. */
+typedef struct {
+    kv_status_t status;
+    char *text;
+    kv_error_t *err;
+} kvgo_report_t;
+
+static inline kvgo_report_t kvgo_verify(const char *path)
+{
+    kvgo_report_t answer = {KV_OK, NULL, NULL};
+    answer.status = kv_verify(path, &answer.text, &answer.err);
+    return answer;
+}
+
+static inline kvgo_report_t kvgo_salvage(const char *from, const char *to)
+{
+    kvgo_report_t answer = {KV_OK, NULL, NULL};
+    answer.status = kv_salvage(from, to, &answer.text, &answer.err);
+    return answer;
+}
+
 static inline kvgo_fault_t kvgo_sync(kvgo_store_t *store)
 {
     kvgo_fault_t fault = {KV_OK, NULL};

@@ -51,6 +51,11 @@ func openHandle(c config) (*handle, error) {
 			return nil, err
 		}
 	}
+	if c.onProgress != nil {
+		if err := onProgress(options, &progressListener{c.onProgress}); err != nil {
+			return nil, err
+		}
+	}
 	var place *C.char
 	if c.location != nil {
 		text, free, err := toC("location", *c.location)

@@ -17,6 +17,8 @@ type config struct {
 	location *string // nil: in memory
 	settings []setting
 	onRemove []removalFunc
+	// Called while the store is opened; nil if nobody wants to know.
+	onProgress func(Progress)
 }
 
 type setting struct {

@@ -7,7 +7,7 @@
 //! The GIL is held for calls on one key in memory, because releasing it costs more than the call. It
 //! is released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`,
 //! `clear`, `purge_expired`, `configure`, `close`; and for all that may wait for a disk: `open`,
-//! `sync`, `snapshot`, `restore`, and every change of a store in a directory. No Python code ever runs under a lock of the
+//! `sync`, `snapshot`, `restore`, `verify`, `salvage`, and every change of a store in a directory. No Python code ever runs under a lock of the
 //! engine.
 
 #![deny(unsafe_code)]
@@ -26,6 +26,7 @@ mod plant;
 mod removals;
 mod stats;
 mod store;
+mod verify;
 
 use pyo3::prelude::*;
 
@@ -48,6 +49,8 @@ mod _native {
     use crate::options::open;
     #[pymodule_export]
     use crate::store::Store;
+    #[pymodule_export]
+    use crate::verify::{salvage, verify};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

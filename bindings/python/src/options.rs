@@ -37,18 +37,24 @@ use crate::store::Store;
 /// returns once all that wait were told; a store that is dropped without it, and Python when it
 /// exits, tell no more. An exception in it goes to sys.unraisablehook.
 ///
+/// `on_progress` is called as on_progress(phase, done, total) while the files of a directory are read, by
+/// the thread that opens it: the phase is "snapshot" or "log", the others are bytes. It is called when a
+/// phase begins, when it ends, and at most every 100 ms in between; a new directory and a store in memory
+/// have nothing to tell. An exception in it goes to sys.unraisablehook, and opening goes on.
+///
 /// Raises UnsupportedError for an unknown option (naming the nearest valid one) and InvalidError
 /// for a value that does not fit (naming the valid range); both are ValueErrors. For a directory
 /// also LockedError (another opener has it), CorruptError (a file is damaged or missing; the
 /// message names it), NoSpaceError and IoError, which are OSErrors, and FullError for contents over
 /// the limits.
 #[pyfunction]
-#[pyo3(signature = (path=None, *, on_remove=None, on_remove_causes=None, **options))]
+#[pyo3(signature = (path=None, *, on_remove=None, on_remove_causes=None, on_progress=None, **options))]
 pub(crate) fn open(
     py: Python<'_>,
     path: Option<&Bound<'_, PyAny>>,
     on_remove: Option<&Bound<'_, PyAny>>,
     on_remove_causes: Option<&Bound<'_, PyAny>>,
+    on_progress: Option<&Bound<'_, PyAny>>,
     options: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Store> {
     let mut chosen = Options::new();
@@ -68,8 +74,32 @@ pub(crate) fn open(
             Some(listener)
         }
     };
+    if let Some(callable) = on_progress {
+        chosen = telling(callable, chosen)?;
+    }
     let backend = contained(py, || py.detach(|| place.open(chosen)).or_raise(py))?;
     Ok(Store::new(backend, place.shown(), place.is_on_disk(), listener))
+}
+
+/// Has a callable told how far opening has come. The engine lets go of it once the store is open.
+///
+/// # Errors
+/// `TypeError` if it cannot be called.
+fn telling(callable: &Bound<'_, PyAny>, options: Options) -> PyResult<Options> {
+    if !callable.is_callable() {
+        return Err(PyTypeError::new_err(
+            "on_progress takes a callable, called with a phase, the bytes done and their total",
+        ));
+    }
+    let callable = callable.clone().unbind();
+    Ok(options.on_progress(move |progress| {
+        Python::attach(|py| {
+            let told = (progress.phase.name(), progress.done_bytes, progress.total_bytes);
+            if let Err(error) = callable.call1(py, told) {
+                error.write_unraisable(py, Some(callable.bind(py)));
+            }
+        });
+    }))
 }
 
 /// Where a store is opened.

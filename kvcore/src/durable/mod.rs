@@ -19,7 +19,7 @@ use crate::directory::{CleanMark, Directory};
 use crate::error::{Error, Result, Status};
 use crate::io::{Disk, RealDisk};
 use crate::options::{Options, Persistence};
-use crate::recovery::{self, RecoveryReport, SalvageReport, VerifyReport};
+use crate::recovery::{self, Progress, RecoveryReport, SalvageReport, VerifyReport};
 use crate::snapshot::SnapshotHead;
 use crate::store::Core;
 use crate::sync::Mutex;
@@ -56,7 +56,8 @@ struct Unlogged {
 }
 
 impl Durable {
-    /// Opens a directory and fills a store from it. The store is not used by anybody else yet.
+    /// Opens a directory and fills a store from it. The store is not used by anybody else yet. `progress`
+    /// is told how far that has come, on this thread.
     ///
     /// # Errors
     /// `Locked` if another opener has the directory; `Corrupt`, `Unsupported`, `Io`, `NoSpace`.
@@ -65,6 +66,7 @@ impl Durable {
         options: &Options,
         disk: Arc<dyn Disk>,
         path: &Path,
+        progress: &dyn Fn(Progress),
     ) -> Result<Durable> {
         let clock = &core.context.clock;
         if !options.create() && !disk.exists(path).map_err(|e| Error::from_os("open", &e))? {
@@ -77,7 +79,7 @@ impl Durable {
         let directory = Directory::open(Arc::clone(&disk), path, clock.now_ms())?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let found =
-            recovery::recover(&directory, &load::Loader::new(core), &|_| {}, threads, clock)?;
+            recovery::recover(&directory, &load::Loader::new(core), progress, threads, clock)?;
         core.context.resume_above(found.revision);
         directory.begin_life()?;
         let persistence = options.persistence();
@@ -364,7 +366,8 @@ pub fn verify(path: impl AsRef<Path>) -> Result<VerifyReport> {
 /// is left as it is.
 ///
 /// # Errors
-/// `Invalid` if `to` is there already; `Io`, `NoSpace`, `Locked`.
+/// `Invalid` if `to` has anything in it or `from` is not there; `Corrupt` if `from` has no file of a store
+/// that can be read; `Locked` if one of them is open; `NoSpace`, `NoMemory`, `Io`.
 pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<SalvageReport> {
     let now_ms = Clock::system().now_ms();
     recovery::salvage(Arc::new(RealDisk), from.as_ref(), to.as_ref(), now_ms)

@@ -123,21 +123,15 @@ pub(super) fn write_to(core: &Core, disk: &dyn Disk, path: &Path) -> Result<Snap
         };
         (super::beside(path), head)
     })?;
-    let moved = disk.rename(&taken.tmp, path).and_then(|()| disk.sync_dir(folder(path)));
+    // A path without a directory is in the current one, which the seam knows by the empty path.
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let moved = disk.rename(&taken.tmp, path).and_then(|()| disk.sync_dir(parent));
     match moved {
         Ok(()) => Ok(taken.info(path.to_path_buf())),
         Err(error) => {
             remove(disk, &taken.tmp);
             Err(Error::from_os(&format!("cannot put a snapshot at '{}'", path.display()), &error))
         }
-    }
-}
-
-/// The directory that a file is in: the current one if its path names none.
-fn folder(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) use table::Persistence;
 pub use table::{OPTION_TABLE, Offers, OptionKind, OptionSpec};
 
 use crate::error::{Error, Result, Status};
+use crate::recovery::{Progress, ProgressListener};
 use crate::removals::{Causes, Listener, Removal};
 use crate::snapshot::Compression;
 use crate::wal::SyncMode;
@@ -39,12 +40,14 @@ pub struct Options {
     /// One for each row of the table, in its order.
     settings: Vec<Setting>,
     listener: Option<Listener>,
+    progress: Option<ProgressListener>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let default = |spec: &OptionSpec| read(spec, spec.default).unwrap_or(Setting::Auto);
-        Options { settings: OPTION_TABLE.iter().map(default).collect(), listener: None }
+        let settings = OPTION_TABLE.iter().map(default).collect();
+        Options { settings, listener: None, progress: None }
     }
 }
 
@@ -108,6 +111,33 @@ impl Options {
         self
     }
 
+    /// Has `callback` called while a store in a directory is opened, to tell how far that has come. The
+    /// last callback that was given is the one that counts.
+    ///
+    /// It runs on the thread that opens the store, once when a phase begins, once when it ends, and at
+    /// most every 100 ms in between. Opening goes on when it returns. A new store and one in memory read
+    /// nothing and tell nothing. A panic in it ends the opening and goes on to the caller. The callback is
+    /// dropped with the last of these options and their clones; an open store does not keep it.
+    ///
+    /// ```
+    /// let options = kvcore::Options::new().on_progress(|progress| {
+    ///     let percent = progress.done_bytes * 100 / progress.total_bytes.max(1);
+    ///     println!("{}: {percent} %", progress.phase.name());
+    /// });
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn on_progress(mut self, callback: impl Fn(Progress) + Send + Sync + 'static) -> Options {
+        self.progress = Some(ProgressListener::new(callback));
+        self
+    }
+
+    /// Takes out who wants to know how far opening has come. An open store does not need it any more.
+    pub(crate) fn take_progress(&mut self) -> Option<ProgressListener> {
+        self.progress.take()
+    }
+
+    /// Who wants to know of removals.
     pub(crate) fn listener(&self) -> Option<&Listener> {
         self.listener.as_ref()
     }

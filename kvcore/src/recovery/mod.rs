@@ -13,6 +13,7 @@
 mod chain;
 mod load;
 mod marks;
+mod progress;
 mod replay;
 mod report;
 mod salvage;
@@ -29,8 +30,11 @@ use crate::wal::SegmentInfo;
 
 use chain::{Chain, missing};
 use marks::Marks;
+use progress::Meter;
 use replay::Replay;
 
+pub(crate) use progress::ProgressListener;
+pub use progress::{Phase, Progress};
 pub use report::{Finding, RecoveryReport, SalvageReport, VerifyReport};
 pub(crate) use salvage::salvage;
 #[cfg(all(test, not(kv_shuttle)))]
@@ -55,15 +59,6 @@ pub(crate) trait Target: Sync {
     /// All is there. Removes the entries for whose version and deadline the function says that they
     /// had expired, whatever the clock says.
     fn finish(&self, expired: &dyn Fn(u64, i64) -> bool) -> Result<()>;
-}
-
-/// How far recovery is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// Bytes read.
-    pub(crate) done_bytes: u64,
-    /// Bytes to read, about.
-    pub(crate) total_bytes: u64,
 }
 
 /// What was recovered, and how the log goes on.
@@ -189,11 +184,13 @@ impl<'a> Recovery<'a> {
         let snapshot_bytes = reader.as_ref().map_or(0, |reader| reader.summary().bytes);
         let log_bytes: u64 = chain.links.iter().map(|link| link.len).sum();
         let total_bytes = snapshot_bytes + log_bytes;
-        let tell = |done_bytes| (self.progress)(Progress { done_bytes, total_bytes });
-        tell(0);
+        let meter = Meter::new(self.progress, total_bytes);
         if let Some(reader) = &reader {
             self.target.begin(&reader.head().eviction);
+            meter.mark(Phase::Snapshot, 0);
+            let tell = |done| meter.tell(Phase::Snapshot, done);
             load::load(reader, self.target, self.threads, &tell).map_err(of_snapshot)?;
+            meter.mark(Phase::Snapshot, snapshot_bytes);
         }
         let mut marks = Marks::default();
         if let Some(head) = &head {
@@ -213,7 +210,13 @@ impl<'a> Recovery<'a> {
             reason: String::new(),
             segments: Vec::new(),
         };
-        replay.run(self.dir, &chain, &|done| tell(snapshot_bytes + done))?;
+        if !chain.links.is_empty() {
+            meter.mark(Phase::Log, snapshot_bytes);
+            replay.run(self.dir, &chain, &|done| meter.tell(Phase::Log, snapshot_bytes + done))?;
+            meter.mark(Phase::Log, total_bytes);
+        } else {
+            replay.run(self.dir, &chain, &|_| ())?;
+        }
         replay.last_lsn = replay.last_lsn.max(base_lsn);
         if replay.last_lsn < promised {
             let next = replay.segments.last().map_or(1, |last| last.number.saturating_add(1));

@@ -126,9 +126,7 @@ impl Replay<'_> {
             Record::Set { key, value, deadline, version, created_at_ms } => {
                 // A record that was decoded has its value in one piece.
                 let [value, _] = value;
-                let (hits, access, tag) = (0, 0, 0);
-                let saved =
-                    Saved { key, value, deadline, version, created_at_ms, hits, access, tag };
+                let saved = Saved::unused(key, value, deadline, version, created_at_ms);
                 self.target.put(&saved)?;
                 version
             }

@@ -2,8 +2,9 @@
 //!
 //! It begins with the newest snapshot of which all can be read, or with none, and goes on through the
 //! log; on the way it takes what can be read of newer snapshots. All it finds is in memory for a while,
-//! and then in one snapshot in the new directory, which is a store of its own. In a segment nothing
-//! behind damage is read; the next segment is.
+//! and then in one snapshot in the new directory, which is a store of its own. Behind damage in a segment
+//! it goes on with the next group that is whole: the checksum of a group holds its store, its segment and
+//! its offset, so that nothing else is taken for one. Each gap is reported.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 
 use super::marks::Marks;
 use super::report::{Finding, SalvageReport};
-use super::verify::{finding, header, likely_id, lock_if_any};
+use super::verify::{finding, header, likely_id, lock_if_any, must_exist};
 use crate::directory::{Directory, Files, failed, files, snapshot_name};
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
@@ -28,7 +29,7 @@ const REVISION_MARGIN: u64 = 1 << 26;
 /// Copies what can be read from one directory to another, which must be empty or not exist.
 ///
 /// # Errors
-/// `Invalid` if the new directory has anything in it; `Locked` if the store is open; `Corrupt` if
+/// `Invalid` if the new directory has anything in it, or the old one is not there; `Locked` if the store is open; `Corrupt` if
 /// nothing of a store is there; `NoSpace`, `NoMemory` and `Io`. The source is never changed.
 pub(crate) fn salvage(
     disk: Arc<dyn Disk>,
@@ -36,6 +37,7 @@ pub(crate) fn salvage(
     to: &Path,
     now_ms: i64,
 ) -> Result<SalvageReport> {
+    must_exist(&*disk, from)?;
     let _lock = lock_if_any(&*disk, from)?;
     let found = files(&*disk, from)?;
     let there = disk.exists(to).map_err(|error| failed("cannot look for", to, &error))?;
@@ -63,6 +65,14 @@ struct Kept {
     hits: u8,
     access: u8,
     tag: u8,
+}
+
+impl Kept {
+    /// The entry, as a snapshot takes it.
+    fn saved<'a>(&'a self, key: &'a [u8]) -> Saved<'a> {
+        let &Kept { ref value, deadline, version, created_at_ms, hits, access, tag } = self;
+        Saved { key, value, deadline, version, created_at_ms, hits, access, tag }
+    }
 }
 
 /// What was found so far.
@@ -180,44 +190,72 @@ impl<'a> Rescue<'a> {
         Ok(())
     }
 
-    /// Applies what can be read of a segment and is not in the base.
+    /// Applies what can be read of a segment and is not in the base. Behind damage it goes on with the next
+    /// group that is whole.
     fn segment(&mut self, path: &Path, number: u64, ends_at: Option<u64>, base: u64) -> Result<()> {
-        let lost = "the records from there to the end of this segment";
-        let mut reader = match SegmentReader::open(self.disk, path, &self.id, number, ends_at) {
-            Ok(Opened::Used(reader)) => reader,
+        let opened = SegmentReader::open(self.disk, path, &self.id, number, ends_at);
+        let (mut reader, mut fault) = match opened {
+            Ok(Opened::Used(mut reader)) => {
+                let first_lsn = reader.header().first_lsn;
+                self.report.may_be_back |= first_lsn > self.lsn.saturating_add(1);
+                self.ceiling = self.ceiling.max(reader.header().revision_ceiling);
+                let fault = self.groups(path, &mut reader, base)?;
+                (*reader, fault)
+            }
             Ok(Opened::Unused { .. }) => return Ok(()),
             Err(error) => {
                 self.report.may_be_back = true;
-                self.lost(path, "the records of this segment", &error);
-                return Ok(());
+                let fault = finding(path, "the records of this segment", &error);
+                let reader =
+                    SegmentReader::without_header(self.disk, path, &self.id, number, ends_at);
+                let Ok(reader) = reader else {
+                    self.report.findings.push(fault);
+                    return Ok(());
+                };
+                (reader, Some(fault))
             }
         };
-        let first_lsn = reader.header().first_lsn;
-        self.report.may_be_back |= first_lsn > self.lsn.saturating_add(1);
-        self.ceiling = self.ceiling.max(reader.header().revision_ceiling);
+        while let Some(mut found) = fault.take() {
+            // A file that cannot be read any further has nothing more to give.
+            if let Ok(Some(at)) = reader.resync() {
+                found.lost = format!("the records from there to offset {at}");
+                found.harmless = false;
+                self.report.may_be_back = true;
+                fault = self.groups(path, &mut reader, base)?;
+            }
+            self.report.findings.push(found);
+        }
+        Ok(())
+    }
+
+    /// Applies groups up to the end, or to what is wrong with the next one.
+    fn groups(
+        &mut self,
+        path: &Path,
+        reader: &mut SegmentReader,
+        base: u64,
+    ) -> Result<Option<Finding>> {
+        let lost = "the records from there to the end of this segment";
         loop {
             let group = match reader.next() {
                 Ok(Step::Group(group)) => group,
                 Ok(Step::End(End::Damaged(error))) | Err(error) => {
-                    self.lost(path, lost, &error);
-                    return Ok(());
+                    return Ok(Some(finding(path, lost, &error)));
                 }
                 Ok(Step::End(End::Torn { at, reason, .. })) => {
                     let file = path.display().to_string();
                     let lost = lost.to_string();
                     let harmless = true;
-                    let finding = Finding { file, offset: at, problem: reason, lost, harmless };
-                    self.report.findings.push(finding);
-                    return Ok(());
+                    return Ok(Some(Finding { file, offset: at, problem: reason, lost, harmless }));
                 }
-                Ok(Step::End(_)) => return Ok(()),
+                Ok(Step::End(_)) => return Ok(None),
             };
             for (lsn, record) in (group.first_lsn..).zip(Records::new(group.payload)) {
                 let Ok(record) = record else {
                     let message =
                         format!("{} is damaged at offset {}", path.display(), group.offset);
-                    self.lost(path, lost, &Error::new(Status::Corrupt, message));
-                    return Ok(());
+                    let error = Error::new(Status::Corrupt, message);
+                    return Ok(Some(finding(path, lost, &error)));
                 };
                 if lsn > base {
                     self.apply(&record)?;
@@ -233,17 +271,7 @@ impl<'a> Rescue<'a> {
         self.report.records += 1;
         match *record {
             Record::Set { key, value: [value, _], deadline, version, created_at_ms } => {
-                let (hits, access, tag) = (0, 0, 0);
-                self.keep(&Saved {
-                    key,
-                    value,
-                    deadline,
-                    version,
-                    created_at_ms,
-                    hits,
-                    access,
-                    tag,
-                })?;
+                self.keep(&Saved::unused(key, value, deadline, version, created_at_ms))?;
             }
             Record::Delete { key, version } => {
                 self.revision = self.revision.max(version);
@@ -283,18 +311,9 @@ impl<'a> Rescue<'a> {
         let writer = SnapshotWriter::create(&**disk, &path, &head, Compression::None)?;
         let mut packer = writer.packer();
         for (key, kept) in &self.entries {
-            let &Kept { ref value, deadline, version, created_at_ms, hits, access, tag } = kept;
-            if deadline == NEVER || !self.marks.expired(version, deadline) {
-                packer.push(&Saved {
-                    key,
-                    value,
-                    deadline,
-                    version,
-                    created_at_ms,
-                    hits,
-                    access,
-                    tag,
-                })?;
+            let lives = kept.deadline == NEVER || !self.marks.expired(kept.version, kept.deadline);
+            if lives {
+                packer.push(&kept.saved(key))?;
             }
         }
         packer.finish()?;

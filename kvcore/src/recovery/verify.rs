@@ -19,9 +19,11 @@ use crate::wal::{End, Opened, SegmentHeader, SegmentReader, Step, segment_name};
 /// Checks a directory, or one snapshot file.
 ///
 /// # Errors
-/// `Locked` if the store is open, `Io` if something cannot be read. Damage is no error but a finding.
+/// `Invalid` if no file of a store is there, `Locked` if the store is open, `Io` if something cannot be
+/// read. Damage is no error but a finding.
 pub(crate) fn verify(disk: &dyn Disk, path: &Path) -> Result<VerifyReport> {
-    let mut check = Check { disk, dir: path, report: VerifyReport::default() };
+    must_exist(disk, path)?;
+    let mut check = Check { disk, dir: path, report: VerifyReport::default(), start: 0 };
     if let Ok(file) = disk.open(path) {
         check.count(file.len().map_err(|error| failed("cannot measure", path, &error))?);
         check.note(path, "all of it, or a block", snapshot::verify(disk, path))?;
@@ -29,8 +31,21 @@ pub(crate) fn verify(disk: &dyn Disk, path: &Path) -> Result<VerifyReport> {
     }
     let _lock = lock_if_any(disk, path)?;
     let files = files(disk, path)?;
+    if !files.store && !files.has_data() {
+        let message = format!("{} holds no file of a store: name its directory", path.display());
+        return Err(Error::new(Status::Invalid, message));
+    }
     check.directory(&files)?;
     Ok(check.report)
+}
+
+/// Refuses a path where nothing is.
+pub(super) fn must_exist(disk: &dyn Disk, path: &Path) -> Result<()> {
+    if disk.exists(path).map_err(|error| failed("cannot look for", path, &error))? {
+        return Ok(());
+    }
+    let message = format!("there is nothing at '{}': name a store's directory", path.display());
+    Err(Error::new(Status::Invalid, message))
 }
 
 /// Locks a directory, if anybody can have it open.
@@ -97,6 +112,8 @@ struct Check<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     report: VerifyReport,
+    /// The segment that goes on from the newest snapshot that can be read.
+    start: u64,
 }
 
 impl Check<'_> {
@@ -143,8 +160,8 @@ impl Check<'_> {
             let read = clean_mark(self.disk, self.dir, id);
             mark = self.note(&self.dir.join(CLOSED), "where the log ended", read)?;
         }
-        let start = self.snapshots(files, roll, &id)?;
-        if roll.segment < start {
+        self.snapshots(files, roll, &id)?;
+        if roll.segment < self.start {
             // What the log had is in a snapshot, and the log may have been given up.
             roll.segment = 0;
         }
@@ -152,9 +169,7 @@ impl Check<'_> {
         self.segments(files, roll, mark.filter(|mark| mark.segment != 0), &id)
     }
 
-    /// Checks the snapshots. Returns the segment that goes on from the newest one that can be read.
-    fn snapshots(&mut self, files: &Files, roll: Roll, id: &[u8; 16]) -> Result<u64> {
-        let mut start = 0;
+    fn snapshots(&mut self, files: &Files, roll: Roll, id: &[u8; 16]) -> Result<()> {
         for file in &files.snapshots {
             let path = self.dir.join(snapshot_name(file.number));
             self.count(file.len);
@@ -168,14 +183,14 @@ impl Check<'_> {
                 Err(Error::new(Status::Corrupt, format!("{} {what}", path.display())))
             });
             let segment = self.note(&path, "this snapshot, or entries of a block", checked)?;
-            start = segment.unwrap_or(start);
+            self.start = segment.unwrap_or(self.start);
         }
         if let Some(lsn) = roll.snapshot
             && files.snapshots.last().is_none_or(|file| file.number < lsn)
         {
             self.absent(&self.dir.join(snapshot_name(lsn)), "the newest snapshot");
         }
-        Ok(start)
+        Ok(())
     }
 
     fn segments(
@@ -198,12 +213,15 @@ impl Check<'_> {
             let previous = next.and_then(|next| next.previous);
             let ends_at = previous.filter(|previous| previous.0 == file.number).map(|end| end.1);
             let is_last = last_used == Some(index);
+            // A log that was given up for a while ends as a crash left it, and a snapshot stands for it.
+            let is_given_up =
+                file.number < self.start && next.is_some_and(|next| next.previous.is_none());
             let checked = self.segment(&path, file.number, id, ends_at);
             let lost = "the records from there on, and those of all later segments";
             let Some(Some(end)) = self.note(&path, lost, checked)? else { continue };
             let (offset, problem) = match end {
                 End::Torn { at, reason, .. } => (at, reason),
-                End::Open { end } if !is_last && ends_at != Some(end) => {
+                End::Open { end } if !is_last && !is_given_up && ends_at != Some(end) => {
                     (end, "the log breaks off".into())
                 }
                 End::Open { end } | End::Closed { end }
@@ -215,7 +233,7 @@ impl Check<'_> {
                 }
                 _ => continue,
             };
-            let harmless = is_last && mark.is_none();
+            let harmless = is_last && mark.is_none() || is_given_up;
             let lost = match harmless {
                 true => "writes that a crash interrupted, and that were not durable",
                 false => lost,

@@ -52,6 +52,19 @@ pub(crate) struct Saved<'a> {
     pub(crate) tag: u8,
 }
 
+impl<'a> Saved<'a> {
+    /// An entry as the log has it, which knows nothing of its use.
+    pub(crate) fn unused(
+        key: &'a [u8],
+        value: &'a [u8],
+        deadline: i64,
+        version: u64,
+        created_at_ms: Option<i64>,
+    ) -> Saved<'a> {
+        Saved { key, value, deadline, version, created_at_ms, hits: 0, access: 0, tag: 0 }
+    }
+}
+
 /// What stands before the key of an entry.
 pub(super) struct Prefix {
     bytes: [u8; MAX_HEAD],

@@ -31,13 +31,19 @@ impl Store {
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         path: &Path,
-        options: Options,
+        mut options: Options,
         clock: Clock,
     ) -> Result<Store> {
+        let listener = options.take_progress();
+        let progress = |progress| {
+            if let Some(listener) = &listener {
+                listener.tell(progress);
+            }
+        };
         let in_memory = options.persistence() == Persistence::None;
         let core = Arc::new(Core::new(options, clock));
         if !in_memory {
-            core.open_directory(disk, path)?;
+            core.open_directory(disk, path, &progress)?;
         }
         Store::start(core)
     }

@@ -130,10 +130,7 @@ impl SegmentReader {
         number: u64,
         ends_at: Option<u64>,
     ) -> Result<Opened> {
-        let file = disk
-            .open(path)
-            .map_err(|error| Error::from_os(&format!("cannot open {}", path.display()), &error))?;
-        SegmentReader::read(file, path, store_id, number, ends_at)
+        SegmentReader::read(open(disk, path)?, path, store_id, number, ends_at)
     }
 
     /// As [`Self::open`], of a file that is open; the path is for messages.
@@ -170,16 +167,91 @@ impl SegmentReader {
         if let Some(wrong) = wrong {
             return Err(damage(path, 0, wrong));
         }
-        Ok(Opened::Used(Box::new(SegmentReader {
+        Ok(Opened::Used(Box::new(SegmentReader::behind(header, window, ends_at))))
+    }
+
+    /// As [`Self::open`], of a segment whose header cannot be used: nothing is known of it until
+    /// [`resync`](Self::resync) has found a frame.
+    ///
+    /// # Errors
+    /// `Io` if the file cannot be read.
+    pub(crate) fn without_header(
+        disk: &dyn Disk,
+        path: &Path,
+        store_id: &[u8; 16],
+        number: u64,
+        ends_at: Option<u64>,
+    ) -> Result<SegmentReader> {
+        let window = Window::new(open(disk, path)?, path)?;
+        let header = SegmentHeader {
+            store_id: *store_id,
+            segment: number,
+            first_lsn: 1,
+            previous: None,
+            revision_ceiling: 0,
+            created_at_ms: 0,
+            segment_bytes: 0,
+        };
+        Ok(SegmentReader::behind(header, window, ends_at))
+    }
+
+    /// In front of the first frame behind a header.
+    fn behind(header: SegmentHeader, window: Window, ends_at: Option<u64>) -> SegmentReader {
+        SegmentReader {
             window,
-            seed: Seed::new(store_id, number),
+            seed: Seed::new(&header.store_id, header.segment),
             ends_at,
             at: HEADER_BYTES as u64,
             next_lsn: header.first_lsn,
             durable_lsn: 0,
             header,
             end: None,
-        })))
+        }
+    }
+
+    /// Goes on at the next group in the file that is whole and belongs here, and
+    /// returns its offset. `None` if there is none. What lies between is lost. The checksum of a frame
+    /// holds the store, the segment and the offset, so nothing else is taken for one.
+    ///
+    /// # Errors
+    /// As [`Self::next`].
+    pub(crate) fn resync(&mut self) -> Result<Option<u64>> {
+        // If there was no end, the frame that is next has not been looked at.
+        let mut from = self.at + u64::from(self.end.is_some());
+        let limit = self.ends_at.unwrap_or(self.window.len());
+        while let Some((at, frame)) = self.find_frame(from)? {
+            from = at + 1;
+            let Kind::Group { bytes, checksum, .. } = frame.kind else { continue };
+            let fits = bytes <= limit.saturating_sub(at + FRAME) && frame.lsn >= self.next_lsn;
+            let Some(len) = usize::try_from(bytes).ok().filter(|_| fits) else { continue };
+            let payload = self.window.get(at + FRAME, len)?.unwrap_or(b"");
+            if self.seed.payload(at, payload) == checksum {
+                (self.at, self.next_lsn, self.end) = (at, frame.lsn, None);
+                return Ok(Some(at));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first frame from an offset on whose head passes.
+    fn find_frame(&mut self, mut from: u64) -> Result<Option<(u64, Frame)>> {
+        loop {
+            let seed = self.seed;
+            let chunk = self.window.some(from)?;
+            if chunk.len() < FRAME_BYTES {
+                return Ok(None);
+            }
+            for (skip, head) in chunk.windows(FRAME_BYTES).enumerate() {
+                if head[0] != FRAME_MARK {
+                    continue;
+                }
+                let at = from + skip as u64;
+                if let Some(frame) = Frame::decode(&array(Some(head)), seed, at) {
+                    return Ok(Some((at, frame)));
+                }
+            }
+            from += (chunk.len() - FRAME_BYTES + 1) as u64;
+        }
     }
 
     /// What the header says.
@@ -334,6 +406,11 @@ impl SegmentReader {
     fn damaged(&self, at: u64, what: &str) -> End {
         End::Damaged(damage(self.window.path(), at, what))
     }
+}
+
+fn open(disk: &dyn Disk, path: &Path) -> Result<Box<dyn DiskFile>> {
+    disk.open(path)
+        .map_err(|error| Error::from_os(&format!("cannot open {}", path.display()), &error))
 }
 
 /// What follows a frame that is broken.

@@ -30,8 +30,17 @@ from libkv._errors import (
     UnsupportedError,
     WrongTypeError,
 )
-from libkv._native import NEVER, NeverType, Store, __version__, open
-from libkv._records import Entry, Recovery, Snapshot, Stats, ViewEntry
+from libkv._native import NEVER, NeverType, Store, __version__, open, salvage, verify
+from libkv._records import (
+    Entry,
+    Finding,
+    Recovery,
+    SalvageReport,
+    Snapshot,
+    Stats,
+    VerifyReport,
+    ViewEntry,
+)
 from libkv._types import Memoized, Ttl
 from libkv._view import View
 
@@ -44,6 +53,7 @@ __all__ = [
     "CrossSlotError",
     "Entry",
     "Error",
+    "Finding",
     "ForkedError",
     "FullError",
     "InvalidError",
@@ -57,6 +67,7 @@ __all__ = [
     "PanicError",
     "PoisonedError",
     "Recovery",
+    "SalvageReport",
     "Snapshot",
     "Stats",
     "Store",
@@ -64,10 +75,13 @@ __all__ = [
     "Ttl",
     "UnavailableError",
     "UnsupportedError",
+    "VerifyReport",
     "View",
     "ViewEntry",
     "WrongTypeError",
     "__version__",
     "codecs",
     "open",
+    "salvage",
+    "verify",
 ]

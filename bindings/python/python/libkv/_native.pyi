@@ -6,12 +6,23 @@ from typing import Any, ClassVar, Final, Literal, ParamSpec, Protocol, TypeAlias
 
 from typing_extensions import Buffer, Self
 
-from libkv._records import Entry, Recovery, Snapshot, Stats
+from libkv._records import Entry, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
 from libkv._types import Memoized, Ttl
 from libkv._view import View
 from libkv.codecs import Codec
 
-__all__ = ["NEVER", "STATUSES", "KeyIterator", "NeverType", "Store", "__version__", "duration", "open"]
+__all__ = [
+    "NEVER",
+    "STATUSES",
+    "KeyIterator",
+    "NeverType",
+    "Store",
+    "__version__",
+    "duration",
+    "open",
+    "salvage",
+    "verify",
+]
 
 _T = TypeVar("_T")
 _K = TypeVar("_K")
@@ -25,6 +36,7 @@ _Bytes: TypeAlias = Literal["bytes"]
 _Str: TypeAlias = Literal["str"]
 _Any: TypeAlias = Literal["json", "msgpack"]
 _Cause: TypeAlias = Literal["deleted", "expired", "evicted", "cleared", "replaced"]
+_Phase: TypeAlias = Literal["snapshot", "log"]
 
 class _HasKeys(Protocol[_K]):
     def keys(self) -> Iterable[_K]: ...
@@ -49,8 +61,11 @@ def open(
     *,
     on_remove: Callable[[_Cause, bytes, bytes], object] | None = None,
     on_remove_causes: _Cause | Iterable[_Cause] | None = None,
+    on_progress: Callable[[_Phase, int, int], object] | None = None,
     **options: _Option,
 ) -> Store: ...
+def verify(path: str | PathLike[str]) -> VerifyReport: ...
+def salvage(src: str | PathLike[str], dst: str | PathLike[str]) -> SalvageReport: ...
 
 @type_check_only
 class _Memoize(Protocol):

@@ -114,3 +114,45 @@ class Recovery(NamedTuple):
     """How far the clock was behind the last time in the log."""
     seconds: float
     """How long it took."""
+
+
+class Finding(NamedTuple):
+    """Something that is wrong with a file of a store."""
+
+    file: str
+    """The file."""
+    offset: int
+    """Where in it, in bytes from its start, as far as that can be told."""
+    problem: str
+    """What is wrong."""
+    lost: str
+    """What cannot be read because of it."""
+    harmless: bool
+    """Whether a crash leaves it in the ordinary course of things, and opening mends it."""
+
+
+class VerifyReport(NamedTuple):
+    """What verify found."""
+
+    sound: bool
+    """Whether nothing was found, or only what is harmless."""
+    files: int
+    """Files that were read."""
+    bytes: int
+    """Their length in bytes, together."""
+    findings: tuple[Finding, ...]
+    """What is wrong with them."""
+
+
+class SalvageReport(NamedTuple):
+    """What salvage saved, and what it could not."""
+
+    entries: int
+    """Entries in the new directory."""
+    records: int
+    """Records of the log that could be read and were applied."""
+    findings: tuple[Finding, ...]
+    """What could not be read."""
+    may_be_back: bool
+    """Whether records may be missing before others that were applied, so that entries may be back
+    which had been deleted or changed."""

@@ -51,7 +51,8 @@ struct Cell {
 
 impl Core {
     /// An empty store in memory.
-    pub(crate) fn new(options: Options, clock: Clock) -> Self {
+    pub(crate) fn new(mut options: Options, clock: Clock) -> Self {
+        drop(options.take_progress());
         let policy = Policy::named(options.eviction());
         let plan = ShardPlan {
             policy: options.eviction(),

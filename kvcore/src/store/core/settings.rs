@@ -11,6 +11,7 @@ use crate::context::limit;
 use crate::durable::Durable;
 use crate::error::Result;
 use crate::io::Disk;
+use crate::recovery::Progress;
 use crate::snapshot::Compression;
 
 impl Core {
@@ -18,9 +19,14 @@ impl Core {
     ///
     /// # Errors
     /// As [`Durable::open`]; `Full` if the store would hold more than it may.
-    pub(crate) fn open_directory(&self, disk: Arc<dyn Disk>, path: &Path) -> Result<()> {
+    pub(crate) fn open_directory(
+        &self,
+        disk: Arc<dyn Disk>,
+        path: &Path,
+        progress: &dyn Fn(Progress),
+    ) -> Result<()> {
         let options = self.options.lock().clone();
-        let durable = Durable::open(self, &options, disk, path)?;
+        let durable = Durable::open(self, &options, disk, path, progress)?;
         let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
         while let Err(excess) = self.set_limits(max_entries, max_bytes) {
             self.shed(excess, max_entries, max_bytes)?;

@@ -3,6 +3,8 @@
 // Also outside of the tests themselves.
 #![allow(clippy::unwrap_used)]
 
+mod salvage;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -141,17 +143,7 @@ impl Small {
         let writer = SnapshotWriter::create(&**disk, &path, &head, Compression::None)?;
         let mut packer = writer.packer();
         for (key, &(ref value, deadline, version)) in &self.map {
-            let (created_at_ms, hits, access, tag) = (None, 0, 0, 0);
-            packer.push(&Saved {
-                key,
-                value,
-                deadline,
-                version,
-                created_at_ms,
-                hits,
-                access,
-                tag,
-            })?;
+            packer.push(&Saved::unused(key, value, deadline, version, None))?;
         }
         packer.finish()?;
         writer.finish()?;
@@ -466,33 +458,24 @@ fn foreign_files_are_left_alone() {
 }
 
 #[test]
-fn a_rescue_of_a_sound_directory_has_everything() {
-    let (disk, map) = lived();
-    let before: Vec<_> = disk.paths().iter().map(|path| disk.contents(path)).collect();
-    let report = salvage(disk.disk(), Path::new(DIR), Path::new("/new"), 4000).unwrap();
-    assert!(report.findings.is_empty() && !report.may_be_back, "{report:?}");
-    assert_eq!(report.entries, map.len() as u64);
-    let dir = Directory::open(disk.disk(), Path::new("/new"), 4000).unwrap();
-    let (clock, _) = Clock::manual(4000);
-    assert_eq!(recovered(&dir, &clock).unwrap().1, map);
-    disk.erase(Path::new("/new")).ok();
-    let kept: Vec<_> = disk.paths().into_iter().filter(|path| path.starts_with(DIR)).collect();
-    let after: Vec<_> = kept.iter().map(|path| disk.contents(path)).collect();
-    assert_eq!(after, before);
-    let again = salvage(disk.disk(), Path::new(DIR), Path::new("/new"), 4000);
-    assert_eq!(status(&again), Some(Status::Invalid));
-}
-
-#[test]
-fn a_rescue_without_a_file_still_has_the_rest() {
-    let (disk, map) = lived();
-    for path in disk.paths() {
-        let robbed = disk.duplicate(2);
-        robbed.erase(&path).unwrap();
-        let report = salvage(robbed.disk(), Path::new(DIR), Path::new("/new"), 4000).unwrap();
-        assert!(report.entries >= map.len() as u64 - 2, "{} {report:?}", path.display());
-        let dir = Directory::open(robbed.disk(), Path::new("/new"), 4000).unwrap();
-        let (clock, _) = Clock::manual(4000);
-        assert_eq!(recovered(&dir, &clock).unwrap().1.len() as u64, report.entries);
-    }
+fn progress_is_told_from_the_first_byte_to_the_last() {
+    let (disk, _) = lived();
+    let dir = Directory::open(disk.disk(), Path::new(DIR), 4000).unwrap();
+    let told = std::cell::RefCell::new(Vec::new());
+    let note = |progress| told.borrow_mut().push(progress);
+    recover(&dir, &Model::default(), &note, 2, &Clock::manual(4000).0).unwrap();
+    let told: Vec<Progress> = told.into_inner();
+    let phases: Vec<Phase> = told.iter().map(|progress| progress.phase).collect();
+    assert!(
+        phases.starts_with(&[Phase::Snapshot]) && phases.ends_with(&[Phase::Log]),
+        "{phases:?}"
+    );
+    assert!(told.is_sorted_by_key(|progress| progress.done_bytes));
+    assert!(told.iter().all(|progress| progress.total_bytes == told[0].total_bytes));
+    let last = told.last().unwrap();
+    assert_eq!((told[0].done_bytes, last.done_bytes), (0, last.total_bytes));
+    drop(dir);
+    // A new directory has nothing to read.
+    let dir = Directory::open(disk.disk(), Path::new("/empty"), 4000).unwrap();
+    recover(&dir, &Model::default(), &|_| panic!("told"), 2, &Clock::manual(4000).0).unwrap();
 }
