@@ -97,7 +97,7 @@ extern "C" {
  * The revision of the interface in this header. It grows by one whenever a function, a constant
  * or a field is added; nothing is ever taken away or changed under the soname libkv.so.0.
  */
-#define KV_ABI_VERSION 3
+#define KV_ABI_VERSION 4
 
 /** The version of the library in use, as "1.2.3". The text belongs to the library. */
 const char *kv_version(void);
@@ -267,6 +267,38 @@ typedef void (*kv_remove_fn)(void *user_data, uint32_t change, const void *key, 
  */
 kv_status_t kv_options_on_remove(kv_options_t *options, uint32_t changes, kv_remove_fn callback,
                                  void *user_data, void (*finalize)(void *user_data));
+
+/* ===========================================================================================
+ * Progress
+ *
+ * A callback for the time that opening a large directory takes.
+ * ======================================================================================== */
+
+#define KV_PHASE_SNAPSHOT  1  /**< the entries of a snapshot are read */
+#define KV_PHASE_LOG       2  /**< the log is replayed that goes on from there */
+
+/**
+ * Called with one KV_PHASE_ number and how many bytes of how many were read, over both phases. It
+ * must return: no longjmp, no exception. Threads: called from the thread that is in kv_open.
+ */
+typedef void (*kv_progress_fn)(void *user_data, uint32_t phase, uint64_t done_bytes,
+              uint64_t total_bytes);
+
+/**
+ * Has `callback` called by kv_open while it reads the files of a directory: when a phase begins,
+ * when it ends, and at most every 100 ms in between. `done_bytes` rises, and begins anew only if a
+ * snapshot turns out to be damaged and an older one is read. A new directory and a store in memory
+ * have nothing to read and call nothing. Options have one such callback, the last one given. It
+ * must not use the store, which is not there yet, or these options.
+ *
+ * `finalize`, which may be NULL, is called with `user_data` once and last: when these options, or
+ * this callback in them, are gone and no kv_open with them is running. An open store does not keep
+ * the callback. If this call fails it is not called. It must not call the library.
+ *
+ * Answers KV_OK; KV_ERR_INVALID (the options or the callback are NULL), KV_ERR_PANIC.
+ */
+kv_status_t kv_options_on_progress(kv_options_t *options, kv_progress_fn callback, void *user_data,
+                                   void (*finalize)(void *user_data));
 
 /* ===========================================================================================
  * Stores
@@ -786,6 +818,41 @@ kv_status_t kv_restore(kv_store_t *store, const char *path, kv_error_t **err);
  * KV_ERR_INVALID, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_recovery_report(kv_store_t *store, char **out_json);
+
+/* ===========================================================================================
+ * Damage
+ *
+ * Directories of stores that are not open: what is wrong with them, and what can be saved. Slow.
+ * ======================================================================================== */
+
+/**
+ * Reads every byte of the store's directory at `path`, or of one snapshot file, and checks every
+ * checksum. Nothing is changed. The store must not be open, here or elsewhere. The answer is one
+ * JSON object: `sound`, how many `files` and `bytes` were read, and `findings`, a list of objects
+ * with the `file`, the `offset` in bytes, the `problem`, what is `lost` by it, and whether it is
+ * `harmless`: what a crash leaves in the ordinary course of things, and opening mends. `sound`
+ * says that there is no other finding.
+ *
+ * Answers KV_OK, also if damage was found, and a string in `*out_json`, for the caller to free with
+ * kv_string_free; KV_ERR_INVALID (also: there is nothing at `path`), KV_ERR_LOCKED (the store is
+ * open), KV_ERR_IO (something cannot be read), KV_ERR_NO_MEMORY, KV_ERR_PANIC.
+ */
+kv_status_t kv_verify(const char *path, char **out_json, kv_error_t **err);
+
+/**
+ * Copies what can be read of the damaged store in the directory `from` into a new one in `to`,
+ * which must be empty or not there. `from` is left as it is, and must not be open. Everything that
+ * is found is in memory for a while. The answer is one JSON object: `entries` in the new store,
+ * `records` of the log that were applied, `findings` as of kv_verify, and `may_be_back`, which says
+ * that records may be missing before others, so that entries may be back which had been deleted or
+ * changed.
+ *
+ * Answers KV_OK and a string in `*out_json`, for the caller to free with kv_string_free;
+ * KV_ERR_INVALID (also: `to` is not empty), KV_ERR_CORRUPT (`from` has no file of a store that can
+ * be read), KV_ERR_LOCKED (one of them is open), KV_ERR_NO_SPACE, KV_ERR_IO, KV_ERR_NO_MEMORY,
+ * KV_ERR_PANIC.
+ */
+kv_status_t kv_salvage(const char *from, const char *to, char **out_json, kv_error_t **err);
 
 /* ===========================================================================================
  * Statistics
