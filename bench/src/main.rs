@@ -5,7 +5,7 @@
 //! not run is one.
 //!
 //! The surfaces are compared by `surfaces`, a file for each part: `race` (Rust and C), `python`,
-//! `go`, `ttl`. The engines are compared by `engines`. What has to hold for long, or against
+//! `go`, `ttl`. The engines are compared by `engines`, and what they keep on disk by `durable`. What has to hold for long, or against
 //! somebody who means harm, has a command of its own in `trials`.
 
 // The engine reaches time and files through its seams; this program is no part of the engine.
@@ -14,6 +14,7 @@
 mod c_abi;
 mod clock;
 mod contestants;
+mod durable;
 mod engines;
 mod go;
 mod hits;
@@ -59,6 +60,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match first.as_str() {
         engines::CHILD => engines::measure_one(rest),
         "memory" => engines::run(root, rest),
+        durable::CHILD => durable::measure_one(rest),
+        "durable" => durable::run(root, rest),
         hits::PART => hits::run(root, rest),
         "churn" => trials::churn::run(root, rest),
         "limit" => trials::limit::run(root, rest),

@@ -15,6 +15,7 @@ mod header;
 mod killed;
 mod markdown;
 mod model;
+mod peers;
 mod quickstart;
 mod report;
 mod tables;

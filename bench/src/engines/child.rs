@@ -29,6 +29,11 @@ pub fn measure(
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let size = if sizes.quick { QUICK } else { FULL };
     let text = stdout_of(Command::new(program).args([CHILD, size]).args(words))?;
+    collect(&text, table, samples)
+}
+
+/// Adds what a child printed to `table`.
+pub fn collect(text: &str, table: &'static str, samples: &mut Samples) -> Result<()> {
     for line in text.lines() {
         let parts: Vec<&str> = line.split('\t').collect();
         let [case, subject, unit, value] = parts[..] else {

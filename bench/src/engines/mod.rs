@@ -17,7 +17,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-pub use child::CHILD;
+pub use child::{CHILD, collect, print};
 
 use crate::plot::{self, Frame};
 use crate::results::{self, Asked};
