@@ -71,25 +71,46 @@ pub(crate) enum Record<'a> {
     },
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    /// The key that it concerns; none if it concerns all.
+    pub(crate) fn key(&self) -> Option<&'a [u8]> {
+        match *self {
+            Record::Set { key, .. } | Record::Delete { key, .. } | Record::Touch { key, .. } => {
+                Some(key)
+            }
+            Record::Clear { .. } => None,
+        }
+    }
+
+    /// The number of the change.
+    pub(crate) fn version(&self) -> u64 {
+        match *self {
+            Record::Set { version, .. }
+            | Record::Delete { version, .. }
+            | Record::Touch { version, .. }
+            | Record::Clear { version } => version,
+        }
+    }
+
     /// Appends the record's bytes.
     pub(crate) fn encode(&self, to: &mut Vec<u8>) {
         to.reserve(self.bytes_max());
         match *self {
             Record::Set { key, value, deadline, version, created_at_ms } => {
-                put_head(to, SET, version, deadline, created_at_ms);
-                put_bytes(to, [key, b""]);
-                put_bytes(to, value);
+                put_head(to, SET, version, deadline, created_at_ms, Some(key));
+                let mut len = Head::new();
+                len.varint((value[0].len() + value[1].len()) as u64);
+                to.extend_from_slice(len.bytes());
+                to.extend_from_slice(value[0]);
+                to.extend_from_slice(value[1]);
             }
             Record::Delete { key, version } => {
-                put_head(to, DELETE, version, NEVER, None);
-                put_bytes(to, [key, b""]);
+                put_head(to, DELETE, version, NEVER, None, Some(key));
             }
             Record::Touch { key, deadline, version } => {
-                put_head(to, TOUCH, version, deadline, None);
-                put_bytes(to, [key, b""]);
+                put_head(to, TOUCH, version, deadline, None, Some(key));
             }
-            Record::Clear { version } => put_head(to, CLEAR, version, NEVER, None),
+            Record::Clear { version } => put_head(to, CLEAR, version, NEVER, None, None),
         }
     }
 
@@ -105,28 +126,59 @@ impl Record<'_> {
     }
 }
 
-fn put_head(to: &mut Vec<u8>, kind: u8, version: u64, deadline: i64, created: Option<i64>) {
+/// Appends what comes before the value.
+#[inline]
+fn put_head(
+    to: &mut Vec<u8>,
+    kind: u8,
+    version: u64,
+    deadline: i64,
+    created: Option<i64>,
+    key: Option<&[u8]>,
+) {
     let deadline = (deadline != NEVER).then_some(deadline);
     let flag = |there: bool, bit: u8| if there { bit } else { 0 };
-    to.push(kind | flag(deadline.is_some(), HAS_DEADLINE) | flag(created.is_some(), HAS_CREATED));
-    put_varint(to, version);
+    let mut head = Head::new();
+    head.byte(kind | flag(deadline.is_some(), HAS_DEADLINE) | flag(created.is_some(), HAS_CREATED));
+    head.varint(version);
     for time in [deadline, created].into_iter().flatten() {
-        put_varint(to, zigzag(time));
+        head.varint(zigzag(time));
     }
+    let key = key.inspect(|key| head.varint(key.len() as u64));
+    to.extend_from_slice(head.bytes());
+    to.extend_from_slice(key.unwrap_or_default());
 }
 
-fn put_bytes(to: &mut Vec<u8>, parts: [&[u8]; 2]) {
-    put_varint(to, (parts[0].len() + parts[1].len()) as u64);
-    to.extend_from_slice(parts[0]);
-    to.extend_from_slice(parts[1]);
+/// The bytes before a key or a value. They are put together here because appending them to a vector
+/// one by one asks each time whether that has room.
+struct Head {
+    bytes: [u8; 1 + 4 * VARINT_MAX],
+    len: usize,
 }
 
-fn put_varint(to: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        to.push(number as u8 | 0x80);
-        number >>= 7;
+impl Head {
+    fn new() -> Head {
+        Head { bytes: [0; 1 + 4 * VARINT_MAX], len: 0 }
     }
-    to.push(number as u8);
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.len] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.byte(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.byte(number as u8);
+    }
 }
 
 /// Folds the sign into the lowest bit, so that numbers near zero are short on either side.
@@ -159,6 +211,11 @@ impl<'a> Records<'a> {
     /// The records of these bytes.
     pub(crate) fn new(payload: &'a [u8]) -> Self {
         Records { rest: payload, at: 0 }
+    }
+
+    /// Where in the payload the next record begins, in bytes.
+    pub(crate) fn at(&self) -> usize {
+        self.at
     }
 }
 

@@ -1,6 +1,5 @@
 //! Fills a store from files.
 
-use crate::entry::NEVER;
 use crate::error::Result;
 use crate::hash::Key;
 use crate::recovery::Target;
@@ -54,6 +53,14 @@ impl Target for Loader<'_> {
         })
     }
 
+    fn part_of(&self, key: &[u8], parts: usize) -> usize {
+        self.core.shard_of(self.core.context.hasher.key(key)) % parts
+    }
+
+    fn prefetch<'k>(&self, keys: &mut dyn Iterator<Item = &'k [u8]>) {
+        self.core.prefetch(keys.map(|key| self.core.context.hasher.key(key)));
+    }
+
     fn delete(&self, key: &[u8]) -> Result<()> {
         self.change(key, |shard, key, change| {
             shard.unload(key, change);
@@ -75,9 +82,7 @@ impl Target for Loader<'_> {
         for shard in 0..self.core.shard_count() {
             let mut change = Change::new(&self.core.context);
             self.core.write_shard(shard).unload_where(
-                |version, deadline| {
-                    deadline != NEVER && (deadline <= now_ms || expired(version, deadline))
-                },
+                |version, deadline| deadline <= now_ms || expired(version, deadline),
                 &mut change,
             );
             self.core.write_shard(shard).loaded(&mut change);

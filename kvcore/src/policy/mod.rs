@@ -271,6 +271,11 @@ impl Policy {
         }
     }
 
+    /// Whether [`resume`](Policy::resume) does anything.
+    pub(crate) fn resumes(&self) -> bool {
+        matches!(self, Policy::Lru(_))
+    }
+
     /// Goes on with the entries of an earlier life, all of which were taken in.
     pub(crate) fn resume(
         &mut self,

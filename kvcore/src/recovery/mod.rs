@@ -10,6 +10,7 @@
 //! A damaged snapshot is given up for an older one only if the log reaches from there to the newest
 //! state that any file names. Whatever is wrong with the log is an error: no snapshot mends that.
 
+mod apply;
 mod chain;
 mod load;
 mod marks;
@@ -43,13 +44,17 @@ pub(crate) use verify::verify;
 
 /// The engine, while it is being filled.
 ///
-/// `put` may be called by several threads at once, for entries of a snapshot; all else comes from one
-/// thread, after those are done.
+/// `put` may be called by several threads at once, for entries of a snapshot. After those are done,
+/// `put`, `delete` and `touch` may be, for keys of different parts. All else comes from one thread.
 pub(crate) trait Target: Sync {
     /// Entries of a snapshot come, with access bits of this eviction policy.
     fn begin(&self, eviction: &str);
     /// Puts an entry, in place of the one that has the key.
     fn put(&self, saved: &Saved<'_>) -> Result<()>;
+    /// Which of so many parts a key belongs to.
+    fn part_of(&self, key: &[u8], parts: usize) -> usize;
+    /// Hears what keys are about to be put, deleted or touched: a few, to be fetched into the cache.
+    fn prefetch<'k>(&self, keys: &mut dyn Iterator<Item = &'k [u8]>);
     /// Removes an entry if it is there.
     fn delete(&self, key: &[u8]) -> Result<()>;
     /// Changes the deadline and the version of an entry if it is there.
@@ -212,10 +217,12 @@ impl<'a> Recovery<'a> {
         };
         if !chain.links.is_empty() {
             meter.mark(Phase::Log, snapshot_bytes);
-            replay.run(self.dir, &chain, &|done| meter.tell(Phase::Log, snapshot_bytes + done))?;
+            replay.run(self.dir, &chain, self.threads, &|done| {
+                meter.tell(Phase::Log, snapshot_bytes + done);
+            })?;
             meter.mark(Phase::Log, total_bytes);
         } else {
-            replay.run(self.dir, &chain, &|_| ())?;
+            replay.run(self.dir, &chain, self.threads, &|_| ())?;
         }
         replay.last_lsn = replay.last_lsn.max(base_lsn);
         if replay.last_lsn < promised {

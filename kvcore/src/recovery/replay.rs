@@ -6,11 +6,11 @@
 
 use crate::directory::{CleanMark, Directory};
 use crate::error::Result;
-use crate::record::{Record, Records};
-use crate::snapshot::Saved;
+use crate::record::Records;
 use crate::wal::{End, Group, Opened, SegmentInfo, SegmentReader, Step};
 
 use super::Target;
+use super::apply::{self, Applier};
 use super::chain::{Chain, Link, damaged, missing};
 use super::marks::Marks;
 
@@ -34,16 +34,26 @@ pub(super) struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Applies the whole chain. `tell` hears how many bytes are done.
-    pub(super) fn run(&mut self, dir: &Directory, chain: &Chain, tell: &dyn Fn(u64)) -> Result<()> {
-        let mut done = 0;
-        for (index, link) in chain.links.iter().enumerate() {
-            self.enter(dir, link, index == 0)?;
-            let end = self.read(dir, link, &|bytes| tell(done + bytes))?;
-            self.leave(dir, chain, index, end)?;
-            done += link.len;
-            tell(done);
-        }
+    /// Applies the whole chain, with so many threads beside this one. `tell` hears how many bytes are
+    /// done.
+    pub(super) fn run(
+        &mut self,
+        dir: &Directory,
+        chain: &Chain,
+        threads: usize,
+        tell: &dyn Fn(u64),
+    ) -> Result<()> {
+        apply::with(self.target, threads, |applier| {
+            let mut done = 0;
+            for (index, link) in chain.links.iter().enumerate() {
+                self.enter(dir, link, index == 0)?;
+                let end = self.read(dir, link, applier, &|bytes| tell(done + bytes))?;
+                self.leave(dir, chain, index, end)?;
+                done += link.len;
+                tell(done);
+            }
+            Ok(())
+        })?;
         self.discarded_bytes += chain.torn_header_bytes;
         if chain.torn_header_bytes > 0 && self.reason.is_empty() {
             self.reason = "the header of a new segment was incomplete".into();
@@ -75,7 +85,13 @@ impl Replay<'_> {
     }
 
     /// Applies the records of one segment.
-    fn read(&mut self, dir: &Directory, link: &Link, tell: &dyn Fn(u64)) -> Result<End> {
+    fn read(
+        &mut self,
+        dir: &Directory,
+        link: &Link,
+        applier: &mut Applier<'_, '_>,
+        tell: &dyn Fn(u64),
+    ) -> Result<End> {
         let path = dir.segment_path(link.number);
         let (disk, id) = (&**dir.disk(), dir.store_id());
         let Opened::Used(mut reader) =
@@ -88,7 +104,7 @@ impl Replay<'_> {
                 Step::End(End::Damaged(error)) => return Err(error),
                 Step::End(end) => return Ok(end),
                 Step::Group(group) => {
-                    self.apply_group(&group, |at, what| {
+                    self.apply_group(&group, applier, |at, what| {
                         damaged(dir, link.number, group.offset + 64 + at as u64, what)
                     })?;
                     tell(group.offset);
@@ -101,15 +117,20 @@ impl Replay<'_> {
     pub(super) fn apply_group(
         &mut self,
         group: &Group<'_>,
+        applier: &mut Applier<'_, '_>,
         bad: impl Fn(usize, &str) -> crate::error::Error,
     ) -> Result<()> {
         let mut lsn = group.first_lsn;
-        for record in Records::new(group.payload) {
+        let mut records = Records::new(group.payload);
+        let mut start = records.at();
+        while let Some(record) = records.next() {
             let record = record.map_err(|malformed| bad(malformed.at, malformed.what))?;
             if lsn > self.base_lsn {
-                self.apply(&record)?;
+                applier.push(&record, &group.payload[start..records.at()])?;
+                self.revision = self.revision.max(record.version());
                 self.records += 1;
             }
+            start = records.at();
             lsn += 1;
         }
         if lsn - group.first_lsn != u64::from(group.count) {
@@ -118,32 +139,6 @@ impl Replay<'_> {
         self.last_lsn = lsn - 1;
         self.ceiling = self.ceiling.max(group.revision_ceiling);
         self.marks.add(self.revision, group.time_ms);
-        Ok(())
-    }
-
-    fn apply(&mut self, record: &Record<'_>) -> Result<()> {
-        let version = match *record {
-            Record::Set { key, value, deadline, version, created_at_ms } => {
-                // A record that was decoded has its value in one piece.
-                let [value, _] = value;
-                let saved = Saved::unused(key, value, deadline, version, created_at_ms);
-                self.target.put(&saved)?;
-                version
-            }
-            Record::Delete { key, version } => {
-                self.target.delete(key)?;
-                version
-            }
-            Record::Touch { key, deadline, version } => {
-                self.target.touch(key, deadline, version)?;
-                version
-            }
-            Record::Clear { version } => {
-                self.target.clear()?;
-                version
-            }
-        };
-        self.revision = self.revision.max(version);
         Ok(())
     }
 

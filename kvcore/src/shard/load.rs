@@ -82,19 +82,23 @@ impl Shard {
         }
     }
 
-    /// Takes out every entry of which `drops` says so, by its version and deadline.
+    /// Takes out every entry with a deadline of which `drops` says so, by its version and deadline.
     pub(crate) fn unload_where(
         &mut self,
         drops: impl Fn(u64, i64) -> bool,
         change: &mut Change<'_>,
     ) {
+        // Looking at every entry takes a while, and most stores have none that may go.
+        if self.wheel.len() == 0 {
+            return;
+        }
         let mut dropped: Vec<EntryId> = Vec::new();
         let mut from = Some(0);
         while let Some(start) = from {
             let entries = self.entries();
             from = self.space.table.visit(start, |_, id| {
                 let head = entries.get(id).head;
-                if drops(head.version, head.deadline) {
+                if head.deadline != NEVER && drops(head.version, head.deadline) {
                     dropped.push(id);
                 }
             });
@@ -118,6 +122,9 @@ impl Shard {
     /// Ends the filling: the policy goes on with all entries.
     pub(crate) fn loaded(&mut self, change: &mut Change<'_>) {
         change.settles_whole();
+        if !self.policy.resumes() {
+            return;
+        }
         let mut ids = Vec::new();
         let mut from = Some(0);
         while let Some(start) = from {

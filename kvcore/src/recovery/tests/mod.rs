@@ -20,11 +20,11 @@ use crate::wal::{Log, LogStart, SyncMode};
 
 const DIR: &str = "/data/store";
 
-type Map = BTreeMap<Vec<u8>, (Vec<u8>, i64, u64)>;
+pub(super) type Map = BTreeMap<Vec<u8>, (Vec<u8>, i64, u64)>;
 
 /// An engine that is a map.
 #[derive(Default)]
-struct Model(Mutex<Map>);
+pub(super) struct Model(pub(super) Mutex<Map>);
 
 impl Target for Model {
     fn begin(&self, _: &str) {}
@@ -32,6 +32,12 @@ impl Target for Model {
         let entry = (saved.value.to_vec(), saved.deadline, saved.version);
         self.0.lock().insert(saved.key.to_vec(), entry);
         Ok(())
+    }
+    fn part_of(&self, key: &[u8], parts: usize) -> usize {
+        key.iter().map(|&byte| usize::from(byte)).sum::<usize>() % parts
+    }
+    fn prefetch<'k>(&self, keys: &mut dyn Iterator<Item = &'k [u8]>) {
+        keys.for_each(drop);
     }
     fn delete(&self, key: &[u8]) -> Result<()> {
         self.0.lock().remove(key);
