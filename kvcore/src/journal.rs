@@ -8,6 +8,7 @@
 //! An expiry is no record. A group of the log carries the time at which it was made, and whatever was
 //! due by then had expired (see `recovery`); so ten million expiries cost the log nothing.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 
 use crate::error::Error;
@@ -19,6 +20,15 @@ use crate::wal::Log;
 
 /// Bytes of a record beside key and value, at most.
 const RECORD_HEAD: usize = 64;
+
+/// The longest buffer that a thread keeps for its next change, in bytes.
+const KEPT_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// A buffer for the records of this thread's next change: most changes are one short record, for
+    /// which memory would have to be found and given back each time.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Revisions that one change may take before it is asked for room again.
 const REVISIONS: u64 = 1 << 20;
@@ -51,6 +61,37 @@ pub(crate) enum Lack {
     Revisions,
     /// Room for an image of so many bytes.
     Images(usize),
+}
+
+impl Unit {
+    #[inline(never)]
+    fn add(&mut self, record: &Record<'_>) {
+        if self.bytes.capacity() == 0 {
+            // A thread that ends has none any more.
+            self.bytes = SPARE.try_with(Cell::take).unwrap_or_default();
+        }
+        record.encode(&mut self.bytes);
+        self.count += 1;
+    }
+
+    #[inline(never)]
+    fn append_to(&mut self, log: &Log) -> Option<u64> {
+        let reserved = std::mem::take(&mut self.reserved);
+        if self.count == 0 {
+            if reserved > 0 {
+                log.release(reserved);
+            }
+            return None;
+        }
+        let lsn = log.append(&self.bytes, self.count, reserved);
+        self.count = 0;
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.capacity() <= KEPT_BYTES {
+            bytes.clear();
+            let _ = SPARE.try_with(|spare| spare.set(bytes));
+        }
+        Some(lsn)
+    }
 }
 
 impl Journal {
@@ -110,28 +151,18 @@ impl Journal {
         Ok(())
     }
 
-    /// Adds a record to a unit that has room for it.
+    /// Adds a record to a unit that has room for it, if a log is kept.
+    #[inline]
     pub(crate) fn record(&self, unit: &mut Unit, record: &Record<'_>) {
         if self.log().is_some() {
-            record.encode(&mut unit.bytes);
-            unit.count += 1;
+            unit.add(record);
         }
     }
 
     /// Puts a unit into the log, under the locks of its change. Returns the LSN to wait for.
+    #[inline]
     pub(crate) fn append(&self, unit: &mut Unit) -> Option<u64> {
-        let log = self.log()?;
-        let reserved = std::mem::take(&mut unit.reserved);
-        if unit.count == 0 {
-            if reserved > 0 {
-                log.release(reserved);
-            }
-            return None;
-        }
-        let lsn = log.append(&unit.bytes, unit.count, reserved);
-        unit.count = 0;
-        unit.bytes.clear();
-        Some(lsn)
+        self.log().and_then(|log| unit.append_to(log))
     }
 
     /// Waits until a record is as safe as `sync` promises. With no lock held.

@@ -53,6 +53,7 @@ impl Log {
             files: Mutex::new(Files::new(current, &start.store_id, end, lsn, ceiling)),
             writing: AtomicBool::new(false),
             written_lsn: AtomicU64::new(lsn),
+            current_bytes: AtomicU64::new(info.bytes),
             ledger: Mutex::new(Ledger::new(start.older, info)),
             retiring: Mutex::new(()),
             gate: Mutex::new(Gate::default()),

@@ -101,13 +101,20 @@ impl Seed {
         Seed(crc32c::crc32c_append(crc32c::crc32c(store_id), &segment.to_le_bytes()))
     }
 
-    fn at(self, offset: u64) -> u32 {
-        crc32c::crc32c_append(self.0, &offset.to_le_bytes())
+    /// What the checksums of the frame at an offset begin with.
+    pub(super) fn at(self, offset: u64) -> Place {
+        Place(crc32c::crc32c_append(self.0, &offset.to_le_bytes()))
     }
+}
 
-    /// The checksum of the payload of the frame at `offset`.
-    pub(super) fn payload(self, offset: u64, payload: &[u8]) -> u32 {
-        crc32c::crc32c_append(self.at(offset), payload)
+/// What the two checksums of one frame begin with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place(u32);
+
+impl Place {
+    /// The checksum of the frame's payload.
+    pub(super) fn payload(self, payload: &[u8]) -> u32 {
+        crc32c::crc32c_append(self.0, payload)
     }
 }
 
@@ -147,8 +154,8 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The bytes of the frame's head, for `offset`.
-    pub(super) fn encode(&self, seed: Seed, offset: u64) -> [u8; FRAME_BYTES] {
+    /// The bytes of the frame's head, for a place.
+    pub(super) fn encode(&self, place: Place) -> [u8; FRAME_BYTES] {
         let (magic, len_or_next, count, payload) = match self.kind {
             Kind::Group { bytes, count, checksum } => (GROUP_MAGIC, bytes, count, checksum),
             Kind::Seal { next } => (SEAL_MAGIC, next, 0, 0),
@@ -163,12 +170,12 @@ impl Frame {
         put(&mut bytes, 32, self.time_ms.to_le_bytes());
         put(&mut bytes, 40, self.revision_ceiling.to_le_bytes());
         put(&mut bytes, 48, self.durable_lsn.to_le_bytes());
-        let checksum = crc32c::crc32c_append(seed.at(offset), &bytes[..60]);
+        let checksum = crc32c::crc32c_append(place.0, &bytes[..60]);
         put(&mut bytes, 60, checksum.to_le_bytes());
         bytes
     }
 
-    /// The frame's head in these bytes; `None` if they are none, or not one for `offset`.
+    /// The frame's head in these bytes; `None` if they are none, or not one for that place.
     pub(super) fn decode(bytes: &[u8; FRAME_BYTES], seed: Seed, offset: u64) -> Option<Frame> {
         if bytes[0] != FRAME_MARK {
             return None;
@@ -191,7 +198,7 @@ impl Frame {
             revision_ceiling: u64::from_le_bytes(get(bytes, 40)),
             durable_lsn: u64::from_le_bytes(get(bytes, 48)),
         };
-        (frame.encode(seed, offset) == *bytes).then_some(frame)
+        (frame.encode(seed.at(offset)) == *bytes).then_some(frame)
     }
 }
 
@@ -268,7 +275,7 @@ mod tests {
     fn frames_come_back_in_their_place_only() {
         let seed = Seed::new(b"0123456789abcdef", 7);
         for frame in frames() {
-            let bytes = frame.encode(seed, 128);
+            let bytes = frame.encode(seed.at(128));
             assert_eq!(Frame::decode(&bytes, seed, 128), Some(frame));
             assert_eq!(Frame::decode(&bytes, seed, 129), None);
             assert_eq!(Frame::decode(&bytes, Seed::new(b"0123456789abcdef", 8), 128), None);
@@ -288,7 +295,7 @@ mod tests {
         assert_eq!(&bytes[..12], b"libkvwal\x01\0\0\0");
         assert_eq!(&bytes[16..32], b"0123456789abcdef");
         assert_eq!((bytes[32], bytes[40], bytes[41], bytes[48]), (7, 44, 1, 6));
-        let bytes = frames()[0].encode(Seed::new(b"0123456789abcdef", 7), 128);
+        let bytes = frames()[0].encode(Seed::new(b"0123456789abcdef", 7).at(128));
         assert_eq!(&bytes[..8], b"\xf7kvgroup");
         assert_eq!((bytes[8], bytes[16], bytes[20], bytes[24]), (10, 2, 99, 44));
     }
@@ -296,8 +303,8 @@ mod tests {
     #[test]
     fn payloads_are_summed_with_their_place() {
         let seed = Seed::new(b"0123456789abcdef", 7);
-        assert_ne!(seed.payload(128, b"payload"), seed.payload(129, b"payload"));
-        assert_ne!(seed.payload(128, b"payload"), seed.payload(128, b"paYload"));
-        assert_ne!(seed.payload(128, b""), 0);
+        assert_ne!(seed.at(128).payload(b"payload"), seed.at(129).payload(b"payload"));
+        assert_ne!(seed.at(128).payload(b"payload"), seed.at(128).payload(b"paYload"));
+        assert_ne!(seed.at(128).payload(b""), 0);
     }
 }

@@ -142,6 +142,8 @@ pub(crate) struct Log {
     writing: AtomicBool,
     written_lsn: AtomicU64,
     ledger: Mutex<Ledger>,
+    /// How much of the segment in use is used, in bytes.
+    current_bytes: AtomicU64,
     retiring: Mutex<()>,
 
     /// Which thread syncs, and what the others wait for.

@@ -225,7 +225,7 @@ impl SegmentReader {
             let fits = bytes <= limit.saturating_sub(at + FRAME) && frame.lsn >= self.next_lsn;
             let Some(len) = usize::try_from(bytes).ok().filter(|_| fits) else { continue };
             let payload = self.window.get(at + FRAME, len)?.unwrap_or(b"");
-            if self.seed.payload(at, payload) == checksum {
+            if self.seed.at(at).payload(payload) == checksum {
                 (self.at, self.next_lsn, self.end) = (at, frame.lsn, None);
                 return Ok(Some(at));
             }
@@ -324,7 +324,7 @@ impl SegmentReader {
         // The head and the payload are asked for at once, so that they are read at once.
         let whole = self.window.get(at, FRAME_BYTES + len)?.unwrap_or(b"");
         let payload = whole.get(FRAME_BYTES..).unwrap_or(b"");
-        if self.seed.payload(at, payload) != checksum {
+        if self.seed.at(at).payload(payload) != checksum {
             return self.broken("a group whose records are damaged").map(Err);
         }
         Ok(Ok(frame))

@@ -38,7 +38,7 @@ pub(super) struct Files {
 pub(super) struct Ledger {
     /// Those that are complete, the oldest first.
     complete: Vec<SegmentInfo>,
-    /// The one in use.
+    /// The one in use. How much of it is used is [`Log::current_bytes`], which changes with every write.
     current: SegmentInfo,
 }
 
@@ -77,9 +77,11 @@ impl Ledger {
         Ledger { complete, current }
     }
 
-    fn enter(&mut self, number: u64, first_lsn: u64) {
+    /// Goes on in the next segment; of the last one, so many bytes are used.
+    fn enter(&mut self, number: u64, first_lsn: u64, bytes: u64) {
         let next = SegmentInfo { number, first_lsn, bytes: HEADER_BYTES as u64 };
-        self.complete.push(std::mem::replace(&mut self.current, next));
+        let last = std::mem::replace(&mut self.current, next);
+        self.complete.push(SegmentInfo { bytes, ..last });
     }
 }
 
@@ -87,13 +89,16 @@ impl Log {
     /// The segments that are there, the oldest first.
     pub(crate) fn segments(&self) -> Vec<SegmentInfo> {
         let ledger = self.ledger.lock();
-        ledger.complete.iter().copied().chain([ledger.current]).collect()
+        let bytes = self.current_bytes.load(Ordering::Relaxed);
+        let current = SegmentInfo { bytes, ..ledger.current };
+        ledger.complete.iter().copied().chain([current]).collect()
     }
 
     /// Bytes of the log in all segments that are there.
     pub(crate) fn bytes(&self) -> u64 {
         let ledger = self.ledger.lock();
-        ledger.complete.iter().map(|segment| segment.bytes).sum::<u64>() + ledger.current.bytes
+        let complete: u64 = ledger.complete.iter().map(|segment| segment.bytes).sum();
+        complete + self.current_bytes.load(Ordering::Relaxed)
     }
 
     /// Whether no record has been written to the segment in use.
@@ -147,7 +152,7 @@ impl Log {
             written?;
             (files.lsn, files.ticket) = (batch.last_lsn, batch.ticket);
             self.written_lsn.store(batch.last_lsn, Ordering::Release);
-            self.ledger.lock().current.bytes = files.end;
+            self.current_bytes.store(files.end, Ordering::Relaxed);
         }
         batch.clear();
         files.batch = batch;
@@ -163,10 +168,11 @@ impl Log {
                 Piece::Group { start, end, count, first_lsn } => {
                     let offset = files.end + (start - run.start) as u64;
                     let (head, payload) = bytes[start..end].split_at_mut(FRAME_BYTES);
-                    let checksum = files.seed.payload(offset, payload);
+                    let place = files.seed.at(offset);
+                    let checksum = place.payload(payload);
                     let kind = Kind::Group { bytes: payload.len() as u64, count, checksum };
                     let frame = self.frame(files, kind, first_lsn, time_ms);
-                    head.copy_from_slice(&frame.encode(files.seed, offset));
+                    head.copy_from_slice(&frame.encode(place));
                     run.end = end;
                 }
                 Piece::Rotate { next_lsn, first_lsn } => {
@@ -196,16 +202,17 @@ impl Log {
             return Err(Error::new(Status::Panic, "the log was cut without a segment to go on in"));
         };
         let seal = self.frame(files, Kind::Seal { next: next.number }, next_lsn, time_ms);
-        files.write(&seal.encode(files.seed, files.end))?;
+        files.write(&seal.encode(files.seed.at(files.end)))?;
         self.sync_segment(&files.current)?;
         self.durable_lsn.fetch_max(first_lsn - 1, Ordering::AcqRel);
-        let previous = Some((files.current.number, files.end));
-        self.ledger.lock().current.bytes = files.end;
+        let (number, end) = (files.current.number, files.end);
         files.seed = Seed::new(&self.maker.store_id, next.number);
         files.current = Arc::new(next);
         files.end = 0;
-        self.write_header(files, first_lsn, previous, time_ms)?;
-        self.ledger.lock().enter(files.current.number, first_lsn);
+        self.write_header(files, first_lsn, Some((number, end)), time_ms)?;
+        let mut ledger = self.ledger.lock();
+        ledger.enter(files.current.number, first_lsn, end);
+        self.current_bytes.store(files.end, Ordering::Relaxed);
         Ok(())
     }
 
@@ -280,12 +287,12 @@ impl Log {
     fn end_file(&self, files: &mut Files) -> Result<LogEnd> {
         // What was queued since the flush is lost: a log is closed when nobody writes any more.
         let footer = self.frame(files, Kind::Footer, files.lsn + 1, self.clock.now_ms());
-        files.write(&footer.encode(files.seed, files.end))?;
+        files.write(&footer.encode(files.seed.at(files.end)))?;
         self.sync_segment(&files.current)?;
         let current = &files.current;
         let cut = current.file.set_len(files.end).and_then(|()| current.file.sync_all());
         cut.map_err(|error| current.error("cut", &error))?;
-        self.ledger.lock().current.bytes = files.end;
+        self.current_bytes.store(files.end, Ordering::Relaxed);
         Ok(LogEnd { segment: current.number, end: files.end, last_lsn: files.lsn })
     }
 }

@@ -282,6 +282,6 @@ fn hostile_bytes_are_refused_without_much_memory() {
     let kind = frame::Kind::Group { bytes: u64::MAX, count: 1, checksum: 0 };
     let frame = frame::Frame { kind, lsn: 1, time_ms: 0, revision_ceiling: 0, durable_lsn: 0 };
     let mut hostile = bytes;
-    hostile[128..192].copy_from_slice(&frame.encode(frame::Seed::new(&STORE, 1), 128));
+    hostile[128..192].copy_from_slice(&frame.encode(frame::Seed::new(&STORE, 1).at(128)));
     assert_eq!(verdict(&hostile, None).unwrap_err().status(), Status::Corrupt);
 }
