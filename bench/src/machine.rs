@@ -24,6 +24,10 @@ pub fn describe(root: &Path) -> String {
         ("scc", locked_version(&lock, "scc")),
         ("quick_cache", locked_version(&lock, "quick_cache")),
         ("moka", locked_version(&lock, "moka")),
+        ("redb", locked_version(&lock, "redb")),
+        ("fjall", locked_version(&lock, "fjall")),
+        ("sled", locked_version(&lock, "sled")),
+        ("Redis", said_by("redis-server", &["--version"])),
         ("load before the run", load()),
     ];
     let rows: Vec<_> =

@@ -26,6 +26,8 @@ const WAVE_BYTES: usize = 1 << 20;
 const ALONE_BYTES: usize = WAVE_BYTES / 4;
 /// Waves that wait to be applied or are being applied.
 const WAVES: usize = 3;
+/// Threads that apply, at most: more would wait for the one that reads.
+const THREADS_MAX: usize = 8;
 /// Records whose places are fetched into the cache together.
 const TOGETHER: usize = 32;
 
@@ -204,7 +206,7 @@ pub(super) fn with<R>(
     threads: usize,
     work: impl FnOnce(&mut Applier<'_, '_>) -> Result<R>,
 ) -> Result<R> {
-    let parts = threads.max(1);
+    let parts = threads.clamp(1, THREADS_MAX);
     let shared = Shared {
         target,
         slots: (0..WAVES).map(|_| RwLock::new(Wave::new(parts))).collect(),
@@ -369,7 +371,7 @@ mod tests {
             assert!(records.iter().map(Vec::len).sum::<usize>() > 5 * WAVE_BYTES);
             let expected = one_by_one(&records);
             assert!(!expected.is_empty());
-            for threads in [0, 1, 2, 5] {
+            for threads in [0, 1, 2, 5, 100] {
                 let model = Model::default();
                 with(&model, threads, |applier| push_all(applier, &records)).unwrap();
                 assert!(model.0.into_inner() == expected, "seed {seed}, {threads} threads");
