@@ -10,8 +10,16 @@
 //!
 //! A key that comes again only after about as many distinct ones as the store holds (a loop) is no
 //! argument for more room. That number is estimated from how many of main's entries were hit
-//! in the last round. Learning from keys that left is the idea of Megiddo and Modha, "ARC", FAST
-//! 2003; ARC asks whether they come again at all, which takes the popular for the recent.
+//! in the last round.
+//!
+//! One sign moves the share by [`step`] places: one in a small shard, and in a large one as many as
+//! leave the share as steady as it is in a small one, or else a large shard would be turned over
+//! several times before it has learned what to do. The share does not run ahead of what newcomers
+//! have by more than [`AHEAD`], because the room is given up by main one entry at a time: what is
+//! learned meanwhile is about the room that they have, not about the room that they were promised.
+//!
+//! Learning from keys that left is the idea of Megiddo and Modha, "ARC", FAST 2003; ARC asks whether
+//! they come again at all, which takes the popular for the recent.
 
 /// A key comes again soon if no more have left since than this share of the entries.
 const SOON: f64 = 0.06;
@@ -23,6 +31,12 @@ const LATE: f64 = 0.3;
 const LOSS: f64 = 0.3;
 /// More than this share of the entries, distinct since, are too many: what is known of main is old.
 const FITS: f64 = 0.7;
+/// How far the share may be ahead of the newcomers that are there, beside [`AHEAD_LEAST`] entries.
+const AHEAD: f64 = 0.01;
+/// Entries by which it may be ahead in any case.
+const AHEAD_LEAST: f64 = 4.0;
+/// How many places a sign is worth, to the root of the entries; see [`step`].
+const STEADY: f64 = 0.03;
 /// The limits of the share.
 const LEAST: f64 = 0.005;
 const MOST: f64 = 0.99;
@@ -48,7 +62,9 @@ impl Room {
         let of_main = self.hit / self.looks * (since / round.max(1) as f64).min(1.0);
         if since + main as f64 * of_main <= all * FITS {
             let gain = if age as f64 <= SOON * all { GAIN } else { LATE };
-            self.share = (self.share + gain / all).min(MOST);
+            let ahead = (newcomers as f64 + AHEAD_LEAST) / all + AHEAD;
+            let most = ahead.max(self.share).min(MOST);
+            self.share = (self.share + gain * step(all, STEADY) / all).min(most);
         }
     }
 
@@ -58,7 +74,7 @@ impl Room {
         self.looks += 1.0;
         if hit {
             self.hit += 1.0;
-            self.share = (self.share - LOSS / live).max(LEAST);
+            self.share = (self.share - LOSS * step(live, STEADY) / live).max(LEAST);
         }
         if self.looks > live {
             self.looks /= 2.0;
@@ -73,6 +89,16 @@ impl Room {
     }
 }
 
+/// How many places one sign moves a share of `all` entries.
+///
+/// Signs come by chance, about as many in the time that a shard is turned over as it has entries. So a
+/// share that moves by a place for each wanders by the root of that: by little of a large shard,
+/// and too slowly to get anywhere. A step that grows with the root wanders by the same share of
+/// each.
+pub(super) fn step(all: f64, steady: f64) -> f64 {
+    (all.sqrt() * steady).max(1.0)
+}
+
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests {
     use super::*;
@@ -80,7 +106,10 @@ mod tests {
     #[test]
     fn what_comes_again_soon_makes_room_unless_main_is_all_in_use() {
         let mut room = Room::new();
-        (0..2_000).for_each(|_| room.came_again(30, 1_000, 10, 990));
+        for _ in 0..2_000 {
+            let newcomers = room.newcomers(1_000, 1_000);
+            room.came_again(30, 1_000, newcomers, 1_000 - newcomers);
+        }
         assert!(room.newcomers(1_000, 1_000) > 600);
         (0..4_000).for_each(|_| room.looked(true, 1_000));
         assert_eq!(room.newcomers(1_000, 1_000), 5);
@@ -88,5 +117,18 @@ mod tests {
         (0..2_000).for_each(|_| room.came_again(30, 1, 10, 990));
         assert_eq!(room.newcomers(1_000, 1_000), 5);
         assert_eq!(room.newcomers(3, 3), 1);
+    }
+
+    #[test]
+    fn the_share_waits_for_the_room() {
+        let mut room = Room::new();
+        (0..2_000).for_each(|_| room.came_again(30, 1_000, 10, 990));
+        assert_eq!(room.newcomers(1_000, 1_000), 24, "10, 4 and a hundredth");
+    }
+
+    #[test]
+    fn a_step_is_a_place_in_small_shards_and_many_in_large_ones() {
+        assert_eq!([step(1.0, 0.05), step(400.0, 0.05)], [1.0, 1.0]);
+        assert_eq!(step(1_000_000.0, 0.05), 50.0);
     }
 }

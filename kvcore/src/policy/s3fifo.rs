@@ -17,7 +17,7 @@
 //! * Main is looked at now and then although nobody asks, so that it does not keep idle entries.
 //!
 //! Access bits: the low four count hits since the entry was looked at. The high two are, in main,
-//! rounds that it may be idle; in the small queue, what it may ask for ([`LOOKS`]).
+//! rounds that it may be idle; in the small queue, what it may ask for ([`LOOK_FOR`]).
 //!
 //! Costs 4.3 bytes an entry, one tag byte, 2 bytes for keys that left (up to 20 in the smallest
 //! shards). A good choice when in doubt. Do not use it where exact order of use is expected: that
@@ -37,9 +37,11 @@ pub(super) const MOST: u8 = 15;
 const WORTH: u8 = 3;
 /// From so many hits on, an entry is sure to be of use.
 const SURE: u8 = 2;
-/// Looks at main, by the high bits: for strangers that were hit once, and for keys that came again
-/// within a round, within half of one, within a quarter.
-const LOOKS: [usize; 4] = [1, 1, 2, 8];
+/// One look for so many entries of main, by the high bits: for strangers that were hit once, and for
+/// keys that came again within a round, within half of one, within a quarter. At least one look, and
+/// at most [`STEPS`]. A share and no number, so that an idle entry is as easily found in a large main
+/// as in a small one, and a few keys cannot turn a tiny main over.
+const LOOK_FOR: [usize; 4] = [usize::MAX, 256, 128, 32];
 /// The most steps of one kind in one call.
 const STEPS: usize = 64;
 /// One in so many of those that do not ask has main looked at.
@@ -128,8 +130,8 @@ impl S3Fifo {
         let looks = match (access & 15, access >> 4) {
             (0, 0) => usize::from(self.is_due()),
             (SURE.., _) => STEPS,
-            (1.., _) => LOOKS[0],
-            (0, may_ask) => LOOKS[usize::from(may_ask & 3)],
+            (1.., _) => self.looks_for(0),
+            (0, may_ask) => self.looks_for(usize::from(may_ask & 3)),
         };
         match self.idle(looks, residents) {
             Some(old) if access > 0 => {
@@ -141,6 +143,11 @@ impl S3Fifo {
         }
         self.departed.insert(residents.hash(new), self.lists.live());
         self.lists.give(new, SMALL, residents)
+    }
+
+    /// The looks at main that who may ask for so much gets.
+    fn looks_for(&self, may_ask: usize) -> usize {
+        (self.lists.len(MAIN) / LOOK_FOR[may_ask]).clamp(1, STEPS)
     }
 
     /// Whether main should be looked at although nobody asks.

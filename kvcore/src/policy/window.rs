@@ -15,9 +15,13 @@
 //! argument for more room: that number is estimated from how many of main's entries were hit
 //! meanwhile.
 //!
+//! How many places a sign moves grows with the root of the shard, as in [`step`].
+//!
 //! The idea of learning from keys that were evicted is that of Megiddo and Modha, "ARC", FAST 2003.
 //! Einziger, Eytan, Friedman and Manes, "Adaptive software cache management", 2018, have the same
 //! window climb by the hit ratio instead, which needs a count of hits.
+
+use super::room::step;
 
 /// Refusals after which a key came again soon, to the entries of the shard.
 const NEAR: f64 = 0.15;
@@ -32,6 +36,8 @@ const FIRST: f64 = 0.01;
 const MOST: f64 = 0.99;
 /// From this share on recency counts.
 const RECENCY: f64 = 0.1;
+/// How many places a sign is worth, to the root of the entries; see [`step`].
+const STEADY: f64 = 0.05;
 /// What one entry of main can count at most, to a key that came again.
 const HEAVIEST: f64 = 9.0;
 
@@ -55,7 +61,8 @@ impl Window {
         let since = (window + age) as f64;
         let distinct = since + (main as f64).min(since * self.hit / self.refused);
         if distinct <= all {
-            self.share += if age as f64 <= all * NEAR { 1.0 } else { FAR } / all;
+            let places = if age as f64 <= all * NEAR { 1.0 } else { FAR };
+            self.share += places * step(all, STEADY) / all;
         }
     }
 
@@ -65,7 +72,8 @@ impl Window {
         if in_line {
             let all = (window + main).max(1) as f64;
             let line = (main as f64 * self.refused / (self.refused + self.hit)).max(1.0);
-            self.share -= (NEAR * all / line).min(HEAVIEST) / all;
+            let places = (NEAR * all / line).min(HEAVIEST);
+            self.share -= places * step(all, STEADY) / all;
         }
     }
 
