@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
+use anyhow::{Context, Result};
+
 use super::caches::{PEERS, POLICIES};
+use super::traces::TRACES;
 
 /// What the results call exact LRU.
 pub const EXACT_LRU: &str = "exact LRU";
@@ -26,6 +29,25 @@ pub struct Point {
 /// Every hit ratio of a run, in the order of [`subjects`] at each trace and size.
 #[derive(Debug)]
 pub struct Figures(Vec<Point>);
+
+/// The points of a text that [`Figures::csv`] wrote.
+///
+/// # Errors
+/// If it is none, or names a trace or a cache that there is not.
+pub fn points(csv: &str) -> Result<Vec<Point>> {
+    let point = |line: &str| -> Option<Point> {
+        let mut fields = line.split(',');
+        let mut next = || fields.next();
+        let trace = next()?;
+        let trace = TRACES.iter().find(|source| source.name == trace)?.name;
+        let size = next()?.parse().ok()?;
+        let subject = next()?;
+        let subject = subjects().find(|known| *known == subject)?;
+        Some(Point { trace, size, subject, percent: next()?.parse().ok()? })
+    };
+    let lines = csv.lines().skip(1);
+    lines.map(|line| point(line).with_context(|| format!("not a result: `{line}`"))).collect()
+}
 
 /// Everything that is replayed or computed, in the order of the tables.
 pub fn subjects() -> impl Iterator<Item = &'static str> {
@@ -77,5 +99,13 @@ mod tests {
         assert_eq!(figures.percent("t", 2, "moka"), Some(2.0));
         assert_eq!(figures.percent("t", 2, "lru"), None);
         assert_eq!(figures.of("moka").count(), 1);
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        let text = "trace,size,subject,hit_percent\ngli,7,exact LRU,12.250\ngli,7,moka,1.500\n";
+        assert_eq!(Figures::new(points(text).unwrap()).csv(), text);
+        assert!(points("trace,size,subject,hit_percent\nnone,7,moka,1.5\n").is_err());
+        assert!(points("trace,size,subject,hit_percent\ngli,7,moka\n").is_err());
     }
 }

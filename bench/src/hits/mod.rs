@@ -28,11 +28,17 @@ use self::traces::{Source, TRACES, Trace};
 pub const PART: &str = "hits";
 
 const USAGE: &str = "\
-usage: cargo xtask bench hits [--quick] [--traces DIR] [TRACE...]
+usage: cargo xtask bench hits [--quick] [--only CACHE...] [--traces DIR] [TRACE...]
+       cargo xtask bench hits [--format FORMAT] --trace FILE...
 
   --quick        only the short traces, each once
+  --only CACHE   s3fifo, moka, ...; may be repeated. All others are taken from the last full results
   --traces DIR   the folder of the traces; else KV_TRACES, else ../shared/traces beside the repository
-  TRACE          cs, gli, web12, oltp, ...; without one, all of them";
+  TRACE          cs, gli, web12, oltp, ...; without one, all of them
+  --trace FILE   a trace of your own, packed by gzip, xz or zstd, or not at all; may be repeated
+  --format FORMAT
+                 of the files that follow: keys (each line is a key; without --format), lirs, arc,
+                 be32, be64, sized";
 
 /// Sizes of the caches in percent of the keys of a trace.
 const SHARES: [f64; 6] = [0.5, 1.0, 5.0, 10.0, 20.0, 50.0];
@@ -47,6 +53,8 @@ struct Request {
     quick: bool,
     folder: Option<String>,
     names: Vec<String>,
+    own: Vec<&'static Source>,
+    only: Vec<&'static str>,
 }
 
 /// A trace in memory, and how it is replayed.
@@ -71,13 +79,19 @@ struct Job<'t> {
 /// cannot be written. A missed goal is printed and is no error.
 pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     let request = read_arguments(arguments)?;
-    let folder = traces::folder(root, request.folder.as_deref())?;
+    let needs_folder = request.own.is_empty() || !request.names.is_empty();
+    let named = || traces::folder(root, request.folder.as_deref());
+    let folder = if needs_folder { named()? } else { PathBuf::new() };
     let loaded = load(&request, &folder)?;
-    for loaded in &loaded {
+    for loaded in loaded.iter().filter(|loaded| !loaded.source.is_own()) {
         reference::check(&folder, loaded.source.name, &loaded.trace)?;
     }
-    let figures = replay(&loaded)?;
-    let report = report::compose(&loaded, &figures, &command(arguments));
+    let mut points = replay(&loaded, &request.only)?;
+    if !request.only.is_empty() {
+        points.extend(known(root, &loaded, &request.only)?);
+    }
+    let figures = Figures::new(points);
+    let report = report::compose(&loaded, &figures, &command(arguments), &request.only);
     write(&results(root, &request), &loaded, &figures, &report)?;
     println!("\n{}", goals::text(&figures));
     Ok(())
@@ -85,15 +99,24 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
 
 fn read_arguments(arguments: &[String]) -> Result<Request> {
     let mut request = Request::default();
+    let mut format = "keys";
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
+        let mut value = |what: &str| {
+            let value = arguments.next();
+            value.with_context(|| format!("{argument} takes {what}\n\n{USAGE}"))
+        };
         match argument.as_str() {
             "--quick" => request.quick = true,
-            "--traces" => {
-                let folder = arguments.next();
-                let folder =
-                    folder.with_context(|| format!("--traces takes a folder\n\n{USAGE}"))?;
-                request.folder = Some(folder.clone());
+            "--traces" => request.folder = Some(value("a folder")?.clone()),
+            "--format" => format = value("a format")?,
+            "--trace" => request.own.push(Source::of_file(value("a file")?, format)?),
+            "--only" => {
+                let name = value("the name of a cache")?;
+                let subject = figures::subjects().find(|subject| subject == name);
+                let subject =
+                    subject.with_context(|| format!("there is no cache `{name}`\n\n{USAGE}"))?;
+                request.only.push(subject);
             }
             name if TRACES.iter().any(|source| source.name == name) => {
                 request.names.push(name.to_owned());
@@ -101,44 +124,68 @@ fn read_arguments(arguments: &[String]) -> Result<Request> {
             other => bail!("there is no trace or argument `{other}`\n\n{USAGE}"),
         }
     }
+    ensure!(
+        request.only.is_empty() || request.own.is_empty(),
+        "--only goes by results that a trace of your own has none of\n\n{USAGE}"
+    );
     Ok(request)
 }
 
-/// What was typed, but for the folder, which is of this machine.
+/// What the last full run found on these traces, of the caches that are not replayed.
+fn known(root: &Path, loaded: &[Loaded], only: &[&str]) -> Result<Vec<Point>> {
+    let path = root.join("bench/results/hits/hits.csv");
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}, which --only goes by", path.display()))?;
+    let mut points = figures::points(&text)?;
+    points.retain(|point| {
+        let is_loaded = loaded.iter().any(|loaded| loaded.source.name == point.trace);
+        is_loaded && !only.contains(&point.subject)
+    });
+    Ok(points)
+}
+
+/// What was typed, but for folders, which are of this machine.
 fn command(arguments: &[String]) -> String {
     let mut words = vec!["cargo xtask bench hits"];
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
-        if argument == "--traces" {
-            arguments.next();
-        } else {
-            words.push(argument);
+        match argument.as_str() {
+            "--traces" => {
+                arguments.next();
+            }
+            "--trace" => {
+                let file = arguments.next().and_then(|path| Path::new(path).file_name()?.to_str());
+                words.extend(["--trace", file.unwrap_or_default()]);
+            }
+            word => words.push(word),
         }
     }
     words.join(" ")
 }
 
 fn load(request: &Request, folder: &Path) -> Result<Vec<Loaded>> {
-    let wanted = |source: &&Source| {
+    let wanted = |source: &&'static Source| {
         let named = request.names.iter().any(|name| name == source.name);
-        named || request.names.is_empty() && !(request.quick && source.accesses >= SHORT)
+        let all = request.names.is_empty() && request.own.is_empty();
+        named || all && (!request.quick || source.is_shorter_than(SHORT))
     };
     let load = |source: &'static Source| {
         let trace = source.load(folder)?;
         let sizes = trace.sizes(&SHARES, source.more_sizes);
-        let short = source.accesses < SHORT && !request.quick;
+        let short = trace.keys.len() < SHORT && !request.quick;
         Ok(Loaded { source, trace, sizes, replays: if short { REPLAYS } else { 1 } })
     };
-    TRACES.iter().filter(wanted).map(load).collect()
+    let own = request.own.iter().copied();
+    TRACES.iter().filter(wanted).chain(own).map(load).collect()
 }
 
 fn results(root: &Path, request: &Request) -> PathBuf {
-    let full = !request.quick && request.names.is_empty();
+    let full = !request.quick && request.names.is_empty() && request.own.is_empty();
     root.join("bench/results").join(if full { "hits" } else { "latest.hits" })
 }
 
 /// All the work, the longest first, so that the cores finish together.
-fn jobs(loaded: &[Loaded]) -> Vec<Job<'_>> {
+fn jobs<'t>(loaded: &'t [Loaded], only: &[&str]) -> Vec<Job<'t>> {
     let mut jobs = Vec::new();
     for loaded in loaded {
         jobs.push(Job { loaded, subject: EXACT_LRU, sizes: &loaded.sizes });
@@ -147,12 +194,14 @@ fn jobs(loaded: &[Loaded]) -> Vec<Job<'_>> {
             jobs.extend(caches.map(|subject| Job { loaded, subject, sizes }));
         }
     }
+    jobs.retain(|job| only.is_empty() || only.contains(&job.subject));
     jobs.sort_by_key(|job| std::cmp::Reverse(job.loaded.trace.keys.len() * job.loaded.replays));
     jobs
 }
 
-fn replay(loaded: &[Loaded]) -> Result<Figures> {
-    let jobs = jobs(loaded);
+/// Replays the caches named in `only`, or all.
+fn replay(loaded: &[Loaded], only: &[&str]) -> Result<Vec<Point>> {
+    let jobs = jobs(loaded, only);
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Vec::new());
     let work = || -> Result<()> {
@@ -170,8 +219,7 @@ fn replay(loaded: &[Loaded]) -> Result<Figures> {
             worker.join().map_err(|_| anyhow::anyhow!("a replay panicked"))?
         })
     })?;
-    let outcomes = outcomes.into_inner().map_err(|_| anyhow::anyhow!("a replay panicked"))?;
-    Ok(Figures::new(outcomes))
+    outcomes.into_inner().map_err(|_| anyhow::anyhow!("a replay panicked"))
 }
 
 impl Job<'_> {
@@ -243,6 +291,8 @@ mod tests {
     #[test]
     fn the_folder_of_the_traces_is_kept_out_of_the_results() {
         assert_eq!(command(&words("--traces /x/y gli")), "cargo xtask bench hits gli");
+        let own = command(&words("--trace /x/y/mine.gz"));
+        assert_eq!(own, "cargo xtask bench hits --trace mine.gz");
     }
 
     #[test]
@@ -252,12 +302,17 @@ mod tests {
         assert!(folder("--traces x").ends_with("bench/results/hits"));
         assert!(folder("--quick").ends_with("latest.hits"));
         assert!(folder("gli").ends_with("latest.hits"));
+        assert!(folder("--trace /x/mine.gz").ends_with("latest.hits"));
     }
 
     #[test]
     fn unknown_arguments_are_refused() {
         assert!(read_arguments(&words("glimpse")).is_err());
         assert!(read_arguments(&words("--traces")).is_err());
+        assert!(read_arguments(&words("--only belady")).is_err());
+        assert!(read_arguments(&words("--only s3fifo --trace x")).is_err());
+        assert!(read_arguments(&words("--trace")).is_err());
+        assert!(read_arguments(&words("--format csv --trace x")).is_err());
     }
 
     #[test]
@@ -267,7 +322,7 @@ mod tests {
         let trace = Trace::of(keys);
         let sizes = trace.sizes(&SHARES, &[]);
         let loaded = [Loaded { source: &TRACES[0], trace, sizes, replays: 2 }];
-        let figures = replay(&loaded).unwrap();
+        let figures = Figures::new(replay(&loaded, &[]).unwrap());
         for &size in &loaded[0].sizes {
             let best = figures.percent(TRACES[0].name, size, OPTIMUM).unwrap();
             // Not moka: a cache that may refuse a key can do better.
@@ -276,7 +331,7 @@ mod tests {
                 assert!(percent <= best + 1e-9, "{subject} beats the optimum at {size}");
             }
         }
-        let report = report::compose(&loaded, &figures, "test");
+        let report = report::compose(&loaded, &figures, "test", &[]);
         assert!(report.contains("| exact LRU |") && report.contains("## Must show"));
         let picture = plot::draw(&loaded[0], &figures).unwrap();
         assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"));

@@ -5,9 +5,16 @@ use super::figures::{Figures, subjects};
 use super::{Loaded, REPLAYS, SHORT, goals};
 use crate::text;
 
-/// The whole page. `command` made it.
-pub fn compose(loaded: &[Loaded], figures: &Figures, command: &str) -> String {
+/// The whole page. `command` made it, and replayed the caches in `only`, or all.
+pub fn compose(loaded: &[Loaded], figures: &Figures, command: &str, only: &[&str]) -> String {
     let mut page = introduction(command);
+    if !only.is_empty() {
+        page.push_str(&format!(
+            "* Replayed by this run: {}. The rest is of the last run of all, and does not depend on \
+             what has changed.\n",
+            only.join(", ")
+        ));
+    }
     let missing: Vec<_> = subjects().filter(|name| figures.of(name).next().is_none()).collect();
     if !missing.is_empty() {
         page.push_str(&format!(

@@ -3,7 +3,8 @@
 //! Owns the catalogue [`TRACES`] and the decoding. Invariants: the keys of a [`Trace`] are
 //! `0..distinct` in the order of their first access, so that a simulation can use plain vectors; a
 //! file that does not decode to as many accesses and keys as the catalogue says is refused, because
-//! figures of half a trace would look like figures. The files are no part of this repository.
+//! figures of half a trace would look like figures. The files are no part of this repository. A user's
+//! own file is taken as it is ([`Source::of_file`]).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -31,7 +32,19 @@ enum Format {
     LongWords,
     /// A line is `time id size`. An object of another size is another object.
     Sized,
+    /// A line is a key, whatever it says.
+    Keys,
 }
+
+/// The formats by the names that `--format` takes.
+const FORMATS: [(&str, Format); 6] = [
+    ("keys", Format::Keys),
+    ("lirs", Format::Numbers),
+    ("arc", Format::Blocks),
+    ("be32", Format::Words),
+    ("be64", Format::LongWords),
+    ("sized", Format::Sized),
+];
 
 /// A row of the catalogue.
 #[derive(Debug)]
@@ -42,9 +55,8 @@ pub struct Source {
     pub what: &'static str,
     file: &'static str,
     format: Format,
-    /// How many accesses it has.
-    pub accesses: usize,
-    distinct: usize,
+    /// How many accesses it has, and to how many keys. `None` if nobody knows beforehand.
+    counts: Option<(usize, usize)>,
     /// Sizes beside the usual shares of the keys, because a goal or a publication names them.
     pub more_sizes: &'static [usize],
 }
@@ -65,8 +77,7 @@ pub const TRACES: [Source; 15] = [
         what: "content delivery",
         file: "adaptsize.trace.xz",
         format: Format::Sized,
-        accesses: 66_987,
-        distinct: 40_240,
+        counts: Some((66_987, 40_240)),
         more_sizes: &[],
     },
     Source {
@@ -74,8 +85,7 @@ pub const TRACES: [Source; 15] = [
         what: "product pages of a web shop",
         file: "web12.trace.xz",
         format: Format::Words,
-        accesses: 95_607,
-        distinct: 13_756,
+        counts: Some((95_607, 13_756)),
         more_sizes: &[],
     },
     Source {
@@ -83,8 +93,7 @@ pub const TRACES: [Source; 15] = [
         what: "a vault service: recency alone",
         file: "corda.trace.gz",
         format: Format::LongWords,
-        accesses: 135_702,
-        distinct: 90_468,
+        counts: Some((135_702, 90_468)),
         more_sizes: &[],
     },
     Source {
@@ -92,8 +101,7 @@ pub const TRACES: [Source; 15] = [
         what: "blocks of a database",
         file: "OLTP.lis.zst",
         format: Format::Blocks,
-        accesses: 914_145,
-        distinct: 186_880,
+        counts: Some((914_145, 186_880)),
         more_sizes: &[],
     },
     Source {
@@ -101,8 +109,7 @@ pub const TRACES: [Source; 15] = [
         what: "blocks of a workstation",
         file: "P3.lis.zst",
         format: Format::Blocks,
-        accesses: 3_912_296,
-        distinct: 762_543,
+        counts: Some((3_912_296, 762_543)),
         more_sizes: &[],
     },
     Source {
@@ -110,8 +117,7 @@ pub const TRACES: [Source; 15] = [
         what: "object cache of a web shop",
         file: "orm-busy.trace.xz",
         format: Format::Words,
-        accesses: 5_000_000,
-        distinct: 76_349,
+        counts: Some((5_000_000, 76_349)),
         more_sizes: &[],
     },
 ];
@@ -124,7 +130,14 @@ const fn lirs(
     distinct: usize,
     more_sizes: &'static [usize],
 ) -> Source {
-    Source { name, what, file, format: Format::Numbers, accesses, distinct, more_sizes }
+    Source {
+        name,
+        what,
+        file,
+        format: Format::Numbers,
+        counts: Some((accesses, distinct)),
+        more_sizes,
+    }
 }
 
 /// The accesses of one trace, in order.
@@ -159,24 +172,61 @@ impl Trace {
 }
 
 impl Source {
-    /// Reads and decodes the file.
+    /// A trace of the user's own, which results call by the name of its file. `format` is a name of
+    /// [`FORMATS`].
+    ///
+    /// # Errors
+    /// If there is no such format, or the path names no file.
+    pub fn of_file(path: &str, format: &str) -> Result<&'static Source> {
+        let names = || FORMATS.map(|(name, _)| name).join(", ");
+        let format = FORMATS.iter().find(|(name, _)| *name == format);
+        let (_, format) = format.with_context(|| format!("a format is one of {}", names()))?;
+        let name = Path::new(path).file_name().and_then(|name| name.to_str());
+        let name = name.with_context(|| format!("{path} names no file"))?;
+        let end = name.find('.').filter(|end| *end > 0).unwrap_or(name.len());
+        let named = |text: &str| -> &'static str { Box::leak(text.to_owned().into_boxed_str()) };
+        // Like the catalogue, it is there to the end of the program.
+        Ok(Box::leak(Box::new(Source {
+            name: named(&name[..end]),
+            what: "a trace of your own",
+            file: named(path),
+            format: *format,
+            counts: None,
+            more_sizes: &[],
+        })))
+    }
+
+    /// Whether it is a user's own file, about which nothing is known beforehand.
+    pub fn is_own(&self) -> bool {
+        self.counts.is_none()
+    }
+
+    /// Whether it is known to have fewer accesses than that.
+    pub fn is_shorter_than(&self, accesses: usize) -> bool {
+        self.counts.is_some_and(|(known, _)| known < accesses)
+    }
+
+    /// Reads and decodes the file, which is in `folder` unless it is the user's own.
     ///
     /// # Errors
     /// If it cannot be read, is damaged, or is not the file the catalogue means.
     pub fn load(&self, folder: &Path) -> Result<Trace> {
-        let packed = unpack(&folder.join(self.file))?;
+        let path = Path::new(self.file);
+        let packed = unpack(&if self.is_own() { path.to_owned() } else { folder.join(path) })?;
         let accesses =
             decode(self.format, &packed).with_context(|| format!("{} is damaged", self.file))?;
         let trace = Trace::of(accesses);
-        ensure!(
-            (trace.keys.len(), trace.distinct) == (self.accesses, self.distinct),
-            "{} has {} accesses to {} keys; {} to {} were expected: it is another file",
-            self.file,
-            trace.keys.len(),
-            trace.distinct,
-            self.accesses,
-            self.distinct
-        );
+        if let Some((accesses, distinct)) = self.counts {
+            ensure!(
+                (trace.keys.len(), trace.distinct) == (accesses, distinct),
+                "{} has {} accesses to {} keys; {accesses} to {distinct} were expected: it is \
+                 another file",
+                self.file,
+                trace.keys.len(),
+                trace.distinct,
+            );
+        }
+        ensure!(!trace.keys.is_empty(), "{} has no access", self.file);
         Ok(trace)
     }
 }
@@ -204,16 +254,17 @@ pub fn folder(root: &Path, named: Option<&str>) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// What a file holds. One without an ending of the packers is not packed.
 fn unpack(path: &Path) -> Result<Vec<u8>> {
     let named = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(named)?;
+    let mut file = File::open(path).with_context(named)?;
     let mut bytes = Vec::new();
     let ending = path.extension().and_then(|ending| ending.to_str());
     match ending {
         Some("gz") => flate2::read::MultiGzDecoder::new(file).read_to_end(&mut bytes),
         Some("xz") => liblzma::read::XzDecoder::new(file).read_to_end(&mut bytes),
         Some("zst") => zstd::Decoder::new(file).and_then(|mut from| from.read_to_end(&mut bytes)),
-        _ => bail!("{}: neither .gz, .xz nor .zst", path.display()),
+        _ => file.read_to_end(&mut bytes),
     }
     .with_context(named)?;
     Ok(bytes)
@@ -223,6 +274,7 @@ fn decode(format: Format, bytes: &[u8]) -> Result<Vec<u64>> {
     match format {
         Format::Words => words::<4>(bytes),
         Format::LongWords => words::<8>(bytes),
+        Format::Keys => keys(bytes),
         Format::Numbers => lines(bytes, |line| match line.trim() {
             "*" | "" => Ok(0..0),
             number => number.parse().map(|number: u64| number..number + 1).context("no number"),
@@ -245,6 +297,17 @@ fn words<const LEN: usize>(bytes: &[u8]) -> Result<Vec<u64>> {
     ensure!(rest.is_empty(), "{} bytes are left over", rest.len());
     let number = |word: &[u8; LEN]| word.iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
     Ok(words.iter().map(number).collect())
+}
+
+/// A number for each line: the same for the same bytes. Empty lines are no keys.
+fn keys(bytes: &[u8]) -> Result<Vec<u64>> {
+    let mut numbers: HashMap<&[u8], u64, ahash::RandomState> = HashMap::default();
+    let lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let number = |line| {
+        let next = numbers.len() as u64;
+        *numbers.entry(line).or_insert(next)
+    };
+    Ok(lines.filter(|line| !line.is_empty()).map(number).collect())
 }
 
 fn lines(
@@ -274,8 +337,25 @@ mod tests {
         assert_eq!(text(Format::Numbers, "5\n*\n6\n5\n"), [5, 6, 5]);
         let objects = text(Format::Sized, "1 40 900\n2 41 1\n3 40 2\n4 40 900\n");
         assert_eq!(Trace::of(objects).keys, [0, 1, 2, 0]);
+        assert_eq!(text(Format::Keys, "user 7\n\n8\r\nuser 7\n8"), [0, 1, 0, 1]);
         assert_eq!(decode(Format::Words, &[0, 0, 1, 2]).unwrap(), [258]);
         assert_eq!(decode(Format::LongWords, &[0, 0, 0, 0, 0, 0, 1, 0]).unwrap(), [256]);
+    }
+
+    #[test]
+    fn a_file_of_the_user() {
+        let folder = std::env::temp_dir().join(format!("kvbench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("mine.v2.txt");
+        std::fs::write(&path, "a\nb\na\n").unwrap();
+        let source = Source::of_file(path.to_str().unwrap(), "keys").unwrap();
+        assert_eq!(source.name, "mine");
+        assert_eq!(source.load(Path::new("no/such/folder")).unwrap().keys, [0, 1, 0]);
+        std::fs::write(&path, "").unwrap();
+        assert!(source.load(&folder).is_err());
+        std::fs::remove_dir_all(folder).unwrap();
+        let error = Source::of_file("mine", "csv").unwrap_err();
+        assert_eq!(error.to_string(), "a format is one of keys, lirs, arc, be32, be64, sized");
     }
 
     #[test]
