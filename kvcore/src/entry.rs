@@ -272,38 +272,48 @@ impl Head {
     /// As [`read`](Head::read), from the words of the place and perhaps some that follow.
     #[inline(always)]
     pub(crate) fn of(place: &[AtomicU32]) -> Option<Head> {
-        let first = place.first_chunk::<FIRST_WORDS>()?;
-        let word = |number: usize| u64::from(first[number].load(Ordering::Relaxed));
-        let (low, high) = (word(0) | word(1) << 32, word(2) | word(3) << 32);
+        Head::near(place).or_else(|| Head::of_rare(place))
+    }
+
+    /// As [`of`](Head::of), but only heads like nearly all are: not `FAR`, not of a large entry, and
+    /// without `access`.
+    #[inline(always)]
+    pub(crate) fn near(place: &[AtomicU32]) -> Option<Head> {
+        let low = words::first_number(place.first_chunk()?);
         let flags = low as u8;
+        if flags & (USED | LARGE | FAR | STATS) != USED {
+            return None;
+        }
+        // What a caller does not ask for is not loaded either.
+        const NEAR: u64 = FAR_FROM - 1;
+        let len = HEAD_LENS[usize::from(flags)];
+        let (key_len, value_len) = if flags & WIDE == 0 {
+            let lengths = words::number(place, NEAR_LENGTHS_AT - 6) >> 48;
+            (lengths as u8 as u16, (lengths >> 8) as u16)
+        } else {
+            let lengths = words::number(place, NEAR_LENGTHS_AT - 4) >> 32;
+            (lengths as u16, (lengths >> 16) as u16)
+        };
+        let (mut end, mut deadline) = (usize::from(len), NEVER);
+        if flags & TIMED != 0 {
+            deadline = (words::number(place, end - 8) >> 16) as i64;
+            end -= NEAR_BYTES;
+        }
+        let tag = if flags & TAG != 0 { (words::number(place, end - 8) >> 56) as u8 } else { 0 };
+        let version = low >> 8 & NEAR;
+        let (hits, created_at_ms) = (0, 0);
+        let head =
+            Head { flags, tag, hits, len, key_len, value_len, version, deadline, created_at_ms };
+        (head.run_len() <= MAX_RUN).then_some(head)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of_rare(place: &[AtomicU32]) -> Option<Head> {
+        let flags = place.first()?.load(Ordering::Relaxed) as u8;
         if flags & USED == 0 {
             return None;
         }
-        if flags & (LARGE | STATS | FAR) != 0 || flags & (WIDE | TIMED) == WIDE | TIMED {
-            return Head::of_long(place, flags);
-        }
-        // Most heads: all of it is in the two words.
-        const NEAR: u64 = FAR_FROM - 1;
-        let (wide, tagged, timed) = (flags & WIDE != 0, flags & TAG != 0, flags & TIMED != 0);
-        let lengths = low >> 56 | high << 8;
-        let after = if wide { 24 } else { 8 };
-        let deadline = high >> if tagged { after + 8 } else { after } & NEAR;
-        Some(Head {
-            flags,
-            tag: if tagged { (high >> after) as u8 } else { 0 },
-            hits: 0,
-            len: 8 + after / 8 + u8::from(tagged) + if timed { NEAR_BYTES as u8 } else { 0 },
-            key_len: if wide { lengths as u16 } else { lengths as u8 as u16 },
-            value_len: if wide { (lengths >> 16) as u16 } else { (lengths >> 8) as u8 as u16 },
-            version: low >> 8 & NEAR,
-            deadline: if timed { deadline as i64 } else { NEVER },
-            created_at_ms: 0,
-        })
-        .filter(|head| head.run_len() <= MAX_RUN)
-    }
-
-    #[inline(never)]
-    fn of_long(place: &[AtomicU32], flags: u8) -> Option<Head> {
         let mut bytes = [0; MAX_HEAD_WORDS * WORD];
         let len = head_len(flags).max(FIRST_WORDS * WORD).next_multiple_of(WORD);
         load(place, &mut bytes[..len]);
@@ -319,45 +329,19 @@ impl Head {
         if usize::from(self.key_len) != key.len() || self.is_large() {
             return false;
         }
-        let (first, shift) = (usize::from(self.len) / WORD, usize::from(self.len) % WORD * 8);
-        let Some((word, rest)) = place.get(first..).and_then(<[AtomicU32]>::split_first) else {
-            return false;
-        };
-        let mut low = u64::from(word.load(Ordering::Relaxed));
-        let mut rest = rest.iter();
-        // The next eight bytes of the key, out of the three words that they lie in.
-        let mut next = || {
-            let mut word = || rest.next().map_or(0, |word| u64::from(word.load(Ordering::Relaxed)));
-            let (middle, high) = (word(), word());
-            let both = u128::from(high) << 64 | u128::from(middle << 32 | low);
-            low = high;
-            (both >> shift) as u64
-        };
-        let (whole, last) = key.as_chunks::<8>();
-        // Nearly always the keys are equal, so nothing is gained by stopping early.
-        let mut differs = 0;
-        for part in whole {
-            differs |= next() ^ u64::from_le_bytes(*part);
-        }
-        if last.is_empty() {
-            return differs == 0;
-        }
-        let mut padded = [0; 8];
-        padded[..last.len()].copy_from_slice(last);
-        let mask = u64::MAX >> (8 * (8 - last.len()));
-        differs | (next() & mask ^ u64::from_le_bytes(padded)) == 0
+        words::equal(place, usize::from(self.len), key)
     }
 
-    /// Copies the run of this head from its place, whose words may be changing, to the front of `to`,
-    /// which must be long enough.
+    /// Copies the value from the place of this entry, whose words may be changing. `None` if it is not
+    /// there, or too long for the copy.
     #[inline(always)]
-    pub(crate) fn copy_run<'a>(
+    pub(crate) fn load_value<'a>(
         &self,
         place: &[AtomicU32],
         to: &'a mut [MaybeUninit<u32>],
-    ) -> &'a [u8] {
-        let len = self.run_len().div_ceil(WORD).min(place.len()).min(to.len());
-        words::load(&place[..len], &mut to[..len])
+    ) -> Option<&'a [u8]> {
+        let value = self.value_range();
+        words::load(place, value.start, value.len(), to)
     }
 
     /// The bytes of the head.
@@ -417,6 +401,20 @@ const fn head_len(flags: u8) -> usize {
     }
     len
 }
+
+/// Where the lengths of a head that is not `FAR` begin.
+const NEAR_LENGTHS_AT: usize = VERSION_AT + NEAR_BYTES;
+
+/// The length of the head for every value of the flags, since every lookup asks for one.
+static HEAD_LENS: [u8; 256] = {
+    let mut lens = [0; 256];
+    let mut flags = 0;
+    while flags < lens.len() {
+        lens[flags] = head_len(flags as u8) as u8;
+        flags += 1;
+    }
+    lens
+};
 
 /// A number of `len` bytes. Whole words are read, so that no length needs a loop.
 #[inline]

@@ -28,7 +28,19 @@ pub(crate) struct Key<'a> {
     hash: u64,
 }
 
-impl Key<'_> {
+impl<'a> Key<'a> {
+    /// The bytes and the hash, which go to another function in registers.
+    #[inline(always)]
+    pub(crate) fn parts(self) -> (&'a [u8], u64) {
+        (self.bytes, self.hash)
+    }
+
+    /// The key again.
+    #[inline(always)]
+    pub(crate) fn of_parts(bytes: &'a [u8], hash: u64) -> Self {
+        Key { bytes, hash }
+    }
+
     /// Which of `mask + 1` shards has this key. Uses the bits that the index does not.
     #[inline]
     pub(crate) fn shard(&self, mask: usize) -> usize {

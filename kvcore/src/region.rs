@@ -9,7 +9,7 @@
 //! Why not a `Vec` of boxes: readers look words up without a lock, so nothing may move, and a table
 //! of chunk pointers that is mapped once never does. Chunks are as large as a huge page of x86-64 and
 //! aligned to it. The first ones come in small pages, so that a small store touches what it uses;
-//! the system is asked to put them into huge pages once they are nearly full. All later ones ask for
+//! they are put into huge pages once they are mostly in use. All later ones ask for
 //! huge pages at once, and no longer once a part of them was discarded:
 //! a lookup in a large store then misses the translation cache far less often.
 //!
@@ -64,17 +64,21 @@ static NO_CHUNKS: Root = [const { AtomicPtr::new(ptr::null_mut()) }; CHUNKS];
 pub(crate) unsafe trait Word: Sized {
     const ZERO: Self;
     const BYTES: usize;
+    /// Eighths of a chunk in small pages that are in use when it gets a huge one. Fewer for an index,
+    /// which is small beside the entries and looked at for every one of them.
+    const JOINED_FROM: usize;
     fn set_zero(&self);
 }
 
 macro_rules! word {
-    ($atomic:ident, $bytes:literal) => {
+    ($atomic:ident, $bytes:literal, $joined_from:literal) => {
         // SAFETY: a standard atomic has the layout of its integer, whose zero is all bits zero; where
         // 8-byte integers have a smaller alignment, the atomic still has 8.
         unsafe impl Word for $atomic {
             #[allow(clippy::declare_interior_mutable_const)]
             const ZERO: Self = $atomic::new(0);
             const BYTES: usize = $bytes;
+            const JOINED_FROM: usize = $joined_from;
             fn set_zero(&self) {
                 // A page that nobody has written stays out of memory.
                 #[cfg(not(kv_shuttle))]
@@ -91,8 +95,8 @@ macro_rules! word {
     };
 }
 
-word!(AtomicU32, 4);
-word!(AtomicU64, 8);
+word!(AtomicU32, 4, 7);
+word!(AtomicU64, 8, 4);
 
 /// Growing memory of atomic words, indexed by 32 bits.
 #[repr(C)]
@@ -220,10 +224,10 @@ impl<A: Word> Region<A> {
                 let mark = start + Self::CHUNK_WORDS / 8 * eighths;
                 before <= mark && len > mark
             };
-            if number < SMALL_CHUNKS && crosses(7) {
-                // The system joins its pages in its own time: to ask for that at once would stop this
-                // write for a millisecond or more.
+            if number < SMALL_CHUNKS && crosses(A::JOINED_FROM) {
+                // Another thread joins its pages: that would stop this write for a millisecond.
                 memory::advise(place.load(Relaxed), true);
+                NonNull::new(place.load(Relaxed)).inspect(|chunk| spares::join(*chunk));
             }
             if number + 1 >= SMALL_CHUNKS && crosses(6) {
                 spares::want();
@@ -274,7 +278,9 @@ impl<A: Word> Region<A> {
     /// since, as whole chunks where those ask for huge pages. Does not know of discards before that.
     pub(crate) fn resident_bytes(&self) -> usize {
         let bytes = self.extent.load(Relaxed) * A::BYTES;
-        if bytes > SMALL_CHUNKS * CHUNK_BYTES { bytes.next_multiple_of(CHUNK_BYTES) } else { bytes }
+        let huge = bytes > SMALL_CHUNKS * CHUNK_BYTES
+            || bytes % CHUNK_BYTES > CHUNK_BYTES / 8 * A::JOINED_FROM;
+        if huge { bytes.next_multiple_of(CHUNK_BYTES) } else { bytes }
     }
 }
 
@@ -355,6 +361,8 @@ pub(crate) fn prefetch(address: *const u8) {
 #[cfg(kv_shuttle)]
 mod spares {
     pub(super) fn want() {}
+
+    pub(super) fn join(_: std::ptr::NonNull<()>) {}
 
     pub(super) fn take() -> Option<std::ptr::NonNull<()>> {
         None

@@ -6,42 +6,35 @@
 //! volume 3, 9.1.1), so this is what the same number of relaxed accesses to single words may do. It
 //! is written in assembly, because the language has no such access of its own and would take a plain
 //! one for a data race.
+//!
+//! Keys and values begin anywhere in a word, and on x86-64 they are loaded from where they begin. No
+//! byte is ever torn, so such a load may stand for a relaxed load of the word of each of its bytes, of
+//! which that byte is kept. That different bytes of a word may be from different moments is nothing
+//! new to readers: words are too, and what they make of a copy counts only once they know that
+//! nothing changed.
 
 #![allow(unsafe_code)]
 
-use std::mem::MaybeUninit;
-
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+#[cfg(all(target_arch = "x86_64", not(kv_shuttle)))]
+mod bytes;
+#[cfg(not(all(target_arch = "x86_64", not(kv_shuttle))))]
+#[path = "words/shifts.rs"]
+mod bytes;
+
+pub(crate) use bytes::{MOVED, equal, first_number, load, move_if, number};
+
+/// Tells, after something was loaded, whether it belongs together.
+pub(crate) trait Holds {
+    /// Whether it does. Comes with a fence: what was loaded before is not loaded later than this looks.
+    fn holds(&self) -> bool;
+}
 
 /// Bytes of a word.
 const WORD: usize = 4;
 /// Words that go together.
 const GROUP: usize = 4;
-
-/// Loads as many words as both sides have, and shows them as bytes.
-#[inline(always)]
-pub(crate) fn load<'a>(from: &[AtomicU32], to: &'a mut [MaybeUninit<u32>]) -> &'a [u8] {
-    let words = from.len().min(to.len());
-    let (from, to) = (&from[..words], &mut to[..words]);
-    // Four groups at a time, then single groups, then single words.
-    let (from_fours, from) = from.as_chunks::<{ 4 * GROUP }>();
-    let (to_fours, to_left) = to.as_chunks_mut::<{ 4 * GROUP }>();
-    for (from, to) in from_fours.iter().zip(to_fours) {
-        for (from, to) in from.as_chunks::<GROUP>().0.iter().zip(to.as_chunks_mut::<GROUP>().0) {
-            load_group(from, to);
-        }
-    }
-    let (from_groups, from_rest) = from.as_chunks::<GROUP>();
-    let (to_groups, to_rest) = to_left.as_chunks_mut::<GROUP>();
-    for (from, to) in from_groups.iter().zip(to_groups) {
-        load_group(from, to);
-    }
-    for (from, to) in from_rest.iter().zip(to_rest) {
-        to.write(from.load(Relaxed).to_le());
-    }
-    // SAFETY: every one of these words was written just now, and words are bytes without padding.
-    unsafe { std::slice::from_raw_parts(to.as_ptr().cast(), words * WORD) }
-}
 
 /// Stores whole words, as many as both sides have. Returns how many words that were.
 #[inline(always)]
@@ -60,25 +53,6 @@ pub(crate) fn store(from: &[u8], to: &[AtomicU32]) -> usize {
 
 #[cfg(all(target_arch = "x86_64", not(kv_shuttle)))]
 #[inline(always)]
-fn load_group(from: &[AtomicU32; GROUP], to: &mut [MaybeUninit<u32>; GROUP]) {
-    use std::arch::x86_64::{__m128i, _mm_storeu_si128};
-    let group: __m128i;
-    // SAFETY: the instruction reads 16 bytes, which are the four words, and changes nothing but the
-    // register. Words are aligned to four bytes, so it may stand for four relaxed loads (see the top).
-    unsafe {
-        std::arch::asm!(
-            "movups {group}, [{from}]",
-            group = out(xmm_reg) group,
-            from = in(reg) from.as_ptr(),
-            options(nostack, preserves_flags, readonly),
-        );
-    }
-    // SAFETY: `to` has 16 bytes that are only ours, and the intrinsic asks for no alignment.
-    unsafe { _mm_storeu_si128(to.as_mut_ptr().cast(), group) };
-}
-
-#[cfg(all(target_arch = "x86_64", not(kv_shuttle)))]
-#[inline(always)]
 fn store_group(from: &[u8; GROUP * WORD], to: &[AtomicU32; GROUP]) {
     use std::arch::x86_64::_mm_loadu_si128;
     // SAFETY: `from` has 16 initialised bytes, and the intrinsic asks for no alignment.
@@ -93,14 +67,6 @@ fn store_group(from: &[u8; GROUP * WORD], to: &[AtomicU32; GROUP]) {
             to = in(reg) to.as_ptr(),
             options(nostack, preserves_flags),
         );
-    }
-}
-
-#[cfg(not(all(target_arch = "x86_64", not(kv_shuttle))))]
-#[inline(always)]
-fn load_group(from: &[AtomicU32; GROUP], to: &mut [MaybeUninit<u32>; GROUP]) {
-    for (from, to) in from.iter().zip(to) {
-        to.write(from.load(Relaxed).to_le());
     }
 }
 
@@ -162,6 +128,10 @@ pub(crate) fn prefetch<T: ?Sized>(place: &T) {
 
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::mem::MaybeUninit;
+
     use super::*;
 
     #[test]
@@ -176,19 +146,65 @@ mod tests {
         assert_eq!(equal_above(&line, 0x1bcd_0000, 6), 0);
     }
 
+    struct Said(bool);
+
+    impl Holds for Said {
+        fn holds(&self) -> bool {
+            self.0
+        }
+    }
+
     #[test]
-    fn words_come_back_as_they_were() {
-        for words in 0..40 {
-            for start in 0..5 {
-                let shared: Vec<AtomicU32> = (0..50).map(|_| AtomicU32::new(7)).collect();
-                let plain: Vec<u8> = (0..words * 4 + start).map(|n| n as u8 | 128).collect();
-                assert_eq!(store(&plain, &shared[start..start + words]), words);
-                let mut copy = [const { MaybeUninit::uninit() }; 40];
-                let bytes = load(&shared[start..], &mut copy[..words]);
-                assert_eq!(bytes, &plain[..words * 4]);
-                let untouched = shared.iter().filter(|word| word.load(Relaxed) == 7).count();
-                assert_eq!(untouched, 50 - words);
+    fn bytes_come_back_as_they_were() {
+        for len in (0..80).chain([127, 128, 129, 191, 192, 193, 300]) {
+            for at in 0..9 {
+                let shared: Vec<AtomicU32> =
+                    (0..100).map(|_| AtomicU32::new(0x0707_0707)).collect();
+                let plain: Vec<u8> = (0..len + at).map(|n| n as u8 | 128).collect();
+                let mut padded = plain.clone();
+                padded.resize(plain.len().next_multiple_of(WORD), 7);
+                assert_eq!(store(&padded, &shared), padded.len() / WORD);
+                let untouched = shared.iter().filter(|word| word.load(Relaxed) == 0x0707_0707);
+                assert_eq!(untouched.count(), 100 - padded.len() / WORD);
+                let value = &plain[at..];
+                let mut copied = [const { MaybeUninit::uninit() }; 80];
+                assert_eq!(load(&shared, at, len, &mut copied), Some(value));
+                let mut again = vec![0; len + 1];
+                let moved = move_if(&shared, at, len, &mut again, &Said(false));
+                assert!(!moved && again.iter().all(|byte| *byte == 0));
+                let moved = move_if(&shared, at, len, &mut again, &Said(true));
+                assert_eq!(moved, len <= MOVED);
+                if moved {
+                    assert_eq!(again.pop(), Some(0));
+                    assert_eq!(again, value);
+                }
+                again = value.to_vec();
+                assert!(equal(&shared, at, value));
+                for other in 0..len {
+                    again[other] ^= 1;
+                    assert!(!equal(&shared, at, &again), "{other} of {len}");
+                    again[other] ^= 1;
+                }
             }
         }
+    }
+
+    #[test]
+    fn nothing_is_read_beyond_the_words() {
+        let shared: Vec<AtomicU32> = (0..4).map(AtomicU32::new).collect();
+        let mut copied = [const { MaybeUninit::uninit() }; 8];
+        for (at, len) in [(0, 17), (15, 2), (16, 1), (17, 0), (usize::MAX, 2), (1, usize::MAX)] {
+            assert_eq!(load(&shared, at, len, &mut copied), None);
+        }
+        assert_eq!(load(&shared, 0, 16, &mut copied[..4]).map(<[u8]>::len), Some(16));
+        assert_eq!(load(&shared, 0, 16, &mut copied[..3]), None);
+        let mut buffer = [0; 8];
+        assert!(!move_if(&shared, 13, 4, &mut buffer, &Said(true)));
+        assert!(!move_if(&shared, 0, 9, &mut buffer, &Said(true)));
+        assert!(!equal(&shared, 13, b"four"));
+        assert!(!equal(&shared, usize::MAX, b"four"));
+        assert_eq!(first_number(shared.first_chunk().unwrap()), 1 << 32);
+        assert_eq!((number(&shared, 4), number(&shared, 8)), (1 | 2 << 32, 2 | 3 << 32));
+        assert_eq!((number(&shared, 5), number(&shared, 9)), (2 << 24 | 3 << 56, 0));
     }
 }

@@ -91,6 +91,19 @@ pub(super) fn advise(chunk: *mut (), huge: bool) {
     let _ = (chunk, huge);
 }
 
+/// Puts the pages of a chunk into a huge one now, which takes a part of a millisecond. Other threads
+/// may use the chunk meanwhile, or have given it back: the system then refuses.
+#[cfg(target_os = "linux")]
+pub(super) fn collapse(chunk: NonNull<()>) {
+    // SAFETY: whatever is mapped there keeps its contents. A system that does not know this advice,
+    // or has no huge page to give, leaves the pages as they are.
+    unsafe { libc::madvise(chunk.as_ptr().cast(), CHUNK_BYTES, libc::MADV_COLLAPSE) };
+}
+
+/// Nothing: the system joins pages by itself, or not at all.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn collapse(_: NonNull<()>) {}
+
 /// Bytes of a page.
 fn page() -> usize {
     static PAGE: AtomicUsize = AtomicUsize::new(0);

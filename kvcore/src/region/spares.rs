@@ -1,4 +1,5 @@
-//! Chunks in huge pages that are in memory before anybody writes to them.
+//! Chunks in huge pages that are in memory before anybody writes to them, and chunks that get theirs
+//! later.
 //!
 //! Owns: a thread, and the chunks it has prepared. Invariants: a spare belongs to whoever takes it out
 //! of its place, the thread or a region; nobody ever waits for the thread.
@@ -6,7 +7,8 @@
 //! The first touch of a huge page clears 2 MiB, which takes from a fifth of a millisecond to several:
 //! too long for one write. So a region that is near the end of a chunk asks for a spare, and finds it
 //! here when it gets there. If it comes too early, or the thread is missing, as in the child of a
-//! `fork`, it touches a chunk of its own. Spares that nobody took in some seconds are given back.
+//! `fork`, it touches a chunk of its own. To put the pages of a chunk in use into a huge one takes as long, and is
+//! done by the same thread. Spares that nobody took in some seconds are given back.
 
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
@@ -27,9 +29,32 @@ static SPARES: [AtomicPtr<()>; PLACES] = [const { AtomicPtr::new(ptr::null_mut()
 static WANTED: AtomicUsize = AtomicUsize::new(0);
 static HELPER: OnceLock<Option<Thread>> = OnceLock::new();
 
+/// Chunks in small pages that are to have a huge one. The first chunks of a region begin that way; once
+/// they are mostly in use, only lookups count, and those miss the translation cache far less often then.
+static JOINED: [AtomicPtr<()>; JOINS] = [const { AtomicPtr::new(ptr::null_mut()) }; JOINS];
+
+/// The most chunks that wait for that. The system joins the pages of others in its own time.
+const JOINS: usize = 64;
+
+/// Asks that the pages of a chunk be put into a huge one soon.
+pub(super) fn join(chunk: NonNull<()>) {
+    let none = ptr::null_mut();
+    let place = JOINED
+        .iter()
+        .find(|place| place.compare_exchange(none, chunk.as_ptr(), AcqRel, Relaxed).is_ok());
+    if place.is_some() {
+        wake();
+    }
+}
+
 /// Asks for one more spare.
 pub(super) fn want() {
     WANTED.fetch_add(1, AcqRel);
+    wake();
+}
+
+/// Wakes the thread, or starts it.
+fn wake() {
     // If the system has no thread to give, there are no spares.
     let start = || spawn("kv-pages", serve).ok().map(|handle| handle.thread().clone());
     if let Some(helper) = HELPER.get_or_init(start) {
@@ -51,6 +76,11 @@ fn serve() {
         while WANTED.load(Acquire) > 0 {
             prepare();
             WANTED.fetch_sub(1, AcqRel);
+        }
+        for place in &JOINED {
+            if let Some(chunk) = NonNull::new(place.swap(ptr::null_mut(), AcqRel)) {
+                memory::collapse(chunk);
+            }
         }
         let waits = SPARES.iter().any(|place| !place.load(Relaxed).is_null());
         if !waits {

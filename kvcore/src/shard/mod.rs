@@ -44,7 +44,7 @@ use large::{LargeEntries, LargeEntry};
 pub(crate) use load::Loaded;
 pub(crate) use read::{Reader, Seen, remaining};
 pub(crate) use scrap::Scrap;
-pub(crate) use space::{Peek, Space};
+pub(crate) use space::{Peek, Sight, Space};
 
 /// One shard, for the holder of its lock.
 pub(crate) struct Shard {

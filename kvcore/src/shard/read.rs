@@ -1,6 +1,6 @@
 //! Reads of one shard by the holder of its lock. They change nothing but what they count.
 
-use super::{Found, Shard};
+use super::{Found, Shard, Sight};
 use crate::clock::Now;
 use crate::context::Context;
 use crate::entry::{self, Head, NEVER};
@@ -71,6 +71,12 @@ impl Shard {
 
 /// What a call makes of an entry that it reads.
 pub(crate) trait Reader<R> {
+    /// Makes it of an entry that others may be changing, at the first look. `None` if it may not be
+    /// shown yet, and nothing was made of it.
+    #[inline(always)]
+    fn peek(&mut self, sight: &Sight<'_>) -> Option<R> {
+        sight.show(|head, value, now| self.peeked(head, value, now))
+    }
     /// Makes it of a copy that was taken without the lock.
     fn peeked(&mut self, head: &Head, value: &[u8], now: &Now<'_>) -> R;
     /// Makes it of the entry itself, under the lock.

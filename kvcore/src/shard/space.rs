@@ -1,8 +1,8 @@
 //! The part of a shard that readers reach without its lock.
 //!
 //! Owns: the index and the words of the entries. All of it is atomics. Only the holder of the shard's
-//! write lock changes it, but for the access bits in the index, which are hints. A reader copies an
-//! entry word by word and then asks the index whether the bucket it came from has changed meanwhile
+//! write lock changes it, but for the access bits in the index, which are hints. A reader loads an
+//! entry as relaxed atomics and then asks the index whether the bucket it came from has changed meanwhile
 //! (Lameter, "Effective Synchronization on Linux/NUMA Systems", 2005, on sequence locks; Boehm, "Can
 //! Seqlocks Get Along With Programming Language Memory Models?", 2012, on why the copies must be
 //! atomic). So a hit on a small value writes nothing that another reader reads. After some tries, or
@@ -16,9 +16,13 @@ use crate::hash::Key;
 use crate::planted::{Planted, is_planted};
 use crate::policy::{Recency, Touch};
 use crate::region::Region;
+use crate::slab::EntryId;
 use crate::stats::HitCounter;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::table::{Candidate, Probe, Table};
+use crate::words::{self, Holds};
+
+use super::Reader;
 
 /// The longest run that is read without the lock.
 const PEEK_BYTES: usize = 640;
@@ -30,6 +34,9 @@ const TRIES: usize = 8;
 /// Words to a cache line.
 const LINE_WORDS: usize = 16;
 
+/// Lines of an entry that are fetched before its length is known.
+const PREFETCHED_LINES: usize = 2;
+
 /// What readers of one shard share.
 pub(crate) struct Space {
     pub(crate) table: Table,
@@ -38,6 +45,49 @@ pub(crate) struct Space {
     /// How full the shard is, for the choice of a shard to evict from.
     pub(crate) fill: AtomicUsize,
     touch: Touch,
+}
+
+/// An entry that has the key a reader looks for, while others may be changing it.
+pub(crate) struct Sight<'a> {
+    space: &'a Space,
+    probe: Probe<'a>,
+    head: Head,
+    place: &'a [AtomicU32],
+    late: bool,
+    now: &'a Now<'a>,
+}
+
+impl Sight<'_> {
+    /// Loads the value, and shows it if it may be shown.
+    #[inline(always)]
+    pub(crate) fn show<R>(&self, read: impl FnOnce(&Head, &[u8], &Now<'_>) -> R) -> Option<R> {
+        let mut copy = [const { MaybeUninit::uninit() }; PEEK_WORDS];
+        let value = self.head.load_value(self.place, &mut copy)?;
+        self.holds().then(|| read(&self.head, value, self.now))
+    }
+
+    /// Copies the value to the front of a buffer, and says how long it is, if it is short, fits and may
+    /// be shown. Otherwise nothing is written.
+    #[inline(always)]
+    pub(crate) fn copy_short(&self, buffer: &mut [u8]) -> Option<usize> {
+        let value = self.head.value_range();
+        let len = value.len();
+        words::move_if(self.place, value.start, len, buffer, self).then_some(len)
+    }
+
+    /// Whether the value is one for [`copy_short`](Sight::copy_short).
+    #[inline(always)]
+    pub(crate) fn is_short(&self, capacity: usize) -> bool {
+        self.head.value_range().len() <= capacity.min(words::MOVED)
+    }
+}
+
+impl words::Holds for Sight<'_> {
+    /// Whether what was loaded of the entry was there at one moment, at which it had not expired.
+    #[inline(always)]
+    fn holds(&self) -> bool {
+        self.probe.still_holds() && !self.space.is_late_planted(self.late, &self.head, self.now)
+    }
 }
 
 /// What a reader found without the lock.
@@ -61,90 +111,137 @@ impl Space {
         }
     }
 
-    /// Reads the entry of a key, with a probe that was begun before if there is one. `hit` is whether
-    /// that counts as a use of it. `read` is called once at most, with bytes that were the entry's at
-    /// one moment of this call.
+    /// Reads the entry of a key. `hit` is whether that counts as a use of it. The reader is called once
+    /// at most, with bytes that were the entry's at one moment of this call.
     #[inline(always)]
     pub(crate) fn peek<R>(
         &self,
         key: Key<'_>,
-        begun: Option<Probe<'_>>,
         now: &Now<'_>,
         hit: bool,
-        read: impl FnOnce(&Head, &[u8]) -> R,
+        reader: &mut impl Reader<R>,
+    ) -> Peek<R> {
+        match self.table.aim(key.index_hash()).probe() {
+            Some(probe) => self.peek_probed(key, probe, now, hit, reader),
+            None => self.peek_on(key.parts(), None, now, hit, reader),
+        }
+    }
+
+    /// As [`peek`](Space::peek), with a probe that was begun before.
+    #[inline(always)]
+    pub(crate) fn peek_probed<R>(
+        &self,
+        key: Key<'_>,
+        probe: Probe<'_>,
+        now: &Now<'_>,
+        hit: bool,
+        reader: &mut impl Reader<R>,
     ) -> Peek<R> {
         // Nearly always the first look tells, and nearly always at the first candidate. That way has
-        // neither a loop nor a call.
-        if let Some(probe) = begun.or_else(|| self.table.probe(key.index_hash()))
-            && let Some(candidate) = probe.first()
+        // neither a loop nor a call, and is short: the processor then begins with the next read of its
+        // caller while this one still waits for memory.
+        if let Some(candidate) = probe.first()
+            && !(hit && self.is_stuck())
         {
             let place = self.words.run(candidate.id().word(), PEEK_WORDS);
-            if let Some(head) = Head::of(place)
-                && head.run_len() <= PEEK_BYTES
+            if let Some(head) = Head::near(place)
                 && head.has_key(place, key.bytes)
             {
-                let mut copy = [const { MaybeUninit::uninit() }; PEEK_WORDS];
-                let run = head.copy_run(place, &mut copy);
                 let late = self.is_late(&head, now);
-                if probe.still_holds() {
-                    if self.is_late_planted(late, &head, now) {
-                        return Peek::Absent;
+                let sight = Sight { space: self, probe, head, place, late, now };
+                if let Some(read) = reader.peek(&sight) {
+                    if hit && !matches!(self.touch, Touch::None) {
+                        self.note_use(candidate);
                     }
-                    if hit && let Some(unread) = self.used(&candidate, &head) {
-                        return unread;
-                    }
-                    let value = run.get(head.value_range()).unwrap_or_default();
-                    return Peek::Found(read(&head, value));
+                    return Peek::Found(read);
                 }
             }
         }
-        self.peek_on(key, now, hit, read)
+        self.peek_on(key.parts(), Some(probe), now, hit, reader)
     }
 
-    /// As [`peek`](Space::peek), for what is rare: no entry, a second candidate, a change meanwhile.
+    /// As [`peek`](Space::peek), for what is rarer: no entry, a second candidate, one in a node, a
+    /// change meanwhile.
     #[inline(never)]
-    fn peek_on<R>(
+    pub(crate) fn peek_on<R>(
         &self,
-        key: Key<'_>,
+        (key, hash): (&[u8], u64),
+        mut begun: Option<Probe<'_>>,
         now: &Now<'_>,
         hit: bool,
-        read: impl FnOnce(&Head, &[u8]) -> R,
+        reader: &mut impl Reader<R>,
     ) -> Peek<R> {
+        let key = Key::of_parts(key, hash);
         for _ in 0..TRIES {
-            let Some(probe) = self.table.probe(key.index_hash()) else {
+            let Some(probe) = begun.take().or_else(|| self.table.probe(key.index_hash())) else {
                 std::hint::spin_loop();
                 continue;
             };
             let mut copy = [const { MaybeUninit::uninit() }; PEEK_WORDS];
             let mut changed = false;
             for candidate in probe.candidates() {
-                let place = self.words.run(candidate.id().word(), PEEK_WORDS);
-                let Some(head) = Head::of(place) else { continue };
-                if head.is_large() || head.run_len() > PEEK_BYTES {
-                    return Peek::Unknown;
-                }
-                if !head.has_key(place, key.bytes) {
+                let Some((head, value)) = self.copy(&candidate, key, &mut copy) else {
+                    if self.needs_lock(&candidate) {
+                        return Peek::Unknown;
+                    }
                     continue;
-                }
-                let run = head.copy_run(place, &mut copy);
+                };
                 let late = self.is_late(&head, now);
-                if !probe.still_holds() {
-                    changed = true;
-                    break;
+                if probe.still_holds() {
+                    return self.show(&candidate, late, &head, value, now, hit, reader);
                 }
-                if self.is_late_planted(late, &head, now) {
-                    return Peek::Absent;
-                }
-                if hit && let Some(unread) = self.used(&candidate, &head) {
-                    return unread;
-                }
-                return Peek::Found(read(&head, run.get(head.value_range()).unwrap_or_default()));
+                changed = true;
+                break;
             }
             if !changed && probe.absent() {
                 return Peek::Absent;
             }
         }
         Peek::Unknown
+    }
+
+    /// Copies the value of a candidate if it has this key, and is not too long.
+    #[inline(always)]
+    fn copy<'c>(
+        &self,
+        candidate: &Candidate<'_>,
+        key: Key<'_>,
+        copy: &'c mut [MaybeUninit<u32>],
+    ) -> Option<(Head, &'c [u8])> {
+        let place = self.words.run(candidate.id().word(), PEEK_WORDS);
+        let head = Head::of(place)?;
+        if !head.has_key(place, key.bytes) {
+            return None;
+        }
+        Some((head, head.load_value(place, copy)?))
+    }
+
+    /// Whether only the lock can tell what a candidate has.
+    fn needs_lock(&self, candidate: &Candidate<'_>) -> bool {
+        let place = self.words.run(candidate.id().word(), PEEK_WORDS);
+        Head::of(place).is_some_and(|head| head.is_large() || head.run_len() > PEEK_BYTES)
+    }
+
+    /// Shows an entry that was there while the probe held, unless its time was over.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "what was read of one entry")]
+    fn show<R>(
+        &self,
+        candidate: &Candidate<'_>,
+        late: bool,
+        head: &Head,
+        value: &[u8],
+        now: &Now<'_>,
+        hit: bool,
+        reader: &mut impl Reader<R>,
+    ) -> Peek<R> {
+        if self.is_late_planted(late, head, now) {
+            return Peek::Absent;
+        }
+        if hit && let Some(unread) = self.used(candidate, head) {
+            return unread;
+        }
+        Peek::Found(reader.peeked(head, value, now))
     }
 
     /// Whether a deadline has passed. To be asked before the probe is known to hold: then it passed
@@ -170,18 +267,23 @@ impl Space {
         {
             return Some(Peek::Counts);
         }
-        if matches!(self.touch, Touch::None) {
-            return None;
-        }
         if self.is_stuck() {
             return Some(Peek::Unknown);
         }
+        if !matches!(self.touch, Touch::None) {
+            self.note_use(*candidate);
+        }
+        None
+    }
+
+    /// Notes a use in the access bits.
+    #[inline(never)]
+    fn note_use(&self, candidate: Candidate<'_>) {
         let access = candidate.access();
         let touched = self.touch.touched(access, &self.recency);
         if touched != access {
             candidate.set_access(touched);
         }
-        None
     }
 
     /// Whether the policy must be given the lock before more uses can be told apart.
@@ -196,13 +298,37 @@ impl Space {
         self.touch.touched(access, &self.recency)
     }
 
-    /// Starts to bring the entries of a probe into the cache.
-    #[inline]
+    /// Starts to bring the entries of a probe into the cache: those in the bucket's own line, or the
+    /// node behind it if there is none. What the probe says is a hint here.
+    #[inline(always)]
     pub(crate) fn prefetch(&self, probe: &Probe<'_>) {
-        probe.each_in_line(|id| {
-            self.words.prefetch(id.word());
-            self.words.prefetch(id.word() + LINE_WORDS);
-        });
+        match probe.first() {
+            Some(candidate) => self.prefetch_entry(candidate.id()),
+            None => probe.prefetch_node(),
+        }
+    }
+
+    /// After [`prefetch`](Space::prefetch), and a while later: starts to bring in what it was too early
+    /// for, the rest of a longer entry and an entry in a node.
+    #[inline(always)]
+    pub(crate) fn prefetch_rest(&self, probe: &Probe<'_>) {
+        let Some(candidate) = probe.first() else {
+            return probe.candidates().for_each(|candidate| self.prefetch_entry(candidate.id()));
+        };
+        let word = candidate.id().word();
+        let Some(head) = Head::of(self.words.run(word, PEEK_WORDS)) else { return };
+        let last = word + (head.run_len().min(PEEK_BYTES) - 1) / size_of::<u32>();
+        for line in word / LINE_WORDS + PREFETCHED_LINES..=last / LINE_WORDS {
+            self.words.prefetch(line * LINE_WORDS);
+        }
+    }
+
+    /// Starts to bring the first lines of an entry into the cache.
+    #[inline(always)]
+    fn prefetch_entry(&self, id: EntryId) {
+        for line in 0..PREFETCHED_LINES {
+            self.words.prefetch(id.word() + line * LINE_WORDS);
+        }
     }
 
     /// Says how full the shard is.

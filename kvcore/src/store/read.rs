@@ -9,7 +9,7 @@ use crate::clock::Now;
 use crate::entry::Head;
 use crate::error::Result;
 use crate::set_options::Remaining;
-use crate::shard::{Reader, Seen, Shard, remaining};
+use crate::shard::{Reader, Seen, Shard, Sight, remaining};
 use crate::value::{PinMeter, Value, ValueInfo, Within};
 
 impl Store {
@@ -153,7 +153,7 @@ impl Core {
 struct Keep(&'static PinMeter);
 
 impl Reader<Value> for Keep {
-    #[inline]
+    #[inline(always)]
     fn peeked(&mut self, head: &Head, value: &[u8], _: &Now<'_>) -> Value {
         Value::copy(value, self.0, ValueInfo::of(head))
     }
@@ -177,6 +177,14 @@ impl CopyInto<'_> {
 }
 
 impl Reader<usize> for CopyInto<'_> {
+    #[inline(always)]
+    fn peek(&mut self, sight: &Sight<'_>) -> Option<usize> {
+        if sight.is_short(self.0.len()) {
+            return sight.copy_short(self.0);
+        }
+        sight.show(|_, value, _| self.copy(value))
+    }
+
     #[inline(always)]
     fn peeked(&mut self, _: &Head, value: &[u8], _: &Now<'_>) -> usize {
         self.copy(value)
@@ -207,7 +215,7 @@ impl<F> Show<F> {
 }
 
 impl<R, F: FnOnce(&[u8]) -> R> Reader<Within<R>> for Show<F> {
-    #[inline]
+    #[inline(always)]
     fn peeked(&mut self, _: &Head, value: &[u8], _: &Now<'_>) -> Within<R> {
         self.show(value)
     }
@@ -252,7 +260,7 @@ impl<F: FnMut(usize, Option<&[u8]>)> Visits<F> {
 }
 
 impl<F: FnMut(usize, Option<&[u8]>)> Reader<()> for Visits<F> {
-    #[inline]
+    #[inline(always)]
     fn peeked(&mut self, _: &Head, value: &[u8], _: &Now<'_>) {
         self.show(Some(value));
     }

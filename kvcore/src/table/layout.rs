@@ -19,7 +19,6 @@ const GROW_STEPS: u64 = 2;
 const LAST_STEP: u64 = 192;
 
 /// The number of buckets at a step: 0, then 1 to 16, then each of eight steps doubles it.
-#[inline(always)]
 const fn size(step: u64) -> u64 {
     if step <= 16 {
         return step;
@@ -27,6 +26,18 @@ const fn size(step: u64) -> u64 {
     let (octave, part) = ((step - 1) >> 3, (step - 1) & 7);
     (9 + part) << (octave - 1)
 }
+
+/// The sizes of all steps, since every lookup asks for one. As many as a step's eight bits can say, so
+/// that no look here can miss; those after the last step are not in use.
+static SIZES: [u32; 256] = {
+    let mut sizes = [0; 256];
+    let mut step = 0;
+    while step <= LAST_STEP {
+        sizes[step as usize] = size(step) as u32;
+        step += 1;
+    }
+    sizes
+};
 
 /// The lowest bit of the epoch: readers are held off.
 const HELD: u64 = 1 << 48;
@@ -76,13 +87,13 @@ impl Layout {
     /// Buckets of the smaller size.
     #[inline(always)]
     pub(super) const fn low(self) -> usize {
-        size(self.low_step()) as usize
+        SIZES[self.low_step() as usize] as usize
     }
 
     /// Buckets of the larger size.
     #[inline(always)]
     pub(super) const fn high(self) -> usize {
-        size(self.high_step()) as usize
+        SIZES[self.high_step() as usize] as usize
     }
 
     /// Whether nothing is being moved.

@@ -110,15 +110,12 @@ impl<'a> Probe<'a> {
         Some(Candidate { slot, word: slot.load(Relaxed) })
     }
 
-    /// Shows the entries in the bucket's own line that may be the one looked for. A hint: the bucket
-    /// may be changing.
+    /// Fetches the first node of the bucket into the cache, if it has one.
     #[inline(always)]
-    pub(crate) fn each_in_line(&self, mut each: impl FnMut(EntryId)) {
-        let mut matching = self.matching;
-        while matching != 0 {
-            let slot = &self.aim.line[matching.trailing_zeros() as usize];
-            each(bucket::id_of(slot.load(Relaxed)));
-            matching &= matching - 1;
+    pub(crate) fn prefetch_node(&self) {
+        let link = bucket::link_of(self.meta);
+        if link != 0 {
+            bucket::prefetch_node(&self.aim.table.nodes, link);
         }
     }
 
@@ -202,6 +199,7 @@ impl Candidates<'_> {
 }
 
 /// A slot that has the hash looked for.
+#[derive(Clone, Copy)]
 pub(crate) struct Candidate<'a> {
     slot: &'a AtomicU64,
     word: u64,

@@ -10,7 +10,6 @@ use crate::clock::Now;
 use crate::error::Result;
 use crate::hash::Key;
 use crate::shard::{Peek, Reader};
-use crate::table::Probe;
 
 impl Core {
     /// Reads the entry of a key: without the lock if it can, by `peek`, which is called once at most
@@ -26,58 +25,70 @@ impl Core {
         self.state.check_read()?;
         let key = self.key(key)?;
         let cell = &self.shards[self.shard_of(key)];
-        self.read_probed(cell, key, None, hit, reader)
-    }
-
-    /// As [`read`](Core::read), when the state was checked, the key is hashed and perhaps a probe was
-    /// begun.
-    #[inline(always)]
-    fn read_probed<R>(
-        &self,
-        cell: &Cell,
-        key: Key<'_>,
-        begun: Option<Probe<'_>>,
-        hit: bool,
-        reader: &mut impl Reader<R>,
-    ) -> Result<Option<R>> {
         let now = Now::new(&self.context.clock);
-        let peeked =
-            cell.space.peek(key, begun, &now, hit, |head, value| reader.peeked(head, value, &now));
-        let read = match peeked {
-            Peek::Found(read) => Some(read),
-            Peek::Absent => None,
-            Peek::Unknown => self.read_locked(cell, key, hit, false, reader),
-            Peek::Counts => self.read_locked(cell, key, hit, true, reader),
-        };
+        let peeked = cell.space.peek(key, &now, hit, reader);
+        let read = self.settle_read(peeked, cell, key, hit, reader);
         // A store that was closed meanwhile may be empty, and that is no answer.
         self.state.check_open()?;
         Ok(read)
     }
 
+    /// What a look without the lock has found, or else what one with it finds.
+    #[inline(always)]
+    fn settle_read<R>(
+        &self,
+        peeked: Peek<R>,
+        cell: &Cell,
+        key: Key<'_>,
+        hit: bool,
+        reader: &mut impl Reader<R>,
+    ) -> Option<R> {
+        let counts = match peeked {
+            Peek::Found(read) => return Some(read),
+            Peek::Absent => return None,
+            Peek::Unknown => false,
+            Peek::Counts => true,
+        };
+        self.read_locked(cell, key.parts(), hit, counts, reader)
+    }
+
     /// Reads a wave of keys: finds their buckets and brings them into the cache, then their entries,
-    /// and only then reads one after the other. Each step waits for all keys at once. There is an
-    /// answer for each key, in their order.
+    /// then what is further away, and only then reads one after the other. Each step waits for all
+    /// keys at once. There is an answer for each key, in their order; none counts if this fails.
     pub(crate) fn read_wave<'k, R>(
         &self,
         keys: impl Iterator<Item = &'k [u8]>,
         reader: &mut impl Reader<R>,
         mut answer: impl FnMut(Option<R>),
     ) -> Result<()> {
+        // One reading of the clock for all: it is a moment of this call.
+        let now = Now::new(&self.context.clock);
         let mut places = [const { None }; WAVE];
+        let mut count = 0;
         for (place, key) in places.iter_mut().zip(keys) {
             let key = self.context.hasher.key(key);
             let cell = &self.shards[self.shard_of(key)];
             let aim = cell.space.table.aim(key.index_hash());
             aim.prefetch();
             *place = Some((key, cell, aim));
+            count += 1;
         }
+        let places = &places[..count];
         let mut probes = [None; WAVE];
+        let probes = &mut probes[..count];
         for (probe, (_, cell, aim)) in probes.iter_mut().zip(places.iter().flatten()) {
             *probe = aim.probe().inspect(|probe| cell.space.prefetch(probe));
         }
+        for (probe, (_, cell, _)) in probes.iter().zip(places.iter().flatten()) {
+            probe.iter().for_each(|probe| cell.space.prefetch_rest(probe));
+        }
         let (mut hits, mut misses) = (0, 0);
-        for (probe, (key, cell, _)) in probes.into_iter().zip(places.into_iter().flatten()) {
-            let read = self.read_probed(cell, key, probe, true, reader)?;
+        for (probe, (key, cell, _)) in probes.iter_mut().zip(places.iter().flatten()) {
+            let peeked = match probe.take() {
+                Some(probe) => cell.space.peek_probed(*key, probe, &now, true, reader),
+                None => cell.space.peek_on(key.parts(), None, &now, true, reader),
+            };
+            let read = self.settle_read(peeked, cell, *key, true, reader);
             if read.is_some() {
                 hits += 1;
             } else {
@@ -87,7 +98,8 @@ impl Core {
             answer(read);
         }
         self.context.count_reads(hits, misses);
-        Ok(())
+        // A store that was closed meanwhile may be empty, and that is no answer.
+        self.state.check_open()
     }
 
     /// Brings the buckets of a wave of keys into the cache, and then their entries.
@@ -111,11 +123,12 @@ impl Core {
     fn read_locked<R>(
         &self,
         cell: &Cell,
-        key: Key<'_>,
+        (key, hash): (&[u8], u64),
         hit: bool,
         counts: bool,
         reader: &mut impl Reader<R>,
     ) -> Option<R> {
+        let key = Key::of_parts(key, hash);
         let now = Now::new(&self.context.clock);
         if hit && (counts || self.keeps_access) {
             cell.shard.write().count_hit(key, &now, counts);
