@@ -104,7 +104,7 @@ fn a_log_that_is_not_kept_any_more_goes() {
     let store = open(&disk, &[("persistence", "snapshot"), ("snapshot_keep", "1")]).unwrap();
     store.set("key 0", "changed").unwrap();
     store.snapshot(None).unwrap();
-    assert_eq!(files(&disk, "log"), [PathBuf::new(); 0]);
+    assert!(files(&disk, "log").is_empty());
     let held = contents(&store);
     store.shutdown().unwrap();
     let report = crate::recovery::verify(&disk, Path::new(DIR)).unwrap();
