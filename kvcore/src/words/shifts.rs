@@ -76,7 +76,7 @@ pub(crate) fn load<'a>(
 /// The longest run of bytes that [`move_if`] takes.
 pub(crate) const MOVED: usize = 128;
 
-/// Loads `len` bytes that begin `at` a place of a run, and writes them to the front of `to` if `holds`
+/// Loads `len` bytes that begin `at` a place of a run, and writes them to the front of `to` if `check`
 /// says, once all are loaded, that they belong together. Whether it did. Not if the bytes are not in
 /// the run, do not fit, or are more than [`MOVED`].
 #[inline(always)]
