@@ -110,6 +110,10 @@ impl Stopwatch {
         Stopwatch(Instant::now())
     }
 
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.0.elapsed()
+    }
+
     pub(crate) fn seconds(&self) -> f64 {
         self.0.elapsed().as_secs_f64()
     }

@@ -3,6 +3,8 @@
 //! Owns: the revision counter and the settings that can change while the store is open. Invariant:
 //! a revision is taken under the lock of the shard it belongs to, so the revisions of one key rise.
 
+use std::sync::Arc;
+
 use crossbeam_utils::CachePadded;
 
 use crate::background::Alarm;
@@ -19,6 +21,7 @@ use crate::stats::ReadCounters;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::value::PinMeter;
 use crate::wal::SyncMode;
+use crate::watch::Feed;
 
 /// What a shard needs to know of its store.
 pub(crate) struct Context {
@@ -39,6 +42,8 @@ pub(crate) struct Context {
     pub(crate) files: FileSettings,
     /// Where changes are recorded.
     pub(crate) journal: Journal,
+    /// Where changes are told to those who watch.
+    pub(crate) feed: Arc<Feed>,
 }
 
 /// When a write makes its entry expire.
@@ -69,6 +74,7 @@ impl Context {
             metrics: AtomicBool::new(true),
             files: FileSettings::default(),
             journal: Journal::new(),
+            feed: Arc::new(Feed::new(options)),
         };
         context.apply(options);
         context

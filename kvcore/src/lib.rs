@@ -34,7 +34,7 @@
 //!
 //! Time, files, locks and threads are reached through the seams `clock`, `io` and `sync` alone,
 //! random numbers through `random`.
-//! Unsafe code is in `clock`, `fork`, `io::real` and `sync::thread` for calls of the system, in
+//! Unsafe code is in `clock`, `fork`, `io::real`, `sync::signal` and `sync::thread` for calls of the system, in
 //! `region` and `value::{block, heaps}` for the memory they take from it, in `words` for copies that
 //! others may change meanwhile, in `shard::entries` to show words as bytes, and nowhere else.
 
@@ -78,6 +78,7 @@ mod sync;
 mod table;
 mod value;
 mod wal;
+mod watch;
 mod words;
 
 /// The disk that a crash takes from what it may, and the seam that it stands in for. For tests only:
@@ -103,3 +104,4 @@ pub use set_options::{
 pub use stats::Stats;
 pub use store::Store;
 pub use value::{Value, Within};
+pub use watch::{Event, EventKind, EventKinds, Watch, WatchCancel, WatchOptions, Watched};

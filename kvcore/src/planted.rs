@@ -17,6 +17,10 @@ pub enum Planted {
     LateClock,
     /// A table is emptied and goes on in the same epoch.
     NoEpoch,
+    /// Who had the stage of the change feed does not look for what others published meanwhile.
+    NoSecondLook,
+    /// The change feed exposes parts of a change.
+    NoWhole,
 }
 
 /// Whether a mistake is planted.

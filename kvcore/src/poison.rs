@@ -4,10 +4,13 @@
 //! poisoned to closed. A poisoned store answers reads and refuses writes, because a panic may have
 //! left a change half done; it never turns back.
 
+use std::sync::{Arc, OnceLock};
+
 use crate::error::{Error, Result, Status};
 use crate::fork;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::watch::Feed;
 
 const OPEN: u8 = 0;
 const POISONED: u8 = 1;
@@ -18,6 +21,8 @@ pub(crate) struct State {
     state: AtomicU8,
     fork_generation: u32,
     fault: Mutex<Option<Error>>,
+    /// Whoever watches is woken when no more changes come.
+    feed: OnceLock<Arc<Feed>>,
 }
 
 impl State {
@@ -28,6 +33,19 @@ impl State {
             state: AtomicU8::new(OPEN),
             fork_generation: fork::generation(),
             fault: Mutex::new(None),
+            feed: OnceLock::new(),
+        }
+    }
+
+    /// Wakes those who watch once the store takes no more changes.
+    pub(crate) fn wakes(&self, feed: Arc<Feed>) {
+        let second = self.feed.set(feed).is_err();
+        debug_assert!(!second, "a store has one feed");
+    }
+
+    fn wake_watches(&self) {
+        if let Some(feed) = self.feed.get() {
+            feed.wake_all();
         }
     }
 
@@ -78,17 +96,23 @@ impl State {
 
     /// Refuses all calls from now on. Says whether this call closed a store that was sound.
     pub(crate) fn close(&self) -> bool {
-        self.state.swap(CLOSED, Ordering::AcqRel) == OPEN
+        let was_open = self.state.swap(CLOSED, Ordering::AcqRel) == OPEN;
+        self.wake_watches();
+        was_open
     }
 
     /// Refuses all writes from now on. The first fault with a message is the one that is kept.
     pub(crate) fn poison(&self, fault: Option<Error>) {
-        let mut kept = self.fault.lock();
-        if kept.as_ref().is_none_or(|kept| kept.status() == Status::NoSpace) {
-            *kept = fault.or(kept.take());
+        {
+            let mut kept = self.fault.lock();
+            if kept.as_ref().is_none_or(|kept| kept.status() == Status::NoSpace) {
+                *kept = fault.or(kept.take());
+            }
+            // A closed store stays closed.
+            let _ =
+                self.state.compare_exchange(OPEN, POISONED, Ordering::AcqRel, Ordering::Acquire);
         }
-        // A closed store stays closed.
-        let _ = self.state.compare_exchange(OPEN, POISONED, Ordering::AcqRel, Ordering::Acquire);
+        self.wake_watches();
     }
 
     /// Keeps what filled the disk. Writes go on once there is room.

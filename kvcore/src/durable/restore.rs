@@ -56,6 +56,7 @@ pub(super) fn restore(
         }
     });
     shards.iter_mut().for_each(|shard| shard.let_in());
+    core.context.feed.cut(&core.context);
     // Before anybody sees a store whose contents are neither the old ones nor the new ones.
     let exchanged = exchanged.inspect_err(|fault| core.state.poison(Some(fault.clone())));
     guard.done();

@@ -1,5 +1,7 @@
 //! One change under way, and why one is refused.
 
+use std::cell::Cell;
+
 use crate::budget::Need;
 use crate::clock::Now;
 use crate::context::Context;
@@ -8,6 +10,7 @@ use crate::error::{Error, Result, Status};
 use crate::journal::{Lack, Unit};
 use crate::record::Record;
 use crate::removals::{Cause, Removed};
+use crate::watch::{EventKind, Told};
 
 use super::entries::{Entries, Found};
 use super::{Loaded, Scrap};
@@ -56,6 +59,10 @@ pub(crate) struct Change<'a> {
     pub(crate) scrap: Scrap,
     /// What callbacks will be told.
     removed: Vec<Removed>,
+    /// What watches will be told.
+    told: Told,
+    /// Whether the log could not be written, so that nobody knows what is left of the change.
+    is_lost: Cell<bool>,
     /// The earliest deadline that was put on the wheel.
     earliest: i64,
     /// Whether the caller settles with the budget for all parts of the change at once.
@@ -78,6 +85,8 @@ impl<'a> Change<'a> {
             now: Now::new(&context.clock),
             scrap: Scrap::default(),
             removed: Vec::new(),
+            told: Told::default(),
+            is_lost: Cell::new(false),
             earliest: NEVER,
             settles_whole: false,
             only_redates: false,
@@ -129,6 +138,9 @@ impl<'a> Change<'a> {
     pub(crate) fn record_clear(&mut self) {
         let version = self.context.next_revision();
         super::journal::record(Record::Clear { version }, self);
+        if let Some(told) = self.tells() {
+            told.gone(version, EventKind::Cleared, b"");
+        }
     }
 
     /// Puts the records of the change into the log. Before the locks of what changed are let go.
@@ -143,7 +155,9 @@ impl<'a> Change<'a> {
     /// `Io` or `Poisoned` if the log could not be written: the outcome is unknown.
     #[inline]
     pub(crate) fn wait(&self) -> Result<()> {
-        self.lsn.map_or(Ok(()), |lsn| self.context.journal.wait(lsn))
+        let waited = self.lsn.map_or(Ok(()), |lsn| self.context.journal.wait(lsn));
+        self.is_lost.set(waited.is_err());
+        waited
     }
 
     /// Says that the caller has reserved the room for what follows, and will give back the rest.
@@ -188,8 +202,14 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// Where to note what watches are to be told, if there are any. Under the lock.
+    #[inline]
+    pub(super) fn tells(&mut self) -> Option<&mut Told> {
+        (self.context.feed.is_on() && self.loaded.is_none()).then_some(&mut self.told)
+    }
+
     /// Ends the change, once no lock is held: tells the cleaner of new deadlines, the callbacks of
-    /// what went, and drops what was removed.
+    /// what went, the watches of what happened, and drops what was removed.
     #[inline]
     pub(crate) fn finish(self) {
         if self.earliest != NEVER {
@@ -197,6 +217,9 @@ impl<'a> Change<'a> {
         }
         if !self.removed.is_empty() {
             self.context.removals.push_all(self.removed);
+        }
+        if !self.told.is_empty() && !self.is_lost.get() {
+            self.context.feed.publish(self.told);
         }
     }
 }

@@ -5,13 +5,15 @@
 //! far it has come. An entry that it has not come to, and that is as old as the picture, leaves an image
 //! before it changes; one that is younger is none of its business. An entry that has expired is left out.
 
+use std::sync::Arc;
+
 use super::{Change, Found, Refusal, Shard, is_live};
 use crate::clock::Now;
 use crate::entry::Head;
 use crate::images::Image;
 use crate::journal::Lack;
 use crate::record::Record;
-use crate::value::{PinMeter, Value, ValueInfo};
+use crate::value::{LargeValue, PinMeter, Value, ValueInfo};
 
 /// Bits of a hash below those that the index is ordered by.
 const LOW_BITS: u32 = 6;
@@ -42,13 +44,35 @@ pub(super) fn record(record: Record<'_>, change: &mut Change<'_>) {
     change.context.journal.record(&mut change.unit, &record);
 }
 
-/// Tells the log that an entry is now what it is.
+/// Tells the log and the watches that an entry has another deadline.
 #[inline]
-pub(super) fn record_set(key: &[u8], value: [&[u8]; 2], head: &Head, change: &mut Change<'_>) {
+pub(super) fn record_touch(key: &[u8], deadline: i64, version: u64, change: &mut Change<'_>) {
+    record(Record::Touch { key, deadline, version }, change);
+    if let Some(told) = change.tells() {
+        told.touched(version, key, deadline);
+    }
+}
+
+/// Tells the log and the watches that an entry is now what it is. `large` is its value, if that is
+/// shared.
+#[inline]
+pub(super) fn record_set(
+    key: &[u8],
+    value: [&[u8]; 2],
+    large: Option<&Arc<LargeValue>>,
+    head: &Head,
+    change: &mut Change<'_>,
+) {
     let (deadline, version) = (head.deadline, head.version);
     if change.only_redates {
-        record(Record::Touch { key, deadline, version }, change);
+        record_touch(key, deadline, version, change);
     } else {
+        if let Some(told) = change.tells() {
+            match large {
+                Some(large) => told.set_large(version, key, large, deadline),
+                None => told.set(version, key, value, deadline),
+            }
+        }
         let created_at_ms = head.access().map(|(created_at_ms, _)| created_at_ms);
         record(Record::Set { key, value, deadline, version, created_at_ms }, change);
     }

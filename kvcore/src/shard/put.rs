@@ -4,7 +4,9 @@
 //! that moves to another place because its run has another size. Each first reserves what it may add,
 //! then takes the memory it needs, and only then changes something.
 
-use super::journal::{record, record_set};
+use std::sync::Arc;
+
+use super::journal::{record_set, record_touch};
 use super::{Change, Found, LargeEntry, Refusal, Shard};
 use crate::budget::Need;
 use crate::context::Context;
@@ -12,10 +14,10 @@ use crate::entry::{self, Head, Meta, NEVER};
 use crate::error::{Error, Status};
 use crate::expiry::Wheel;
 use crate::hash::Key;
-use crate::record::Record;
 use crate::removals::Cause;
 use crate::slab::{self, EntryId};
 use crate::table::TableState;
+use crate::value::LargeValue;
 
 /// What a write makes of an entry. The value comes in parts, so that an append joins nothing
 /// beforehand.
@@ -211,7 +213,7 @@ impl Shard {
         self.count_in(content);
         self.schedule(id, content.deadline, change);
         self.space.publish_fill(self.fill_now());
-        record_set(content.key, content.value, &head, change);
+        record_set(content.key, content.value, self.large_value(id, &head), &head, change);
         head.version
     }
 
@@ -236,7 +238,7 @@ impl Shard {
         }
         self.used_again(key, found.id);
         self.reschedule(found, found.id, content.deadline, change);
-        record_set(content.key, content.value, &head, change);
+        record_set(content.key, content.value, None, &head, change);
         head.version
     }
 
@@ -263,7 +265,7 @@ impl Shard {
         self.reschedule(found, id, content.deadline, change);
         self.free_place(found, change);
         self.space.publish_fill(self.fill_now());
-        record_set(content.key, content.value, &head, change);
+        record_set(content.key, content.value, self.large_value(id, &head), &head, change);
         head.version
     }
 
@@ -278,7 +280,7 @@ impl Shard {
         if found.head.is_large() {
             self.prepare(key.index_hash(), Some(found), key.bytes.len(), change)?;
             let version = self.redate_large(key, found, deadline, change)?;
-            record(Record::Touch { key: key.bytes, deadline, version }, change);
+            record_touch(key.bytes, deadline, version, change);
             return Ok(version);
         }
         // The run is rewritten behind a head that may have another length.
@@ -351,6 +353,15 @@ impl Shard {
                 entry::write_large(words, place.id, head, number);
             }
         }
+    }
+
+    /// The value of an entry, if it is out of line.
+    #[inline]
+    fn large_value(&self, id: EntryId, head: &Head) -> Option<&Arc<LargeValue>> {
+        head.is_large().then(|| {
+            let number = entry::large_number(&self.space.words, id, head);
+            &self.large.get(number).value
+        })
     }
 
     /// Frees the place of an entry that is out of the index.

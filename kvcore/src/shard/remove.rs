@@ -9,6 +9,7 @@ use crate::hash::Key;
 use crate::record::Record;
 use crate::removals::Cause;
 use crate::slab::EntryId;
+use crate::watch::EventKind;
 
 /// Stale records that a write looks at, of the policy and of the wheel. The wheel keeps its bound of
 /// twice the live records with so many, and looks at none while it has few.
@@ -25,6 +26,16 @@ pub(crate) struct Cleaned {
     pub(crate) freed: u64,
     /// Whether there may be more to free now.
     pub(crate) more: bool,
+}
+
+/// How watches see a removal.
+fn kind_of(cause: Cause) -> EventKind {
+    match cause {
+        Cause::Expired => EventKind::Expired,
+        Cause::Evicted => EventKind::Evicted,
+        Cause::Cleared => EventKind::Cleared,
+        Cause::Deleted | Cause::Replaced => EventKind::Deleted,
+    }
 }
 
 impl Shard {
@@ -45,7 +56,7 @@ impl Shard {
         revision
     }
 
-    /// Takes an entry out that has not expired, and records that.
+    /// Takes an entry out that has not expired, and records that. Returns the revision of the removal.
     ///
     /// # Errors
     /// What the record lacks; nothing has changed then.
@@ -55,11 +66,11 @@ impl Shard {
         found: &Found,
         cause: Cause,
         change: &mut Change<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<u64, Refusal> {
         self.prepare(key.index_hash(), Some(found), key.bytes.len(), change)?;
         let version = self.remove(key.index_hash(), found, cause, change);
         record(Record::Delete { key: key.bytes, version }, change);
-        Ok(())
+        Ok(version)
     }
 
     fn remove_unscheduled(
@@ -71,8 +82,11 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> u64 {
         change.note(cause, self.entries(), found);
-        self.take_out(hash, found, change);
         let revision = change.context.next_revision();
+        if let Some(told) = change.tells() {
+            told.gone(revision, kind_of(cause), self.entries().key(found));
+        }
+        self.take_out(hash, found, change);
         if change.context.counts() {
             match cause {
                 Cause::Expired => self.counters.expired += 1,

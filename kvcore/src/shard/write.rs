@@ -66,12 +66,11 @@ impl Shard {
                     None => self.insert(key, &content, change)?,
                 }
             }
-            Deadline::Past => {
-                if let Some(found) = found {
-                    self.remove_live(key, &found, Cause::Deleted, change)?;
-                }
-                change.context.next_revision()
-            }
+            Deadline::Past => match &found {
+                Some(found) => self.remove_live(key, found, Cause::Deleted, change)?,
+                // Nothing changes, so no revision is taken: each one is the number of a change.
+                None => change.context.revision(),
+            },
         };
         self.count_set(change);
         self.tidy(change);
@@ -188,8 +187,8 @@ impl Shard {
                 self.large.append(number, data);
                 self.value_bytes += data.len() as u64;
                 let head = found.head.with_version(version);
-                let value = self.large.get(number).value.as_slice();
-                record_set(key.bytes, [value, b""], &head, change);
+                let value = &self.large.get(number).value;
+                record_set(key.bytes, [value.as_slice(), b""], Some(value), &head, change);
                 return Ok(version);
             }
             // Shared, so that the shard can be changed while the old value is copied.

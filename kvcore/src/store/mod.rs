@@ -58,6 +58,10 @@ impl Drop for Handle {
                 let _ = durable.close(&self.core, was_sound);
             }
             self.core.context.removals.abandon();
+            // A watch does not keep a store open, but it does keep its memory.
+            if was_sound && self.core.context.feed.is_on() {
+                self.core.free_contents();
+            }
         }
     }
 }
@@ -225,7 +229,8 @@ impl Store {
         let context = &self.core.context;
         context.reads.add_to(&mut stats);
         stats.callbacks_dropped = context.removals.dropped();
-        stats.pinned_bytes = context.pins.bytes() + context.removals.pinned_bytes();
+        stats.pinned_bytes =
+            context.pins.bytes() + context.removals.pinned_bytes() + context.feed.pinned_bytes();
         stats.revision = context.revision();
         if let Some(log) = context.journal.log() {
             (stats.wal_bytes, stats.wal_syncs) = (log.bytes(), log.syncs());

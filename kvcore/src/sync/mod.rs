@@ -3,8 +3,10 @@
 //! Under `--cfg kv_shuttle` the locks and atomics are shuttle's, so that a test decides which
 //! thread goes next.
 
+mod signal;
 mod thread;
 
+pub(crate) use signal::Signal;
 pub(crate) use std::thread::scope;
 pub(crate) use thread::{Thread, spawn, spawn_scoped};
 

@@ -132,6 +132,7 @@ impl Core {
         let mut change = Change::new(&self.context);
         self.empty(&mut self.lock_all(), false, &mut change);
         change.finish();
+        self.context.feed.clear();
     }
 
     /// Takes everything out of shards that are held. `tells` is whether callbacks learn of it.

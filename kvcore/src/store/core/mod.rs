@@ -65,9 +65,12 @@ impl Core {
             let (space, shard) = Shard::new(plan);
             CachePadded::new(Cell { space, shard: RwLock::new(shard) })
         };
+        let (state, context) =
+            (State::new(), Context::new(&options, clock, count * policy.growth()));
+        state.wakes(Arc::clone(&context.feed));
         Core {
-            state: State::new(),
-            context: Context::new(&options, clock, count * policy.growth()),
+            state,
+            context,
             shards: (0..count).map(cell).collect(),
             may_evict: policy.may_evict(),
             keeps_access: options.entry_stats(),
