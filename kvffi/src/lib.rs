@@ -38,6 +38,7 @@ mod ttl;
 mod value;
 mod verify;
 mod version;
+mod watch;
 
 pub use error::{kv_error_free, kv_error_message, kv_error_os_code, kv_error_status, kv_error_t};
 pub use files::*;
@@ -56,6 +57,7 @@ pub use ttl::*;
 pub use value::*;
 pub use verify::*;
 pub use version::*;
+pub use watch::*;
 
 // Built with dynamic thread-local storage (see Cargo.toml): a static-TLS build cannot be loaded
 // by dlopen once the process has used up its small reserve of static TLS.

@@ -12,7 +12,7 @@ use crate::guard;
 use crate::options::kv_options_t;
 use crate::status::kv_status_t;
 
-/// a value was stored (none for callbacks)
+/// a value was stored (watches only)
 pub const KV_CHANGE_SET: u32 = 1;
 /// a call removed the entry
 pub const KV_CHANGE_DELETED: u32 = 2;
@@ -24,7 +24,7 @@ pub const KV_CHANGE_EVICTED: u32 = 8;
 pub const KV_CHANGE_CLEARED: u32 = 16;
 /// a write replaced the value (callbacks only)
 pub const KV_CHANGE_REPLACED: u32 = 32;
-/// a deadline changed (none for callbacks)
+/// a deadline changed (watches only)
 pub const KV_CHANGE_TOUCHED: u32 = 64;
 
 /// Called with one KV_CHANGE_ number, the key, and the value the entry had. The bytes are valid

@@ -31,7 +31,7 @@ pub struct kv_stats_t {
     pub memory_bytes: u64,
     /// what the store holds from the system
     pub resident_bytes: u64,
-    /// what values in callers' hands hold beside it
+    /// what values in callers' hands, callbacks and watches hold beside it
     pub pinned_bytes: u64,
     /// reads
     pub gets: u64,

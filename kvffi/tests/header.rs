@@ -21,6 +21,8 @@ static const kv_set_result_t result = KV_SET_RESULT_INIT;
 static const kv_value_info_t info = KV_VALUE_INFO_INIT;
 static const kv_stats_t stats = KV_STATS_INIT;
 static const kv_snapshot_info_t snapshot = KV_SNAPSHOT_INFO_INIT;
+static const kv_watch_options_t watch = KV_WATCH_OPTIONS_INIT;
+static const kv_event_t event = KV_EVENT_INIT;
 static const int64_t times[] = {KV_TTL_DEFAULT, KV_TTL_NONE, KV_TTL_KEEP};
 static const int32_t conditions[] = {KV_IF_ANY, KV_IF_ABSENT, KV_IF_PRESENT, KV_IF_VERSION};
 int main(void) {
@@ -28,7 +30,7 @@ int main(void) {
   kv_slice_t slice = {\"key\", 3};
   uint32_t versions = KV_ABI_VERSION + KV_VERSION_NUMBER;
   return options.struct_size + result.struct_size + info.struct_size + stats.struct_size +
-             snapshot.struct_size ==
+             snapshot.struct_size + watch.struct_size + event.struct_size ==
          slice.len + versions + (size_t)status + (size_t)times[0] + (size_t)conditions[0];
 }
 ";

@@ -154,6 +154,13 @@ static inline kv_status_t call_recovery_report(kv_store_t *store) {
   return status;
 }
 
+static inline kv_status_t call_watch(kv_store_t *store) {
+  kv_watch_t *watch = NULL;
+  kv_status_t status = kv_watch(store, NULL, &watch);
+  kv_watch_free(watch);
+  return status;
+}
+
 static const every_call_t every_call[] = {
     {"kv_configure", WRITES, call_configure},
     {"kv_last_fault", TELLS, call_last_fault},
@@ -184,6 +191,7 @@ static const every_call_t every_call[] = {
     {"kv_recovery_report", RECALLS, call_recovery_report},
     {"kv_stats", READS, call_stats},
     {"kv_stats_text", READS, call_stats_text},
+    {"kv_watch", READS, call_watch},
     {"kv_shutdown", STOPS, call_shutdown},
 };
 

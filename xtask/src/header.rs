@@ -172,8 +172,9 @@ fn write_struct(text: &mut String, name: &str, item: &str) {
     let comment = shorten(comment);
     write_paragraph(text, &format!("{comment}typedef struct {name} {{\n{fields}}} {name};"));
 
-    let fields: Vec<&str> = rows.iter().filter_map(|(row, _)| field_name(row)).collect();
-    if fields.first() == Some(&"struct_size") {
+    let fields: Vec<(&str, &str)> =
+        rows.iter().filter_map(|(row, _)| Some((field_name(row)?, default(row)))).collect();
+    if fields.first().is_some_and(|(field, _)| *field == "struct_size") {
         write_paragraph(text, &initialiser(name, &fields));
     }
 }
@@ -182,13 +183,18 @@ fn field_name(row: &str) -> Option<&str> {
     row.trim_end_matches(';').rsplit([' ', '*']).next()
 }
 
+/// The default of a field: zero, or an empty slice.
+fn default(row: &str) -> &'static str {
+    if row.trim_start().starts_with("kv_slice_t ") { "{0, 0}" } else { "0" }
+}
+
 /// Every default is zero, and every field is named, in words that C99 and C++11 both take.
-fn initialiser(name: &str, fields: &[&str]) -> String {
+fn initialiser(name: &str, fields: &[(&str, &str)]) -> String {
     let macro_name = name.trim_end_matches("_t").to_uppercase();
     let mut text = format!("/** A {name} with every field at its default. */\n");
     let _ = writeln!(text, "#define {macro_name}_INIT {{ \\");
-    for (n, field) in fields.iter().enumerate() {
-        let value = if n == 0 { format!("sizeof({name})") } else { "0".to_owned() };
+    for (n, (field, default)) in fields.iter().enumerate() {
+        let value = if n == 0 { format!("sizeof({name})") } else { (*default).to_owned() };
         let comma = if n + 1 == fields.len() { "" } else { "," };
         let _ = writeln!(text, "  /* {field} */ {value}{comma} \\");
     }
@@ -232,11 +238,13 @@ mod tests {
     #[test]
     fn structs_get_an_initialiser() {
         let bindings = "typedef struct kv_a_t {\n  /**\n   * size\n   */\n  size_t struct_size;\n  \
-                        /**\n   * data\n   */\n  const void *data;\n} kv_a_t;";
+                        /**\n   * data\n   */\n  const void *data;\n  \
+                        kv_slice_t key;\n} kv_a_t;";
         let tidied = tidy(bindings);
         assert!(tidied.contains("  size_t struct_size;  /**< size */\n"), "{tidied}");
         assert!(tidied.contains("#define KV_A_INIT {"), "{tidied}");
         assert!(tidied.contains("/* struct_size */ sizeof(kv_a_t), \\"), "{tidied}");
-        assert!(tidied.contains("/* data */ 0 \\"), "{tidied}");
+        assert!(tidied.contains("/* data */ 0, \\"), "{tidied}");
+        assert!(tidied.contains("/* key */ {0, 0} \\"), "{tidied}");
     }
 }
