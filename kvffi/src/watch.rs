@@ -17,6 +17,9 @@ use crate::store::kv_store_t;
 use crate::structs::{Growable, Output, input};
 use crate::ttl::KV_TTL_NONE;
 
+/// What is noted of a panic, whose own message went to the panic hook.
+const PANICKED: &str = "kv_watch_next panicked; please report this, then reopen the store";
+
 /// What kv_watch shows: changes that meet all of this. Threads: plain data of the caller's.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -175,12 +178,13 @@ impl State {
 /// A watch misses nothing that it asked for unless kv_watch_next says so, and it never holds up a write:
 /// up to `watch_buffer` events, and `watch_buffer_bytes` of them, wait for the slowest. With
 /// `sync=always` a change is seen once it is on the disk. A batch is seen as a whole. Clearing the store
-/// is one event, for every watch. A `from_revision` that is no longer kept, or not there yet, is
-/// KV_LAGGED at once.
+/// is one event, for every watch. A `from_revision` before what is in memory is read from the log, if
+/// one is kept, which knows nothing of expiries (KV_LAGGED) and calls evictions deletions. One that is
+/// no longer kept, or not there yet, is KV_LAGGED at once.
 ///
 /// Answers KV_OK and the watch in `*out_watch`, for the caller to free with kv_watch_free;
 /// KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_TOO_LARGE (a key over its limit), KV_ERR_NO_MEMORY,
-/// KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+/// KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read), KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_watch(
     store: *mut kv_store_t,
@@ -212,6 +216,7 @@ pub unsafe extern "C" fn kv_watch(
 /// Answers KV_OK and the change in `*out_event`; KV_LAGGED with `revision` and `lagged` in `*out_event`
 /// if events were missed, after which the watch goes on at that revision; KV_TIMEOUT; KV_DONE once the
 /// watch was cancelled; KV_ERR_INVALID, KV_ERR_POISONED (all changes were seen and no more will come),
+/// KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read; the watch goes on with what is in memory),
 /// KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_watch_next(
@@ -222,7 +227,18 @@ pub unsafe extern "C" fn kv_watch_next(
     // SAFETY: the caller keeps the contract at the head of kv.h.
     let (watch, out_event) = unsafe { (watch.as_ref(), Output::required(out_event)) };
     let Some(watch) = watch else { return Status::Invalid.code() };
-    guard::alone("kv_watch_next", || watch.state().next(timeout_ms, out_event?))
+    let answered = guard::or(None, "kv_watch_next", || {
+        if watch.cancel.is_forked() {
+            // The lock may have been held by a thread that the child does not have.
+            return Some(Status::Forked.code());
+        }
+        let next = out_event.and_then(|out_event| watch.state().next(timeout_ms, out_event));
+        Some(next.unwrap_or_else(|failure| failure.status()).code())
+    });
+    answered.unwrap_or_else(|| {
+        guard::or((), "poisoning", || watch.state().watch.poison(PANICKED));
+        Status::Panic.code()
+    })
 }
 
 /// A descriptor to wait for with poll or epoll: readable, level triggered, while kv_watch_next has
@@ -233,6 +249,7 @@ pub unsafe extern "C" fn kv_watch_fd(watch: *const kv_watch_t) -> c_int {
     // SAFETY: the caller passes NULL or a watch it has not freed.
     let watch = unsafe { watch.as_ref() };
     guard::or(-1, "kv_watch_fd", || {
+        let watch = watch.filter(|watch| !watch.cancel.is_forked());
         watch.and_then(|watch| watch.state().watch.fd()).unwrap_or(-1)
     })
 }

@@ -13,12 +13,19 @@ pub(super) struct Loader<'a> {
     core: &'a Core,
     /// Whether access bits are those of the store's policy.
     same_policy: AtomicBool,
+    /// Whether entries were left out because they had expired.
+    has_dropped: AtomicBool,
 }
 
 impl<'a> Loader<'a> {
     /// Fills this store, which nobody else uses yet.
     pub(super) fn new(core: &'a Core) -> Self {
-        Loader { core, same_policy: AtomicBool::new(false) }
+        Loader { core, same_policy: AtomicBool::new(false), has_dropped: AtomicBool::new(false) }
+    }
+
+    /// Whether entries were left out because they had expired.
+    pub(super) fn has_dropped(&self) -> bool {
+        self.has_dropped.load(Ordering::Relaxed)
     }
 
     /// Changes the shard of a key.
@@ -82,7 +89,13 @@ impl Target for Loader<'_> {
         for shard in 0..self.core.shard_count() {
             let mut change = Change::new(&self.core.context);
             self.core.write_shard(shard).unload_where(
-                |version, deadline| deadline <= now_ms || expired(version, deadline),
+                |version, deadline| {
+                    let drops = deadline <= now_ms || expired(version, deadline);
+                    if drops {
+                        self.has_dropped.store(true, Ordering::Relaxed);
+                    }
+                    drops
+                },
                 &mut change,
             );
             self.core.write_shard(shard).loaded(&mut change);

@@ -78,9 +78,14 @@ impl Durable {
         }
         let directory = Directory::open(Arc::clone(&disk), path, clock.now_ms())?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let found =
-            recovery::recover(&directory, &load::Loader::new(core), progress, threads, clock)?;
+        let loader = load::Loader::new(core);
+        let found = recovery::recover(&directory, &loader, progress, threads, clock)?;
         core.context.resume_above(found.revision);
+        if loader.has_dropped() {
+            // A revision without a record: who watches from before it has missed something.
+            core.context.next_revision();
+        }
+        let revision = core.context.revision();
         directory.begin_life()?;
         let persistence = options.persistence();
         let mut unlogged = Unlogged::default();
@@ -92,7 +97,7 @@ impl Durable {
                 segment: found.next_segment,
                 first_lsn: found.last_lsn + 1,
                 previous: found.previous,
-                revision: found.revision,
+                revision,
                 segment_bytes: options.wal_segment_bytes(),
                 mode: options.sync_mode(),
                 clock: clock.clone(),
@@ -101,7 +106,7 @@ impl Durable {
             directory.enrol_segment(found.next_segment)?;
             core.context.journal.begin(log);
         } else {
-            let ceiling = found.revision + REVISIONS;
+            let ceiling = revision + REVISIONS;
             directory.reserve_revisions(ceiling)?;
             // What a log prepared and never used. A crash may have left half a header in it, which would
             // look like damage after this life was closed in order.

@@ -26,6 +26,7 @@ mod grow;
 mod queue;
 mod reader;
 mod segments;
+mod tail;
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests;
 mod window;

@@ -254,6 +254,15 @@ impl SegmentReader {
         }
     }
 
+    /// Goes on to a new end, when the log has been written up to there.
+    pub(crate) fn extend(&mut self, ends_at: u64) {
+        if matches!(self.end, None | Some(End::Open { .. })) {
+            self.ends_at = Some(ends_at);
+            self.end = None;
+            self.window.forget();
+        }
+    }
+
     /// What the header says.
     pub(crate) fn header(&self) -> &SegmentHeader {
         &self.header

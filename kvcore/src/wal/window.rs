@@ -39,6 +39,11 @@ impl Window {
         self.len
     }
 
+    /// Forgets what was read ahead, which may have been written since.
+    pub(super) fn forget(&mut self) {
+        self.buffer.clear();
+    }
+
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path

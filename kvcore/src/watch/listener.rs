@@ -125,7 +125,7 @@ impl Listener {
         self.cancelled.load(Ordering::Acquire)
     }
 
-    fn is_forked(&self) -> bool {
+    pub(super) fn is_forked(&self) -> bool {
         fork::generation() != self.fork_generation
     }
 

@@ -30,6 +30,7 @@ mod event;
 mod feed;
 mod listener;
 mod options;
+mod replay;
 mod ring;
 mod told;
 
@@ -42,10 +43,11 @@ pub(crate) use feed::Feed;
 pub use options::WatchOptions;
 pub(crate) use told::Told;
 
-use crate::error::{Result, Status};
+use crate::error::{Error, Result, Status};
 use crate::store::{Core, Store};
 use feed::Rest;
 use listener::{Listener, Seat};
+use replay::{Replay, Replayed};
 use ring::Read;
 
 /// Revisions after which a watch that has caught up looks away for a moment before it waits to be
@@ -86,6 +88,8 @@ pub struct Watch {
     rests: bool,
     /// What comes next, if that was asked for already.
     ahead: Option<Watched>,
+    /// The log, as long as the next revision is not in the buffer yet.
+    replay: Option<Box<Replay>>,
     /// Whether there is a descriptor to keep readable.
     has_fd: bool,
     /// Revisions looked at since it last waited.
@@ -95,11 +99,17 @@ pub struct Watch {
 impl Store {
     /// Watches changes: from now on, or from an earlier revision if that is still there.
     ///
-    /// The events come from a buffer in memory, which is kept while somebody watches. A revision before it,
-    /// and one that is not there yet, makes the watch begin with [`Watched::Lagged`].
+    /// The events come from a buffer in memory, which is kept while somebody watches, and for as many
+    /// changes after that as it has room for. What came before is read from the log, if one is kept. A
+    /// revision that is not kept any more, or not there yet, makes the watch begin with
+    /// [`Watched::Lagged`].
+    ///
+    /// The log has no record of expiries, which are missed there ([`Watched::Lagged`]), and calls an
+    /// eviction a deletion.
     ///
     /// # Errors
-    /// `TooLarge` for a key over its limit, `NoMemory` for the buffer, `Closed`, `Forked`.
+    /// `TooLarge` for a key over its limit, `NoMemory` for the buffer, `Io` and `Corrupt` for the log,
+    /// `Closed`, `Forked`.
     pub fn watch(&self, options: &WatchOptions) -> Result<Watch> {
         let core = &self.core;
         core.state.check_read()?;
@@ -112,6 +122,7 @@ impl Store {
             next: if options.from_revision == 0 { now } else { options.from_revision },
             rests: false,
             ahead: None,
+            replay: None,
             has_fd: false,
             looked_at: 0,
         };
@@ -119,6 +130,10 @@ impl Store {
             // It may never come, and what comes before it would be missed in silence.
             watch.ahead = Some(Watched::Lagged { revision: now, missed: 0 });
             watch.next = now;
+        } else if watch.next < watch.oldest()
+            && let Some(log) = core.context.journal.log()
+        {
+            watch.replay = Some(Box::new(Replay::begin(log, watch.next)?));
         }
         Ok(watch)
     }
@@ -129,7 +144,8 @@ impl Watch {
     ///
     /// # Errors
     /// `Closed` once the store is closed; `Poisoned` if it takes no more changes and all were seen;
-    /// `Forked`.
+    /// `Io` and `Corrupt` if a watch that began in the past cannot read the log, after which it goes on
+    /// with the buffer; `Forked`.
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Watched> {
         loop {
             self.core.state.check_read()?;
@@ -151,6 +167,15 @@ impl Watch {
     /// As [`next`](Watch::next).
     pub fn try_next(&mut self) -> Result<Watched> {
         self.next(Some(Duration::ZERO))
+    }
+
+    /// Stops all writes of the store, after a binding has caught a panic.
+    #[doc(hidden)]
+    pub fn poison(&self, message: &str) {
+        if !self.core.state.is_forked() {
+            let fault = Error::new(Status::Panic, message.to_string());
+            self.core.state.poison(Some(fault));
+        }
     }
 
     /// A handle that ends this watch from any thread.
@@ -205,7 +230,7 @@ impl Watch {
         }
         let core = Arc::clone(&self.core);
         loop {
-            if let Some(found) = self.find() {
+            if let Some(found) = self.find()? {
                 return Ok(Some(found));
             }
             if may_nap && !self.has_fd && std::mem::take(&mut self.looked_at) >= BURST {
@@ -225,13 +250,35 @@ impl Watch {
     }
 
     /// Why nothing comes any more.
-    fn why_over(&self) -> crate::error::Error {
+    fn why_over(&self) -> Error {
         let refused = self.core.state.check_read().and_then(|()| self.core.state.check_write());
         refused.err().unwrap_or_else(|| Status::Closed.into())
     }
 
+    /// The first revision that the buffer has.
+    fn oldest(&self) -> u64 {
+        let context = &self.core.context;
+        context.feed.ring().map_or(0, |ring| ring.oldest(context.revision()))
+    }
+
     /// What comes next of what can be read.
-    fn find(&mut self) -> Option<Watched> {
+    fn find(&mut self) -> Result<Option<Watched>> {
+        let core = Arc::clone(&self.core);
+        // A log that cannot be read is said once; then the watch goes on with the buffer.
+        while let (Some(mut replay), Some(log)) = (self.replay.take(), core.context.journal.log()) {
+            match replay.next(log, &self.listener.filter, &|| self.oldest())? {
+                Replayed::Watched(watched) => {
+                    self.replay = Some(replay);
+                    return Ok(Some(watched));
+                }
+                Replayed::UpTo(next) => self.next = next,
+            }
+        }
+        Ok(self.find_in_buffer())
+    }
+
+    /// What comes next of what the buffer has.
+    fn find_in_buffer(&mut self) -> Option<Watched> {
         let feed = &self.core.context.feed;
         let ring = feed.ring()?;
         let mut exposed = feed.exposed();
@@ -283,6 +330,11 @@ impl WatchCancel {
     /// Ends the watch: it answers [`Watched::Cancelled`] from now on, and wakes if it waits.
     pub fn cancel(&self) {
         self.0.cancel();
+    }
+
+    /// Whether the watch was inherited through a `fork`, so that nothing of it may be touched.
+    pub fn is_forked(&self) -> bool {
+        self.0.is_forked()
     }
 }
 

@@ -1,11 +1,13 @@
 //! Watches: every change in its order, and nothing lost in silence.
 
 #![allow(clippy::unwrap_used)]
-#![cfg(not(kv_shuttle))]
+#![cfg(all(feature = "simulation", not(kv_shuttle)))]
 
+mod durable;
 mod limits;
 mod model;
 mod order;
+mod threads;
 mod waiting;
 
 use kvcore::{Clock, Event, EventKind, ManualClock, Options, Store, Watch, Watched};
