@@ -46,6 +46,7 @@
 #include "kv/options.hpp"
 #include "kv/result.hpp"
 #include "kv/value.hpp"
+#include "kv/watch.hpp"
 
 namespace kv {
 
@@ -197,6 +198,11 @@ class Store {
     [[nodiscard]] std::string recovery() const { return recovery(std::nothrow).value(); }
 
     /// Changes an option that the README's table marks as online.
+    /// Watches changes in the order of their revisions, from now on or from an earlier one that is still kept. A watch
+    /// never holds up a write.
+    [[nodiscard]] Watch watch(const WatchOptions& options = WatchOptions()) {
+        return watch(std::nothrow, options).value();
+    }
     template <class T>
     void configure(std::string_view name, const T& value) {
         configure(std::nothrow, name, value).value();
@@ -424,6 +430,13 @@ class Store {
         });
     }
 
+    [[nodiscard]] Result<Watch> watch(std::nothrow_t, const WatchOptions& options = WatchOptions()) noexcept {
+        const kv_watch_options_t native = options.native();
+        kv_watch_t* watch = nullptr;
+        const kv_status_t status = kv_watch(handle_, &native, &watch);
+        if (status != KV_OK) return Failure(status, nullptr);
+        return Watch(watch);
+    }
     template <class T>
     Result<void> configure(std::nothrow_t, std::string_view name, const T& value) noexcept {
         return Options::with_texts(name, value, [&](const char* name_text, const char* value_text, kv_error_t** error) {
