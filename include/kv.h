@@ -820,12 +820,13 @@ typedef struct kv_event_t {
  * A watch misses nothing that it asked for unless kv_watch_next says so, and it never holds up a write:
  * up to `watch_buffer` events, and `watch_buffer_bytes` of them, wait for the slowest. With
  * `sync=always` a change is seen once it is on the disk. A batch is seen as a whole. Clearing the store
- * is one event, for every watch. A `from_revision` that is no longer kept, or not there yet, is
- * KV_LAGGED at once.
+ * is one event, for every watch. A `from_revision` before what is in memory is read from the log, if
+ * one is kept, which knows nothing of expiries (KV_LAGGED) and calls evictions deletions. One that is
+ * no longer kept, or not there yet, is KV_LAGGED at once.
  *
  * Answers KV_OK and the watch in `*out_watch`, for the caller to free with kv_watch_free;
  * KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_TOO_LARGE (a key over its limit), KV_ERR_NO_MEMORY,
- * KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ * KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read), KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_watch(kv_store_t *store, const kv_watch_options_t *options, kv_watch_t **out_watch);
 
@@ -836,6 +837,7 @@ kv_status_t kv_watch(kv_store_t *store, const kv_watch_options_t *options, kv_wa
  * Answers KV_OK and the change in `*out_event`; KV_LAGGED with `revision` and `lagged` in `*out_event`
  * if events were missed, after which the watch goes on at that revision; KV_TIMEOUT; KV_DONE once the
  * watch was cancelled; KV_ERR_INVALID, KV_ERR_POISONED (all changes were seen and no more will come),
+ * KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read; the watch goes on with what is in memory),
  * KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_watch_next(kv_watch_t *watch, int64_t timeout_ms, kv_event_t *out_event);

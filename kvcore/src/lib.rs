@@ -27,7 +27,7 @@
 //! entries live (`slab`, in memory that never moves: `region`), keeps the timing wheel (`expiry`) and
 //! charges every byte (`budget`). When there is no room, `store` makes some, by expiry first and by
 //! the eviction policy (`policy`) after that. One thread (`background`) frees what expired, another
-//! one (`removals`) tells callbacks what went.
+//! one (`removals`) tells callbacks what went. Who watches changes (`watch`) gets them in one order.
 //!
 //! A store in a directory (`durable`) is filled from there (`recovery`, `directory`), tells a log (`wal`,
 //! `record`) of each change on its way (`journal`), and writes snapshots (`snapshot`) while it goes on.

@@ -6,8 +6,8 @@
 //!
 //! The GIL is held for calls on one key in memory, because releasing it costs more than the call. It
 //! is released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`,
-//! `clear`, `purge_expired`, `configure`, `close`; and for all that may wait for a disk: `open`,
-//! `sync`, `snapshot`, `restore`, `verify`, `salvage`, and every change of a store in a directory. No Python code ever runs under a lock of the
+//! `clear`, `purge_expired`, `configure`, `close`, `watch` and its waits; and for all that may wait for a
+//! disk: `open`, `sync`, `snapshot`, `restore`, `verify`, `salvage`, and every change of a store in a directory. No Python code ever runs under a lock of the
 //! engine.
 
 #![deny(unsafe_code)]
@@ -27,6 +27,7 @@ mod removals;
 mod stats;
 mod store;
 mod verify;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -51,6 +52,8 @@ mod _native {
     use crate::store::Store;
     #[pymodule_export]
     use crate::verify::{salvage, verify};
+    #[pymodule_export]
+    use crate::watch::RawWatch;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

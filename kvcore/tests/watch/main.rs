@@ -1,6 +1,6 @@
 //! Watches: every change in its order, and nothing lost in silence.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 #![cfg(all(feature = "simulation", not(kv_shuttle)))]
 
 mod durable;

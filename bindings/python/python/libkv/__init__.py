@@ -19,6 +19,7 @@ from libkv._errors import (
     FullError,
     InvalidError,
     IoError,
+    LaggedError,
     LockedError,
     NoMemoryError,
     NoSpaceError,
@@ -33,6 +34,7 @@ from libkv._errors import (
 from libkv._native import NEVER, NeverType, Store, __version__, open, salvage, verify
 from libkv._records import (
     Entry,
+    Event,
     Finding,
     Recovery,
     SalvageReport,
@@ -43,6 +45,7 @@ from libkv._records import (
 )
 from libkv._types import Memoized, Ttl
 from libkv._view import View
+from libkv._watch import Watch
 
 MutableMapping.register(Store)
 
@@ -53,11 +56,13 @@ __all__ = [
     "CrossSlotError",
     "Entry",
     "Error",
+    "Event",
     "Finding",
     "ForkedError",
     "FullError",
     "InvalidError",
     "IoError",
+    "LaggedError",
     "LockedError",
     "Memoized",
     "NeverType",
@@ -78,6 +83,7 @@ __all__ = [
     "VerifyReport",
     "View",
     "ViewEntry",
+    "Watch",
     "WrongTypeError",
     "__version__",
     "codecs",

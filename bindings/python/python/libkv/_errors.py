@@ -155,6 +155,22 @@ class CrossSlotError(Error, ValueError):
     status_name = "KV_ERR_CROSS_SLOT"
 
 
+class LaggedError(Error, RuntimeError):
+    """A watch missed events; it goes on at revision."""
+
+    __module__ = "libkv"
+    status = 7
+    status_name = "KV_LAGGED"
+
+    def __init__(self, message: str, revision: int = 0, missed: int = 0) -> None:
+        super().__init__(message, revision, missed)
+        self.revision = revision
+        self.missed = missed
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 CLASSES: Final[dict[int, type[Error]]] = {
     cls.status: cls
     for cls in (

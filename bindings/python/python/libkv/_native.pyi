@@ -6,9 +6,10 @@ from typing import Any, ClassVar, Final, Literal, ParamSpec, Protocol, TypeAlias
 
 from typing_extensions import Buffer, Self
 
-from libkv._records import Entry, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
+from libkv._records import Entry, EventKind, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
 from libkv._types import Memoized, Ttl
 from libkv._view import View
+from libkv._watch import Watch
 from libkv.codecs import Codec
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "STATUSES",
     "KeyIterator",
     "NeverType",
+    "RawWatch",
     "Store",
     "__version__",
     "duration",
@@ -75,6 +77,12 @@ class _Memoize(Protocol):
 class KeyIterator(Iterator[bytes]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> bytes: ...
+
+@final
+class RawWatch:
+    def next(self, timeout: float | None) -> tuple[object, ...] | None: ...
+    def fileno(self) -> int: ...
+    def cancel(self) -> None: ...
 
 # Iteration gives bytes, and `in` takes both: to mypy the first Container among the bases says so.
 @type_check_only
@@ -146,6 +154,14 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
     def purge_expired(self) -> int: ...
     def configure(self, name: str, value: _Option) -> None: ...
     def stats(self) -> Stats: ...
+    def watch(
+        self,
+        *,
+        key: _Key | None = None,
+        prefix: _Key | None = None,
+        from_revision: int | None = None,
+        kinds: EventKind | Iterable[EventKind] | None = None,
+    ) -> Watch: ...
     def sync(self) -> None: ...
     def snapshot(self, path: str | PathLike[str] | None = None) -> Snapshot: ...
     def restore(self, path: str | PathLike[str]) -> None: ...

@@ -1,6 +1,8 @@
 """What some calls return: plain named tuples."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+EventKind: TypeAlias = Literal["set", "deleted", "expired", "evicted", "cleared", "touched"]
 
 
 class Entry(NamedTuple):
@@ -33,6 +35,21 @@ class ViewEntry(NamedTuple):
     """About how often it was read; 0 unless the store keeps entry_stats."""
 
 
+class Event(NamedTuple):
+    """A change that a watch saw."""
+
+    kind: EventKind
+    """What happened: touched is another deadline, cleared concerns the whole store."""
+    key: bytes
+    """The key; empty if the store was cleared."""
+    value: bytes | None
+    """The value that was set; None for every other kind."""
+    revision: int
+    """The revision of the change. Those of a watch rise."""
+    expire_at: float | None
+    """The deadline that was set, a Unix timestamp in seconds, or None."""
+
+
 class Stats(NamedTuple):
     """Counts, sizes in bytes, and counters of operations since the store was opened."""
 
@@ -51,7 +68,7 @@ class Stats(NamedTuple):
     resident_bytes: int
     """What the store holds from the system."""
     pinned_bytes: int
-    """What values in callers' hands hold beside it."""
+    """What values in callers' hands, callbacks and watches hold beside it."""
     gets: int
     """Reads."""
     hits: int
