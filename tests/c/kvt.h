@@ -1,7 +1,7 @@
 /* The driver that runs tests/conformance through kv.h. Its README.md describes the format.
  *
  * kvt_words cuts lines into words and evaluates them, kvt_run runs cases and compares answers,
- * kvt_ops, kvt_many, kvt_files and kvt_told make the calls, conformance.c finds the files. A function that returns a bool has told
+ * kvt_ops, kvt_many, kvt_files, kvt_told and kvt_watch make the calls, conformance.c finds the files. A function that returns a bool has told
  * kvt_fail what is wrong when it returns false; the first complaint of a case is the one that is
  * kept. Memory of a line lives until the next one. */
 
@@ -49,6 +49,7 @@ typedef struct {
   char name[80];
   /* What the case has. */
   kv_store_t *store;
+  kv_watch_t *watch; /* the one that was begun last; NULL before */
   kvt_told_t *told; /* what the store's callback is told; NULL without one */
   char folder[KVT_FOLDER]; /* what {dir} stands for; empty until it is asked for */
   struct {
@@ -86,5 +87,8 @@ void kvt_remove_folder(kvt_run_t *run);
 
 /* kvt_told.c */
 void kvt_free_told(kvt_run_t *run);
+
+/* kvt_watch.c */
+void kvt_free_watch(kvt_run_t *run);
 
 #endif /* KV_TEST_KVT_H */

@@ -33,4 +33,7 @@ bool op_files(call_t *call);
 bool listen(call_t *call, const kvt_word_t *causes, kv_options_t *options, kv_status_t *status);
 bool op_removed(call_t *call);
 
+/* kvt_watch.c */
+bool op_watch(call_t *call);
+
 #endif /* KV_TEST_KVT_CALL_H */

@@ -103,6 +103,7 @@ static bool op_open(call_t *call) {
     kvt_fail(run, "the store before could not be closed");
   }
   run->store = NULL;
+  kvt_free_watch(run);
   kvt_free_told(run);
   for (int n = 1; n < call->count && status == KV_OK; n++) {
     const kvt_word_t *word = &call->words[n];
@@ -390,7 +391,8 @@ bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *
       {"len", op_store},         {"clear", op_store},         {"purge_expired", op_store},
       {"last_fault", op_store},  {"shutdown", op_store},      {"stats", op_stats},
       {"removed", op_removed},   {"sync", op_files},          {"snapshot", op_files},
-      {"restore", op_files},     {"recovery", op_files},
+      {"restore", op_files},     {"recovery", op_files},      {"watch", op_watch},
+      {"event", op_watch},       {"cancel", op_watch},
   };
   call_t call = {run, words, count, answer};
   for (size_t n = 0; n < sizeof table / sizeof table[0]; n++) {

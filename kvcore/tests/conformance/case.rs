@@ -3,8 +3,17 @@
 //! Owns: the grammar of `tests/conformance/README.md`, and nothing of what the words mean.
 
 /// The features a case may need; this surface has all of them.
-const FEATURES: &[&str] =
-    &["set_many", "keys", "location", "directory", "get_into", "del_if", "last_fault", "raw_ttl"];
+const FEATURES: &[&str] = &[
+    "set_many",
+    "keys",
+    "location",
+    "directory",
+    "get_into",
+    "del_if",
+    "last_fault",
+    "raw_ttl",
+    "watch",
+];
 
 /// One word of a line.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,6 +11,7 @@ mod case;
 mod folder;
 mod removed;
 mod run;
+mod watched;
 
 use std::path::Path;
 

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use kvcore::{
     Clock, Condition, DeleteOutcome, Error, Expiry, ManualClock, Options, RecoveryReport,
-    Remaining, SetOptions, SetOutcome, Status, Store, TTL_KEEP, TTL_NONE, Value,
+    Remaining, SetOptions, SetOutcome, Status, Store, TTL_KEEP, TTL_NONE, Value, Watched,
 };
 
 use crate::case::{Arguments, Case, Line, Word, option_text, shown, shown_bytes};
 use crate::folder::Folder;
 use crate::removed::Told;
+use crate::watched::{Asked, Watching, words};
 
 /// Where the time of a case comes from.
 pub enum Timing {
@@ -100,6 +101,7 @@ struct Runner {
     timing: Timing,
     store: Option<Store>,
     told: Arc<Told>,
+    watching: Watching,
     folder: Folder,
     variables: HashMap<String, i64>,
 }
@@ -110,6 +112,7 @@ pub fn run(case: &Case, timing: Timing) -> Result<(), String> {
         timing,
         store: None,
         told: Arc::default(),
+        watching: Watching::default(),
         folder: Folder::default(),
         variables: HashMap::new(),
     };
@@ -207,9 +210,48 @@ impl Runner {
         }))
     }
 
+    fn watch(&mut self, operation: &str, arguments: &Arguments<'_>) -> Outcome {
+        let mut asked = Asked::default();
+        for (name, value) in &arguments.named {
+            match (operation, *name, value) {
+                ("watch", "key", Word::Bytes(key)) => asked.key = Some(key.clone()),
+                ("watch", "prefix", Word::Bytes(prefix)) => asked.prefix.clone_from(prefix),
+                ("watch", "from", number) => asked.from = self.number(number)?,
+                ("watch", "changes", number) => asked.changes = self.number(number)?,
+                _ => return Err(format!("there is no argument '{name}' here")),
+            }
+        }
+        let lagged = |revision: u64, missed: u64| {
+            let answer = Answer::of(Status::Lagged).number("revision", revision as i64);
+            answer.number("lagged", missed as i64)
+        };
+        match operation {
+            "watch" => {
+                let store = self.store.as_ref().ok_or("no store is open")?;
+                answered(self.watching.begin(store, asked).map(|()| Answer::of(Status::Ok)))
+            }
+            "cancel" => self.watching.cancel().map(|()| Answer::of(Status::Ok)),
+            _ => answered(self.watching.next()?.map(|watched| {
+                match watched {
+                    Watched::Event(event) => {
+                        Answer { bytes: words(&event), ..Answer::of(Status::Ok) }
+                            .number("revision", event.revision() as i64)
+                            .number("expire_at", event.expire_at_ms().unwrap_or(TTL_NONE))
+                    }
+                    Watched::Lagged { revision, missed } => lagged(revision, missed),
+                    Watched::TimedOut => Answer::of(Status::Timeout),
+                    Watched::Cancelled => Answer::of(Status::Done),
+                }
+            })),
+        }
+    }
+
     fn call(&mut self, operation: &str, arguments: &Arguments<'_>) -> Outcome {
         if operation == "open" {
             return self.open(arguments);
+        }
+        if let "watch" | "event" | "cancel" = operation {
+            return self.watch(operation, arguments);
         }
         let path = match (operation, arguments.word(0)) {
             ("snapshot" | "restore", Ok(Word::Bytes(path))) => {
@@ -378,7 +420,7 @@ impl Runner {
             }
         }
         let lists_all =
-            matches!(operation, "keys" | "get_many" | "removed") && answer.status == "OK";
+            matches!(operation, "keys" | "get_many" | "removed" | "event") && answer.status == "OK";
         if (lists_all || !bytes.is_empty()) && bytes != answer.bytes {
             let list = |all: &[Option<Vec<u8>>]| {
                 let shown: Vec<String> =
