@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::io::{DirLock, Disk, read_exact_at, write_all_at};
+use crate::planted::{Planted, is_planted};
 use crate::random;
 use crate::snapshot::SnapshotReader;
 use crate::sync::Mutex;
@@ -58,6 +59,8 @@ pub(crate) struct Directory {
     path: PathBuf,
     store_id: [u8; 16],
     created_at_ms: i64,
+    /// Whether this opener made the identity.
+    is_new: bool,
     clean_mark: Option<CleanMark>,
     roll: Mutex<Roll>,
     lock: Box<dyn DirLock>,
@@ -94,6 +97,7 @@ impl Directory {
             path: path.to_path_buf(),
             store_id: identity.store_id,
             created_at_ms: identity.created_at_ms,
+            is_new: !files.store,
             clean_mark,
             roll: Mutex::new(identity.roll),
             lock,
@@ -148,11 +152,28 @@ impl Directory {
         files(&*self.disk, &self.path)
     }
 
+    /// Makes the identity durable that was found after a life which did not end in order. It is written
+    /// again, because its name may be there in memory only: if a sync of the directory has failed, a
+    /// later one may be called a success and bring nothing back.
+    ///
+    /// # Errors
+    /// `NoSpace` and `Io`.
+    pub(crate) fn settle(&self) -> Result<()> {
+        if self.is_new {
+            return Ok(());
+        }
+        let roll = self.roll.lock();
+        write_note(&*self.disk, &self.path, STORE, &self.identity(*roll).encode())
+    }
+
     /// Takes the mark of a clean close away. Comes after recovery and before anything is written.
     ///
     /// # Errors
     /// `Io`; nothing may be written then.
     pub(crate) fn begin_life(&self) -> Result<()> {
+        if is_planted(Planted::StaleMark) {
+            return Ok(());
+        }
         let path = self.path.join(CLOSED);
         remove(&*self.disk, &path)?;
         sync_dir(&*self.disk, &self.path)
@@ -250,11 +271,13 @@ impl Directory {
         if roll == *held {
             return Ok(());
         }
-        let identity =
-            Identity { store_id: self.store_id, created_at_ms: self.created_at_ms, roll };
-        write_note(&*self.disk, &self.path, STORE, &identity.encode())?;
+        write_note(&*self.disk, &self.path, STORE, &self.identity(roll).encode())?;
         *held = roll;
         Ok(())
+    }
+
+    fn identity(&self, roll: Roll) -> Identity {
+        Identity { store_id: self.store_id, created_at_ms: self.created_at_ms, roll }
     }
 }
 
@@ -270,7 +293,11 @@ pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DirLock>> {
 
 /// What is in a directory.
 pub(crate) fn files(disk: &dyn Disk, dir: &Path) -> Result<Files> {
-    let listed = disk.list(dir).map_err(|error| failed("cannot list", dir, &error))?;
+    let mut listed = disk.list(dir);
+    if is_planted(Planted::UnreadableIsEmpty) {
+        listed = Ok(listed.unwrap_or_default());
+    }
+    let listed = listed.map_err(|error| failed("cannot list", dir, &error))?;
     Ok(Files::of(listed))
 }
 
@@ -313,6 +340,9 @@ pub(crate) fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
 
 /// Makes names durable.
 pub(crate) fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    if is_planted(Planted::NoDirSync) {
+        return Ok(());
+    }
     disk.sync_dir(dir).map_err(|error| failed("cannot sync", dir, &error))
 }
 
@@ -324,6 +354,21 @@ pub(crate) fn remove(disk: &dyn Disk, path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether bytes are one of the small files, as they are or once their checksum is mended.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn fuzz_notes(bytes: &[u8]) -> bool {
+    let mut mended = bytes.to_vec();
+    if let Some((covered, sum)) = mended.split_last_chunk_mut::<4>() {
+        *sum = crc32c::crc32c(covered).to_le_bytes();
+    }
+    let decodes = |bytes: &[u8]| {
+        let id = bytes.get(16..32).and_then(|id| id.try_into().ok()).unwrap_or_default();
+        let path = Path::new("memory");
+        Identity::decode(path, bytes).is_ok() || CleanMark::decode(path, bytes, id).is_ok()
+    };
+    decodes(&mended) || decodes(bytes)
 }
 
 fn read_note(disk: &dyn Disk, path: &Path) -> Result<Vec<u8>> {
@@ -344,7 +389,9 @@ fn write_note(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> Result<(
     let written = (|| {
         let file = disk.create(&path)?;
         write_all_at(&*file, bytes, 0)?;
-        file.sync_all()?;
+        if !is_planted(Planted::NoFileSync) {
+            file.sync_all()?;
+        }
         drop(file);
         disk.rename(&path, &dir.join(name))?;
         disk.sync_dir(dir)

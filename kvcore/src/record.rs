@@ -20,6 +20,7 @@
 //! short as it can be.
 
 use crate::entry::NEVER;
+use crate::planted::{Planted, is_planted};
 
 const SET: u8 = 1;
 const DELETE: u8 = 2;
@@ -304,6 +305,10 @@ impl<'a> Cursor<'a> {
 
     fn bytes(&mut self) -> Result<&'a [u8], &'static str> {
         let len = self.varint()?;
+        if is_planted(Planted::UncheckedLength) {
+            // Writing to it is what takes the memory.
+            drop(vec![1_u8; (len as usize).min(1 << 30)]);
+        }
         let len = usize::try_from(len).ok().filter(|&len| len <= self.0.len());
         let len = len.ok_or("a length beyond the end of the payload")?;
         let (bytes, rest) = self.0.split_at(len);

@@ -7,9 +7,12 @@ pub use crate::io::{
     read_exact_at, write_all_at,
 };
 
-pub use crate::snapshot::fuzz_read as read_snapshot;
+pub use crate::planted::Planted;
+pub use crate::snapshot::{fuzz_read as fuzz_snapshot, read_whole as read_snapshot};
+pub use crate::wal::{LogSeen, read_log, read_log_fuzzed as fuzz_log};
 
 use crate::clock::Clock;
+use crate::directory::fuzz_notes as decode_notes;
 use crate::error::Result;
 use crate::options::Options;
 use crate::store::Store;
@@ -25,4 +28,13 @@ pub fn open(
     clock: Clock,
 ) -> Result<Store> {
     Store::open_on(disk.disk(), path.as_ref(), options, clock)
+}
+
+/// Reads bytes as the small files of a directory, and text as a location with options. None of it may
+/// panic or take memory out of proportion. Says whether the bytes are such a file.
+#[must_use]
+pub fn fuzz_notes(bytes: &[u8]) -> bool {
+    let mut options = Options::new();
+    let _ = crate::location::read(&String::from_utf8_lossy(bytes), &mut options);
+    decode_notes(bytes)
 }

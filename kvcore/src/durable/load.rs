@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::hash::Key;
+use crate::planted::{Planted, is_planted};
 use crate::recovery::Target;
 use crate::shard::{Change, Loaded, Refusal, Shard};
 use crate::snapshot::Saved;
@@ -55,6 +56,12 @@ impl Target for Loader<'_> {
             hits: saved.hits,
             access: if self.same_policy.load(Ordering::Relaxed) { saved.access } else { 0 },
         };
+        if is_planted(Planted::ExpireFirst) && saved.deadline <= self.core.context.clock.now_ms() {
+            return self.delete(saved.key);
+        }
+        if is_planted(Planted::CountReplay) {
+            self.core.context.count_read(true);
+        }
         self.change(saved.key, |shard, key, change| {
             shard.load(key, saved.value, saved.deadline, loaded, change)
         })

@@ -19,6 +19,7 @@ use crate::directory::{CleanMark, Directory};
 use crate::error::{Error, Result, Status};
 use crate::io::{Disk, RealDisk};
 use crate::options::{Options, Persistence};
+use crate::planted::{Planted, is_planted};
 use crate::recovery::{self, Progress, RecoveryReport, SalvageReport, VerifyReport};
 use crate::snapshot::SnapshotHead;
 use crate::store::Core;
@@ -258,6 +259,9 @@ impl Durable {
         // The records that a snapshot stands for may not be on the disk yet, and the log goes on from
         // there.
         log.map_or(Ok(()), Log::sync)?;
+        if let Some(log) = log.filter(|_| is_planted(Planted::EarlyRetire)) {
+            log.retire_before(taken.head.segment)?;
+        }
         self.directory.publish_snapshot(taken.head.lsn)?;
         self.unlogged.lsn.store(taken.head.lsn, Ordering::Relaxed);
         self.snapshots.fetch_add(1, Ordering::Relaxed);

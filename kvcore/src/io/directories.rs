@@ -8,6 +8,8 @@
 use std::io;
 use std::path::Path;
 
+use crate::planted::{Planted, is_planted};
+
 /// What it takes to make directories.
 pub(super) trait Directories {
     /// Whether a directory has this name; following links, as all of the path is.
@@ -30,7 +32,8 @@ pub(super) fn create_all(disk: &dyn Directories, dir: &Path) -> io::Result<()> {
         }
         missing.push(ancestor);
     }
-    if let Some(parent) = found.and_then(Path::parent) {
+    let syncs = !is_planted(Planted::NoParentSync);
+    if let Some(parent) = found.and_then(Path::parent).filter(|_| syncs) {
         sync_found(disk, parent)?;
     }
     for &dir in missing.iter().rev() {
@@ -40,7 +43,7 @@ pub(super) fn create_all(disk: &dyn Directories, dir: &Path) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && disk.is_dir(dir)? => {}
             Err(error) => return Err(error),
         }
-        if let Some(parent) = dir.parent() {
+        if let Some(parent) = dir.parent().filter(|_| syncs) {
             disk.sync(parent)?;
         }
     }

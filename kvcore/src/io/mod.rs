@@ -11,8 +11,9 @@
 //! threads would have to agree on.
 
 #![allow(clippy::disallowed_methods)]
-// The parts of durability come one after the other; this goes when the store uses them all.
 
+#[cfg(any(test, feature = "simulation"))]
+mod bytes;
 mod directories;
 mod real;
 #[cfg(any(test, feature = "simulation"))]
@@ -23,6 +24,9 @@ use std::fmt::Debug;
 use std::io;
 use std::path::Path;
 
+use crate::planted::{Planted, is_planted};
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use bytes::Bytes;
 pub use real::RealDisk;
 #[cfg(any(test, feature = "simulation"))]
 pub use sim::{Call, Fault, SYNCS, SimDisk, Survivors};
@@ -195,6 +199,9 @@ pub fn read_exact_at(file: &dyn DiskFile, buffer: &mut [u8], offset: u64) -> io:
 /// written then.
 pub fn write_all_at(file: &dyn DiskFile, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut done = 0;
+    if is_planted(Planted::OneWrite) {
+        return file.write_at(bytes, offset).map(drop);
+    }
     while done < bytes.len() {
         match file.write_at(&bytes[done..], after(offset, done)?)? {
             0 => return Err(io::ErrorKind::WriteZero.into()),

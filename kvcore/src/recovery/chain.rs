@@ -6,6 +6,7 @@
 
 use crate::directory::{Directory, Numbered};
 use crate::error::{Error, Result, Status};
+use crate::planted::{Planted, is_planted};
 use crate::wal::{Opened, SegmentHeader, SegmentReader};
 
 /// A segment of a chain.
@@ -68,7 +69,7 @@ impl Chain {
             return Err(missing(dir, chain.first_unused.unwrap_or(next)));
         }
         let required = dir.roll().segment;
-        if required >= next {
+        if required >= next && !is_planted(Planted::StartEmpty) {
             return Err(missing(dir, next));
         }
         Ok(chain)

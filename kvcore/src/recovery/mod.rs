@@ -4,8 +4,8 @@
 //! what had expired (`marks`), what is made durable (`settle`), and the looks at a directory from
 //! outside (`verify`, `salvage`). Invariants: what is recovered is the effect of all records up to some
 //! LSN, every durable one among them, or an error that names the file; nothing is written but an equal
-//! copy of the last segment, so recovery may be cut short and repeated at will; what it exposes is
-//! durable before it returns; memory is bounded by a block or a group at a time.
+//! copy of the last segment and of `STORE`, so recovery may be cut short and repeated at
+//! will; what it exposes is durable before it returns; memory is bounded by a block or a group at a time.
 //!
 //! A damaged snapshot is given up for an older one only if the log reaches from there to the newest
 //! state that any file names. Whatever is wrong with the log is an error: no snapshot mends that.
@@ -26,6 +26,7 @@ mod verify;
 use crate::clock::{Clock, Stopwatch};
 use crate::directory::{Directory, Files, sync_dir};
 use crate::error::{Error, Result, Status};
+use crate::planted::{Planted, is_planted};
 use crate::snapshot::{Saved, SnapshotHead, SnapshotReader};
 use crate::wal::SegmentInfo;
 
@@ -263,7 +264,7 @@ impl<'a> Recovery<'a> {
                 roll.segment == 0 && roll.snapshot.is_none() && self.files.snapshots.is_empty()
             }
         };
-        if chain.links.is_empty() && !may_be_absent {
+        if chain.links.is_empty() && !may_be_absent && !is_planted(Planted::StartEmpty) {
             return Err(missing(self.dir, start));
         }
         Ok(chain)
@@ -274,6 +275,7 @@ impl<'a> Recovery<'a> {
         if self.dir.clean_mark().is_some() {
             return Ok(());
         }
+        self.dir.settle()?;
         if let Some(last) = replay.segments.last() {
             settle::settle(&**self.dir.disk(), &self.dir.segment_path(last.number))?;
         }
@@ -286,6 +288,7 @@ impl<'a> Recovery<'a> {
         let start = base.as_ref().map_or(1, |head| head.segment);
         let revision = match self.dir.clean_mark() {
             Some(mark) => mark.revision.max(replay.revision),
+            None if is_planted(Planted::NoCeiling) => replay.revision,
             None => replay.revision.max(replay.ceiling).max(self.dir.roll().revision_ceiling),
         };
         // Segments that an older snapshot needs, or that ought to be gone, are there too.

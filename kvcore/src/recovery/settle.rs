@@ -11,6 +11,7 @@ use std::path::Path;
 use crate::directory::{failed, remove, sync_dir};
 use crate::error::Result;
 use crate::io::{Disk, read_exact_at, write_all_at};
+use crate::planted::{Planted, is_planted};
 
 const CHUNK: usize = 1 << 20;
 const PAGE: usize = 4096;
@@ -20,6 +21,10 @@ const PAGE: usize = 4096;
 /// # Errors
 /// `NoSpace` and `Io`; the segment is as it was then, or durable.
 pub(crate) fn settle(disk: &dyn Disk, from: &Path) -> Result<()> {
+    if is_planted(Planted::SyncToSettle) {
+        let synced = disk.open(from).and_then(|file| file.sync_all());
+        return synced.map_err(|error| failed("cannot sync", from, &error));
+    }
     let to = from.with_extension("tmp");
     remove(disk, &to)?;
     let copied = (|| {

@@ -12,6 +12,7 @@ use crate::clock::Now;
 use crate::entry::Head;
 use crate::images::Image;
 use crate::journal::Lack;
+use crate::planted::{Planted, is_planted};
 use crate::record::Record;
 use crate::value::{LargeValue, PinMeter, Value, ValueInfo};
 
@@ -46,7 +47,10 @@ pub(super) fn record(record: Record<'_>, change: &mut Change<'_>) {
 
 /// Tells the log and the watches that an entry has another deadline.
 #[inline]
-pub(super) fn record_touch(key: &[u8], deadline: i64, version: u64, change: &mut Change<'_>) {
+pub(super) fn record_touch(key: &[u8], mut deadline: i64, version: u64, change: &mut Change<'_>) {
+    if is_planted(Planted::RelativeDeadline) {
+        deadline -= change.now.ms();
+    }
     record(Record::Touch { key, deadline, version }, change);
     if let Some(told) = change.tells() {
         told.touched(version, key, deadline);

@@ -6,6 +6,7 @@ use crate::budget::Need;
 use crate::entry::{self, NEVER};
 use crate::expiry::{Due, Wheel};
 use crate::hash::Key;
+use crate::planted::{Planted, is_planted};
 use crate::record::Record;
 use crate::removals::Cause;
 use crate::slab::EntryId;
@@ -198,7 +199,7 @@ impl Shard {
         self.keep_image(hash, &found, change);
         let key = change.context.journal.log().map(|_| self.entries().key(&found).to_vec());
         let version = self.remove(hash, &found, Cause::Evicted, change);
-        if let Some(key) = key {
+        if let Some(key) = key.filter(|_| !is_planted(Planted::SilentEviction)) {
             record(Record::Delete { key: &key, version }, change);
         }
     }

@@ -10,6 +10,7 @@ use crate::entry::{self, NEVER};
 use crate::error::Status;
 use crate::hash::Key;
 use crate::number;
+use crate::planted::{Planted, is_planted};
 use crate::removals::Cause;
 use crate::set_options::{Condition, DeleteOutcome, Expiry, SetOptions, SetOutcome};
 use crate::value::Value;
@@ -188,7 +189,11 @@ impl Shard {
                 self.value_bytes += data.len() as u64;
                 let head = found.head.with_version(version);
                 let value = &self.large.get(number).value;
-                record_set(key.bytes, [value.as_slice(), b""], Some(value), &head, change);
+                let mut bytes = value.as_slice();
+                if is_planted(Planted::RelativeAppend) {
+                    bytes = data;
+                }
+                record_set(key.bytes, [bytes, b""], Some(value), &head, change);
                 return Ok(version);
             }
             // Shared, so that the shard can be changed while the old value is copied.

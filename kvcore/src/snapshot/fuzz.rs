@@ -1,6 +1,5 @@
 //! Feeds any bytes to the reader, for fuzzers and for tests.
 
-use std::io;
 use std::path::Path;
 
 use super::format::{BLOCK_HEAD_BYTES, FOOTER_BYTES, HEAD_BYTES, place_seed, put, u32_at, u64_at};
@@ -8,7 +7,7 @@ use super::index::LINE_BYTES;
 use super::reader::SnapshotReader;
 use super::{entry, verify};
 use crate::error::Result;
-use crate::io::DiskFile;
+use crate::io::Bytes;
 
 /// Reads a snapshot that is in memory as far as it goes, and says how many entries it has. Reads it
 /// again with all of its checksums mended, so that what comes after them is tried too, and takes the
@@ -25,9 +24,12 @@ pub fn fuzz_read(bytes: &[u8]) -> Result<u64> {
     read(bytes.to_vec())
 }
 
-/// Reads all of a snapshot that is in memory.
-pub(super) fn read(bytes: Vec<u8>) -> Result<u64> {
-    let reader = SnapshotReader::from_file(Box::new(Memory(bytes)), Path::new("memory"))?;
+/// Reads all of a snapshot that is in memory, and says how many entries it has.
+///
+/// # Errors
+/// `Corrupt`, `Unsupported`: what is wrong with it.
+pub fn read(bytes: Vec<u8>) -> Result<u64> {
+    let reader = SnapshotReader::from_file(Box::new(Bytes(bytes)), Path::new("memory"))?;
     verify::check(&reader).map(|summary| summary.entries)
 }
 
@@ -72,41 +74,4 @@ fn mend_block(bytes: &mut [u8], line: usize, index_at: usize, seed: u32) {
     let crc = crc32c::crc32c_append(start, &bytes[at..at + 36]);
     put(bytes, at + 36, &crc.to_le_bytes());
     put(bytes, line + 20, &crc.to_le_bytes());
-}
-
-/// A file that is in memory and cannot be written.
-#[derive(Debug)]
-struct Memory(Vec<u8>);
-
-impl DiskFile for Memory {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.0.len());
-        let count = buffer.len().min(self.0.len() - from);
-        buffer[..count].copy_from_slice(&self.0[from..from + count]);
-        Ok(count)
-    }
-
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn allocate(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -31,7 +31,7 @@ pub(crate) use compress::Compression;
 pub(crate) use entry::Saved;
 pub(crate) use format::SnapshotHead;
 #[cfg(any(test, feature = "simulation"))]
-pub use fuzz::fuzz_read;
+pub use fuzz::{fuzz_read, read as read_whole};
 pub(crate) use reader::{BlockBuffer, SnapshotReader};
 pub(crate) use verify::verify;
 pub(crate) use writer::SnapshotWriter;

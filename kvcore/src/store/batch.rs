@@ -9,6 +9,7 @@ use crate::budget::Need;
 use crate::context::Deadline;
 use crate::error::{Result, Status};
 use crate::hash::Key;
+use crate::planted::{Planted, is_planted};
 use crate::set_options::Expiry;
 use crate::shard::{Change, Prepared, PutNeeds, Refusal, Shard};
 use crate::sync::WriteGuard;
@@ -73,6 +74,12 @@ impl Store {
         puts.sort_by_key(|put| put.shard);
         for wave in puts.chunks(WAVE) {
             core.prefetch(wave.iter().map(|put| put.key));
+        }
+        if is_planted(Planted::SplitBatch) {
+            for group in puts.chunk_by_mut(|a, b| a.shard == b.shard) {
+                let _ = set_all(core, group, expiry);
+            }
+            return Ok(());
         }
         loop {
             match set_all(core, &mut puts, expiry) {

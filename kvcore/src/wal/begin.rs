@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
 use crate::io::{DiskFile, write_all_at};
+use crate::planted::{Planted, is_planted};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize};
 use crate::sync::{Condvar, Mutex};
 
@@ -81,7 +82,7 @@ fn write_header(
         store_id: start.store_id,
         segment: start.segment,
         first_lsn: start.first_lsn,
-        previous: start.previous,
+        previous: start.previous.filter(|_| !is_planted(Planted::NoEnd)),
         revision_ceiling: ceiling,
         created_at_ms: start.clock.now_ms(),
         segment_bytes: bytes,

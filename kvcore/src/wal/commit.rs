@@ -11,6 +11,7 @@
 use std::sync::Arc;
 
 use crate::error::{Result, Status};
+use crate::planted::{Planted, is_planted};
 use crate::sync;
 use crate::sync::atomic::Ordering;
 
@@ -56,6 +57,9 @@ impl Log {
         let lsn = lsn.min(self.last_lsn());
         if self.is_always() {
             return self.await_sync(lsn, &|| self.durable_lsn() >= lsn);
+        }
+        if is_planted(Planted::Buffered) {
+            return self.fault.admit(lsn);
         }
         for _ in 0..LOOKS {
             if !self.writing.load(Ordering::Relaxed) || self.is_written(lsn) {
@@ -106,6 +110,9 @@ impl Log {
         while !self.fault.is_set() && !is_done() {
             if gate.is_led {
                 self.synced.wait(&mut gate);
+                if is_planted(Planted::FollowerOk) {
+                    return Ok(());
+                }
                 continue;
             }
             gate.is_led = true;

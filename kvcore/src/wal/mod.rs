@@ -22,6 +22,8 @@ mod begin;
 mod commit;
 mod fault;
 mod frame;
+#[cfg(any(test, feature = "simulation"))]
+mod fuzz;
 mod grow;
 mod queue;
 mod reader;
@@ -41,6 +43,7 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::error::{Error, Status};
 use crate::io::Disk;
+use crate::planted::{Planted, is_planted};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -51,6 +54,8 @@ use segments::{Maker, Segment};
 use writer::{Files, Ledger};
 
 pub(crate) use frame::SegmentHeader;
+#[cfg(any(test, feature = "simulation"))]
+pub use fuzz::{LogSeen, fuzz_read as read_log_fuzzed, read_log};
 pub(crate) use reader::{End, Group, Opened, SegmentReader, Step};
 #[cfg(all(test, not(kv_shuttle)))]
 use segments::MIN_SEGMENT_BYTES;
@@ -221,6 +226,9 @@ impl Log {
 
     /// Stops the log for ever.
     fn poison(&self, error: Error) {
+        if is_planted(Planted::NoFault) {
+            return;
+        }
         let queue = self.queue.lock();
         self.fault.set(error, queue.last_lsn());
     }

@@ -16,6 +16,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result, Status};
 use crate::io::{Disk, DiskFile};
+use crate::planted::{Planted, is_planted};
 
 use super::frame::{
     FRAME_BYTES, FRAME_MARK, Frame, HEADER_BYTES, Kind, SEAL_BYTES, Seed, SegmentHeader,
@@ -316,6 +317,10 @@ impl SegmentReader {
             return self.broken("a frame that is cut short").map(Err);
         }
         let head = array(self.window.get(at, FRAME_BYTES)?);
+        if is_planted(Planted::ZeroFrame) && head == [0; FRAME_BYTES] {
+            self.at += FRAME;
+            return self.look();
+        }
         let Some(frame) = Frame::decode(&head, self.seed, at) else {
             return self.broken("a frame whose head is damaged").map(Err);
         };
@@ -333,7 +338,8 @@ impl SegmentReader {
         // The head and the payload are asked for at once, so that they are read at once.
         let whole = self.window.get(at, FRAME_BYTES + len)?.unwrap_or(b"");
         let payload = whole.get(FRAME_BYTES..).unwrap_or(b"");
-        if self.seed.at(at).payload(payload) != checksum {
+        let is_right = self.seed.at(at).payload(payload) == checksum;
+        if !is_right && !is_planted(Planted::UncheckedRecords) {
             return self.broken("a group whose records are damaged").map(Err);
         }
         Ok(Ok(frame))
@@ -357,6 +363,9 @@ impl SegmentReader {
     /// The end where no frame follows: nothing does, or something that a crash left, or damage.
     fn broken(&mut self, reason: &str) -> Result<End> {
         let at = self.at;
+        if is_planted(Planted::ErrorIsEnd) {
+            return Ok(End::Open { end: at });
+        }
         if self.ends_at.is_some() {
             return Ok(self.damaged(at, reason));
         }
@@ -373,7 +382,7 @@ impl SegmentReader {
         }
         let mut rest = Rest { bytes: 0, known_durable: false };
         self.scan(first, &mut rest)?;
-        if rest.known_durable {
+        if rest.known_durable || is_planted(Planted::TornIsDamage) {
             return Ok(self.damaged(at, reason));
         }
         Ok(End::Torn { at, bytes: rest.bytes, reason: format!("{reason}, at offset {at}") })

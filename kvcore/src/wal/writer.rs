@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::io::write_all_at;
+use crate::planted::{Planted, is_planted};
 use crate::sync::atomic::Ordering;
 
 use super::frame::{FRAME_BYTES, Frame, HEADER_BYTES, Kind, Seed, SegmentHeader};
@@ -64,8 +65,10 @@ impl Files {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         let current = &self.current;
-        write_all_at(&*current.file, bytes, self.end)
-            .map_err(|error| current.error("write to", &error))?;
+        let written = write_all_at(&*current.file, bytes, self.end);
+        if !is_planted(Planted::WriteOn) {
+            written.map_err(|error| current.error("write to", &error))?;
+        }
         self.end += bytes.len() as u64;
         Ok(())
     }
@@ -203,7 +206,9 @@ impl Log {
         };
         let seal = self.frame(files, Kind::Seal { next: next.number }, next_lsn, time_ms);
         files.write(&seal.encode(files.seed.at(files.end)))?;
-        self.sync_segment(&files.current)?;
+        if !is_planted(Planted::UnsyncedSeal) {
+            self.sync_segment(&files.current)?;
+        }
         self.durable_lsn.fetch_max(first_lsn - 1, Ordering::AcqRel);
         let (number, end) = (files.current.number, files.end);
         files.seed = Seed::new(&self.maker.store_id, next.number);
@@ -235,6 +240,9 @@ impl Log {
         };
         files.end = 0;
         files.write(&header.encode())?;
+        if is_planted(Planted::UnsyncedHeader) {
+            return Ok(());
+        }
         self.sync_segment(&files.current)
     }
 
@@ -246,8 +254,17 @@ impl Log {
         let _one = segment.syncing.lock();
         self.fault.check()?;
         self.syncs.fetch_add(1, Ordering::Relaxed);
+        if is_planted(Planted::EarlyOk) {
+            return Ok(());
+        }
         let guard = self.guard();
-        let synced = segment.file.sync_data().map_err(|error| segment.error("sync", &error));
+        let mut synced = segment.file.sync_data().map_err(|error| segment.error("sync", &error));
+        if is_planted(Planted::IgnoredSync) {
+            synced = Ok(());
+        }
+        if is_planted(Planted::RepeatedSync) && synced.is_err() {
+            synced = segment.file.sync_data().map_err(|error| segment.error("sync", &error));
+        }
         if let Err(error) = &synced {
             self.poison(error.clone());
         }

@@ -2,15 +2,9 @@
 
 use kvcore::simulation::Survivors;
 
+use crate::rigs::MODES;
 use crate::runs::World;
 use crate::script::script;
-
-const MODES: [&[(&str, &str)]; 4] = [
-    &[("sync", "always"), ("persistence", "hybrid")],
-    &[("sync", "interval"), ("persistence", "hybrid")],
-    &[("sync", "never"), ("persistence", "wal")],
-    &[("persistence", "snapshot")],
-];
 
 /// Runs a script with the power failing after `calls` calls. Says whether it got through.
 fn cut_after(calls: u64, seed: u64, mode: &[(&str, &str)], kills: bool) -> bool {
@@ -25,23 +19,19 @@ fn cut_after(calls: u64, seed: u64, mode: &[(&str, &str)], kills: bool) -> bool 
     }
     if through {
         // What a clean close wrote is safe, in every mode.
-        world.states.drain(..world.states.len() - 1);
+        world.only_last();
     }
     if kills {
         // Everything that was acknowledged was handed to the system.
-        if mode != MODES[3] {
-            let unknown = usize::from(!through && world.states.len() > 1);
-            world.states.drain(..world.states.len() - 1 - unknown);
-        }
-        world.disk.crash_with(Survivors::Everything);
+        world.die(!through);
     } else {
-        world.disk.crash();
+        world.lose_power(Survivors::Any);
     }
     let store = world.reopen(&what);
     // The next life goes on, and ends well.
     assert_eq!(world.run(&store, &script(seed + 1, 10)), None, "{what}");
     store.shutdown().unwrap_or_else(|error| panic!("{what}: {error}"));
-    world.states.drain(..world.states.len() - 1);
+    world.only_last();
     drop(store);
     drop(world.reopen(&what));
     through

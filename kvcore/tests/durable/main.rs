@@ -10,6 +10,8 @@
 mod crashes;
 mod damage;
 mod faults;
+mod proofs;
+mod rigs;
 mod runs;
 mod script;
 mod threads;

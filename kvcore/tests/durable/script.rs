@@ -126,6 +126,20 @@ pub fn contents(store: &Store) -> State {
     held.collect()
 }
 
+/// A state in short: its keys, what their values begin with, how long they are, and the deadlines.
+pub fn describe(state: &State) -> String {
+    let entries = state.iter().map(|(key, (value, deadline))| {
+        let key = String::from_utf8_lossy(&key[..key.len().min(8)]);
+        let begin = String::from_utf8_lossy(&value[..value.len().min(4)]);
+        format!(
+            "{key}={begin}({}){}",
+            value.len(),
+            deadline.map_or(String::new(), |at| format!("@{at}"))
+        )
+    });
+    format!("{:?}", entries.collect::<Vec<_>>())
+}
+
 /// Whether a write with this outcome may or may not have happened.
 pub fn is_unknown(status: Status) -> bool {
     !matches!(status, Status::NoSpace | Status::Poisoned | Status::Full | Status::Invalid)

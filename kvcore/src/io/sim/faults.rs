@@ -60,6 +60,9 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// In place of a system's error: a write is said to go well, and one bit of it is another one.
+    pub const SILENT: i32 = 0;
+
     /// The `n`-th call from now on that this is about, counted from 1, fails with a system's error.
     pub fn at(n: u64, errno: i32) -> Fault {
         Fault { left: n.max(1), errno, calls: Vec::new(), path: String::new(), lasting: false }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::tree::NodeId;
-use super::{Call, SimDisk, World, errno};
+use super::{Call, Fault, SimDisk, World, errno};
 use crate::io::{DirLock, DiskFile};
 
 /// The life of a lock that was let go.
@@ -91,6 +91,14 @@ impl DiskFile for SimFile {
         let room = world.room();
         let fits = world.tree.file(self.node)?.fits(offset, bytes.len(), room);
         let (failure, len) = match failure {
+            Some(failure) if failure.raw_os_error() == Some(Fault::SILENT) => {
+                let mut bytes = bytes.to_vec();
+                if let Some(byte) = bytes.last_mut() {
+                    *byte ^= 1;
+                }
+                world.tree.file(self.node)?.write(offset, &bytes[..fits]);
+                return Ok(fits);
+            }
             Some(failure) => (Some(failure), world.random.usize(0..=fits)),
             None if fits == 0 && !bytes.is_empty() => (Some(errno(libc::ENOSPC)), 0),
             None => {

@@ -8,6 +8,7 @@ use super::{Cell, Core};
 use crate::error::Result;
 use crate::hash::Key;
 use crate::journal::Lack;
+use crate::planted::{Planted, is_planted};
 use crate::shard::{Change, Refusal, Shard};
 use crate::sync::WriteGuard;
 
@@ -71,7 +72,14 @@ impl Core {
         let result = {
             let mut shard = cell.shard.write();
             let result = change(&mut shard, &mut under_way);
+            if is_planted(Planted::LateLog) {
+                drop(shard);
+                (0..50).for_each(|_| crate::sync::yield_now());
+            }
             under_way.commit();
+            if is_planted(Planted::LockedSync) {
+                let _ = under_way.wait();
+            }
             result
         };
         guard.done();

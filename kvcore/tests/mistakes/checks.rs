@@ -1,0 +1,149 @@
+//! The checks, each as quick as it may be and still catch its mistakes.
+
+use kvcore::simulation::{Call, Fault, Survivors};
+use kvcore::{Options, Status};
+
+use crate::rigs::hostile::{self, Corpus};
+use crate::rigs::{damage, lives, replay, sequences, stuck};
+use crate::runs::World;
+use crate::script::contents;
+
+/// A check, which panics when it fails.
+pub struct Check {
+    pub name: &'static str,
+    pub what: &'static str,
+    pub run: fn(),
+}
+
+const fn check(name: &'static str, what: &'static str, run: fn()) -> Check {
+    Check { name, what, run }
+}
+
+pub const CHECKS: &[Check] = &[
+    check("lives", "random scripts with power cuts, deaths, errors and full disks", || {
+        (0..1_200).for_each(lives::run)
+    }),
+    check("sequences", "short sequences of operations, a crash at every call", || {
+        (0..sequences::count()).step_by(211).map(sequences::run).sum::<u64>();
+    }),
+    check("stuck", "a sync that hangs and then fails, with a second writer and a reader", || {
+        (0..4).for_each(stuck::run)
+    }),
+    check("replay", "eight threads on hot keys: the log replayed is the memory", || {
+        (0..12).for_each(replay::run)
+    }),
+    check("flips", "a bit flipped in every file of a store that was closed", || damage::flips(5)),
+    check("missing", "files removed from a store that was closed", damage::missing),
+    check("second", "a second opener is locked out", second_opener),
+    check("evictions", "what was evicted stays away after a crash", evictions),
+    check("counters", "a store that was recovered counts nothing", counters),
+    check("settle", "a sync that failed, and a power cut after the next life", settle),
+    check("retire", "a power cut between a snapshot and the end of the log before it", retire),
+    check("readback", "a snapshot that the disk did not write as it was told", read_back),
+    check("hostile", "bytes that nobody wrote, within 64 MiB", hostile),
+];
+
+fn second_opener() {
+    let world = World::new(1, &[]);
+    let store = world.open().unwrap();
+    assert_eq!(world.open().map(drop).unwrap_err().status(), Status::Locked);
+    drop(store);
+}
+
+fn evictions() {
+    for eviction in ["lru", "lfu", "s3fifo", "tinylfu", "random"] {
+        let options =
+            [("eviction", eviction), ("max_entries", "20"), ("sync", "always"), ("shards", "1")];
+        let world = World::new(1, &options);
+        let store = world.open().unwrap();
+        for number in 0..100 {
+            store.set(format!("key {number}"), "x").unwrap();
+        }
+        let memory = contents(&store);
+        world.disk.crash();
+        drop(store);
+        // Room for all of them, so that nothing is evicted on the way back.
+        let options = Options::new().with("eviction", eviction).unwrap();
+        let next = World { options, ..world.copy(1) };
+        assert_eq!(contents(&next.open().unwrap()), memory, "{eviction}");
+    }
+}
+
+fn counters() {
+    let mut world = World::new(1, &[("sync", "always")]);
+    let store = world.open().unwrap();
+    world.run(&store, &crate::script::script(1, 40));
+    drop(store);
+    world.lose_power(Survivors::Any);
+    let stats = world.open().unwrap().stats().unwrap();
+    let counted = [stats.sets, stats.deletes, stats.gets, stats.hits, stats.expired, stats.evicted];
+    assert_eq!(counted, [0; 6]);
+}
+
+fn settle() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, &[("sync", "always")]);
+        let store = world.open().unwrap();
+        store.set("first", "x").unwrap();
+        world.disk.fail_sync_once();
+        store.set("lost or not", "x").unwrap_err();
+        drop(store);
+        world.disk.kill();
+        // What this life shows must be there in all later ones, whatever happened to that sync.
+        let store = world.open().unwrap();
+        let shown = contents(&store);
+        store.set("second", "x").unwrap();
+        drop(store);
+        world.lose_power(Survivors::Nothing);
+        let mut held = contents(&world.open().unwrap());
+        held.remove(&b"second"[..]);
+        assert_eq!(held, shown, "seed {seed}");
+    }
+}
+
+fn retire() {
+    for seed in 0..3 {
+        let mut calls = 0;
+        loop {
+            let mut world = World::new(seed, &[("sync", "always"), ("snapshot_keep", "1")]);
+            for number in 0..3 {
+                let store = world.open().unwrap();
+                store.set(format!("key {number}"), "x").unwrap();
+                drop(store);
+                world.disk.kill();
+            }
+            let store = world.open().unwrap();
+            let memory = contents(&store);
+            world.disk.cut_power_after(calls);
+            let done = store.snapshot(None).is_ok();
+            drop(store);
+            world.lose_power(Survivors::Nothing);
+            let store = world.open().unwrap_or_else(|error| panic!("after {calls}: {error}"));
+            assert_eq!(contents(&store), memory, "after {calls} calls");
+            if done {
+                break;
+            }
+            calls += 1;
+        }
+    }
+}
+
+fn read_back() {
+    let world = World::new(1, &[("sync", "always"), ("snapshot_keep", "1")]);
+    let store = world.open().unwrap();
+    store.set("key", vec![7; 5_000]).unwrap();
+    let memory = contents(&store);
+    world.disk.inject(Fault::at(1, Fault::SILENT).of(&[Call::Write]).on(".tmp"));
+    store.snapshot(None).unwrap_err();
+    drop(store);
+    world.disk.crash();
+    assert_eq!(contents(&world.open().unwrap()), memory);
+}
+
+fn hostile() {
+    let corpus = Corpus::new();
+    let before = hostile::peak_bytes();
+    (0..3_000).for_each(|seed| corpus.run(seed));
+    let grown = hostile::peak_bytes() - before;
+    assert!(grown <= 64 << 20, "{grown} bytes");
+}

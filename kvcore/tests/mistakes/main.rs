@@ -1,0 +1,92 @@
+//! The checks of durability are shown to be able to fail: each mistake that is easily made is planted,
+//! and one of them must catch it.
+//!
+//! One test, in a process of its own: a planted mistake is everybody's.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
+#![cfg(all(feature = "simulation", not(kv_shuttle)))]
+// The tests of durability use all of these modules, and this a part.
+#![allow(dead_code)]
+
+mod checks;
+#[path = "../durable/rigs/mod.rs"]
+mod rigs;
+#[path = "../durable/runs.rs"]
+mod runs;
+#[path = "../durable/script.rs"]
+mod script;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use checks::{CHECKS, Check};
+use kvcore::simulation::Planted;
+
+/// Each mistake, and the check that catches it. `docs/durability.md` prints this table.
+const MISTAKES: &[(Planted, &str)] = &[
+    (Planted::EarlyOk, "lives"),
+    (Planted::IgnoredSync, "stuck"),
+    (Planted::RepeatedSync, "stuck"),
+    (Planted::NoFault, "stuck"),
+    (Planted::FollowerOk, "stuck"),
+    (Planted::LockedSync, "stuck"),
+    (Planted::OneWrite, "lives"),
+    (Planted::Buffered, "lives"),
+    (Planted::NoFileSync, "lives"),
+    (Planted::NoDirSync, "lives"),
+    (Planted::NoParentSync, "sequences"),
+    (Planted::ReadErrorIsEnd, "lives"),
+    (Planted::UnreadableIsEmpty, "lives"),
+    (Planted::StartEmpty, "missing"),
+    (Planted::ProcessLock, "second"),
+    (Planted::LateLog, "replay"),
+    (Planted::SplitBatch, "lives"),
+    (Planted::RelativeDeadline, "lives"),
+    (Planted::RelativeAppend, "lives"),
+    (Planted::SilentEviction, "evictions"),
+    (Planted::WriteOn, "lives"),
+    (Planted::UnsyncedHeader, "lives"),
+    (Planted::UnsyncedSeal, "lives"),
+    (Planted::NoEnd, "lives"),
+    (Planted::UncheckedHead, "flips"),
+    (Planted::UncheckedRecords, "lives"),
+    (Planted::UncheckedLength, "hostile"),
+    (Planted::ZeroFrame, "lives"),
+    (Planted::ErrorIsEnd, "flips"),
+    (Planted::TornIsDamage, "lives"),
+    (Planted::ExpireFirst, "lives"),
+    (Planted::CountReplay, "counters"),
+    (Planted::SyncToSettle, "settle"),
+    (Planted::StaleMark, "lives"),
+    (Planted::NoCeiling, "lives"),
+    (Planted::EarlyRetire, "retire"),
+    (Planted::NoVerify, "readback"),
+];
+
+/// Whether a check goes well.
+fn passes(check: &Check) -> bool {
+    catch_unwind(AssertUnwindSafe(check.run)).is_ok()
+}
+
+#[test]
+fn every_mistake_is_caught() {
+    for check in CHECKS {
+        assert!(passes(check), "{} finds a mistake where none is planted", check.name);
+    }
+    // What is caught panics, and that is nothing to print.
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
+    for &(mistake, name) in MISTAKES {
+        let check = CHECKS.iter().find(|check| check.name == name).unwrap();
+        let caught = !mistake.during(|| passes(check));
+        let verdict = if caught { "caught by" } else { "MISSED by" };
+        println!("{:<20} {verdict} {name}: {}", format!("{mistake:?}"), check.what);
+        if !caught {
+            missed.push(mistake);
+        }
+    }
+    std::panic::set_hook(loud);
+    let (runs, violations) = (MISTAKES.len(), missed.len());
+    println!("rig=mistakes runs={runs} violations={violations} seed=0 seconds=0");
+    assert!(missed.is_empty(), "not caught: {missed:?}");
+}
