@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
+use crate::planted::{Planted, is_planted};
 use crate::store::Core;
 use crate::sync::atomic::{AtomicI64, Ordering};
 use crate::sync::{Condvar, Mutex, Thread, spawn};
@@ -173,6 +174,7 @@ fn run(core: &Core) {
     context.alarm.sleep(NEVER, &context.clock, || context.cleanup_interval_ms());
     loop {
         context.alarm.listen();
+        assert!(!is_planted(Planted::PanicInCleaner), "planted by a test");
         core.free_expired(|| context.alarm.is_stopped());
         if context.alarm.is_stopped() {
             return;

@@ -340,9 +340,6 @@ pub(crate) fn failed(what: &str, path: &Path, error: &std::io::Error) -> Error {
 
 /// Makes names durable.
 pub(crate) fn sync_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
-    if is_planted(Planted::NoDirSync) {
-        return Ok(());
-    }
     disk.sync_dir(dir).map_err(|error| failed("cannot sync", dir, &error))
 }
 

@@ -98,6 +98,15 @@ pub enum Planted {
     NoVerify,
     /// A directory is made, and the one above is not synced.
     NoParentSync,
+
+    /// The thread that syncs the log panics.
+    PanicInLog,
+    /// The thread that takes snapshots panics.
+    PanicInSnapshot,
+    /// The thread that frees what has expired panics.
+    PanicInCleaner,
+    /// The thread that writes the log for others panics.
+    PanicInRound,
 }
 
 /// Whether a mistake is planted.

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::Durable;
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result, Status};
+use crate::planted::{Planted, is_planted};
 use crate::store::Core;
 use crate::sync::{Condvar, Mutex, Thread, spawn};
 
@@ -105,6 +106,7 @@ impl Keeper {
 fn tend_log(keeper: &Keeper, core: &Core, durable: &Durable) {
     let (mut expired, mut seen) = (0, 0);
     while keeper.nap(core.context.files.sync_interval_ms(), &mut seen) {
+        assert!(!is_planted(Planted::PanicInLog), "planted by a test");
         let tended = match core.context.journal.log() {
             Some(log) => {
                 // What has expired stays so, whatever the clock says when the store is opened again.
@@ -130,6 +132,7 @@ fn take_snapshots(keeper: &Keeper, core: &Core, durable: &Durable) {
     let mut since_last = Stopwatch::start();
     // A disk that is full stays so for a while.
     while keeper.nap(WATCH_MS << failed.min(6), &mut seen) {
+        assert!(!is_planted(Planted::PanicInSnapshot), "planted by a test");
         match durable.snapshot_if_due(core, since_last.seconds(), &|| keeper.is_stopped()) {
             Ok(taken) => {
                 failed = 0;

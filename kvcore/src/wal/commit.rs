@@ -135,6 +135,7 @@ impl Log {
             sync::yield_now();
         }
         round.units = self.queued_units.load(Ordering::Relaxed);
+        assert!(!is_planted(Planted::PanicInRound), "planted by a test");
         // The fault says what went wrong.
         let _ = self.write_and_sync();
     }

@@ -3,7 +3,7 @@
 use kvcore::Status;
 
 use crate::rigs::bits;
-use crate::rigs::damage::{check, closed_world, files, flips, missing, open_on};
+use crate::rigs::damage::{check, closed_world, files, flips, missing, open_on, unreadable};
 use crate::runs::{PLACE, World};
 use crate::script;
 
@@ -40,6 +40,11 @@ fn no_cut_is_silent() {
 #[test]
 fn no_missing_file_is_silent() {
     missing();
+}
+
+#[test]
+fn what_cannot_be_read_is_not_taken_for_less() {
+    unreadable();
 }
 
 #[test]

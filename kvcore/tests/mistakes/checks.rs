@@ -4,7 +4,7 @@ use kvcore::simulation::{Call, Fault, Survivors};
 use kvcore::{Options, Status};
 
 use crate::rigs::hostile::{self, Corpus};
-use crate::rigs::{damage, lives, replay, sequences, stuck};
+use crate::rigs::{bits, damage, lives, replay, sequences, stuck};
 use crate::runs::World;
 use crate::script::contents;
 
@@ -21,10 +21,10 @@ const fn check(name: &'static str, what: &'static str, run: fn()) -> Check {
 
 pub const CHECKS: &[Check] = &[
     check("lives", "random scripts with power cuts, deaths, errors and full disks", || {
-        (0..1_200).for_each(lives::run)
+        (0..800).for_each(lives::run)
     }),
     check("sequences", "short sequences of operations, a crash at every call", || {
-        (0..sequences::count()).step_by(211).map(sequences::run).sum::<u64>();
+        (0..sequences::count()).step_by(499).map(sequences::run).sum::<u64>();
     }),
     check("stuck", "a sync that hangs and then fails, with a second writer and a reader", || {
         (0..4).for_each(stuck::run)
@@ -33,6 +33,14 @@ pub const CHECKS: &[Check] = &[
         (0..12).for_each(replay::run)
     }),
     check("flips", "a bit flipped in every file of a store that was closed", || damage::flips(5)),
+    check("bits", "bits flipped in a log that a crash has ended", || {
+        assert!(bits::run(1, 997) > 500)
+    }),
+    check(
+        "unreadable",
+        "every call fails by which an opener learns what is there",
+        damage::unreadable,
+    ),
     check("missing", "files removed from a store that was closed", damage::missing),
     check("second", "a second opener is locked out", second_opener),
     check("evictions", "what was evicted stays away after a crash", evictions),
@@ -73,8 +81,8 @@ fn counters() {
     let mut world = World::new(1, &[("sync", "always")]);
     let store = world.open().unwrap();
     world.run(&store, &crate::script::script(1, 40));
-    drop(store);
     world.lose_power(Survivors::Any);
+    drop(store);
     let stats = world.open().unwrap().stats().unwrap();
     let counted = [stats.sets, stats.deletes, stats.gets, stats.hits, stats.expired, stats.evicted];
     assert_eq!(counted, [0; 6]);
@@ -87,14 +95,14 @@ fn settle() {
         store.set("first", "x").unwrap();
         world.disk.fail_sync_once();
         store.set("lost or not", "x").unwrap_err();
-        drop(store);
         world.disk.kill();
+        drop(store);
         // What this life shows must be there in all later ones, whatever happened to that sync.
         let store = world.open().unwrap();
         let shown = contents(&store);
         store.set("second", "x").unwrap();
-        drop(store);
         world.lose_power(Survivors::Nothing);
+        drop(store);
         let mut held = contents(&world.open().unwrap());
         held.remove(&b"second"[..]);
         assert_eq!(held, shown, "seed {seed}");
@@ -109,15 +117,15 @@ fn retire() {
             for number in 0..3 {
                 let store = world.open().unwrap();
                 store.set(format!("key {number}"), "x").unwrap();
-                drop(store);
                 world.disk.kill();
+                drop(store);
             }
             let store = world.open().unwrap();
             let memory = contents(&store);
             world.disk.cut_power_after(calls);
             let done = store.snapshot(None).is_ok();
-            drop(store);
             world.lose_power(Survivors::Nothing);
+            drop(store);
             let store = world.open().unwrap_or_else(|error| panic!("after {calls}: {error}"));
             assert_eq!(contents(&store), memory, "after {calls} calls");
             if done {
@@ -135,15 +143,15 @@ fn read_back() {
     let memory = contents(&store);
     world.disk.inject(Fault::at(1, Fault::SILENT).of(&[Call::Write]).on(".tmp"));
     store.snapshot(None).unwrap_err();
-    drop(store);
     world.disk.crash();
+    drop(store);
     assert_eq!(contents(&world.open().unwrap()), memory);
 }
 
 fn hostile() {
     let corpus = Corpus::new();
     let before = hostile::peak_bytes();
-    (0..3_000).for_each(|seed| corpus.run(seed));
+    (0..800).for_each(|seed| corpus.run(seed));
     let grown = hostile::peak_bytes() - before;
     assert!(grown <= 64 << 20, "{grown} bytes");
 }

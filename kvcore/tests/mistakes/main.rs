@@ -1,7 +1,7 @@
 //! The checks of durability are shown to be able to fail: each mistake that is easily made is planted,
 //! and one of them must catch it.
 //!
-//! One test, in a process of its own: a planted mistake is everybody's.
+//! In a process of its own, and one test at a time: a planted mistake is everybody's.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 #![cfg(all(feature = "simulation", not(kv_shuttle)))]
@@ -9,6 +9,7 @@
 #![allow(dead_code)]
 
 mod checks;
+mod panics;
 #[path = "../durable/rigs/mod.rs"]
 mod rigs;
 #[path = "../durable/runs.rs"]
@@ -17,6 +18,7 @@ mod runs;
 mod script;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
 use checks::{CHECKS, Check};
 use kvcore::simulation::Planted;
@@ -34,8 +36,8 @@ const MISTAKES: &[(Planted, &str)] = &[
     (Planted::NoFileSync, "lives"),
     (Planted::NoDirSync, "lives"),
     (Planted::NoParentSync, "sequences"),
-    (Planted::ReadErrorIsEnd, "lives"),
-    (Planted::UnreadableIsEmpty, "lives"),
+    (Planted::ReadErrorIsEnd, "unreadable"),
+    (Planted::UnreadableIsEmpty, "unreadable"),
     (Planted::StartEmpty, "missing"),
     (Planted::ProcessLock, "second"),
     (Planted::LateLog, "replay"),
@@ -51,7 +53,7 @@ const MISTAKES: &[(Planted, &str)] = &[
     (Planted::UncheckedRecords, "lives"),
     (Planted::UncheckedLength, "hostile"),
     (Planted::ZeroFrame, "lives"),
-    (Planted::ErrorIsEnd, "flips"),
+    (Planted::ErrorIsEnd, "bits"),
     (Planted::TornIsDamage, "lives"),
     (Planted::ExpireFirst, "lives"),
     (Planted::CountReplay, "counters"),
@@ -62,6 +64,9 @@ const MISTAKES: &[(Planted, &str)] = &[
     (Planted::NoVerify, "readback"),
 ];
 
+/// Held by the test that runs.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// Whether a check goes well.
 fn passes(check: &Check) -> bool {
     catch_unwind(AssertUnwindSafe(check.run)).is_ok()
@@ -69,6 +74,7 @@ fn passes(check: &Check) -> bool {
 
 #[test]
 fn every_mistake_is_caught() {
+    let _one = ONE_AT_A_TIME.lock().unwrap();
     for check in CHECKS {
         assert!(passes(check), "{} finds a mistake where none is planted", check.name);
     }
@@ -89,4 +95,10 @@ fn every_mistake_is_caught() {
     let (runs, violations) = (MISTAKES.len(), missed.len());
     println!("rig=mistakes runs={runs} violations={violations} seed=0 seconds=0");
     assert!(missed.is_empty(), "not caught: {missed:?}");
+}
+
+#[test]
+fn a_panic_in_any_thread_is_contained() {
+    let _one = ONE_AT_A_TIME.lock().unwrap();
+    panics::in_every_thread();
 }

@@ -363,6 +363,9 @@ impl Disk for SimDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        if is_planted(Planted::NoDirSync) {
+            return Ok(());
+        }
         let mut guard = self.0.world.lock();
         let world = &mut *guard;
         let failure = world.fate.meet(Call::SyncDir, dir)?;

@@ -1,6 +1,6 @@
 //! Files of a store that were changed, cut or removed while it was closed.
 
-use kvcore::simulation::SimDisk;
+use kvcore::simulation::{Call, Fault, SimDisk};
 use kvcore::{Result, Status, Store};
 
 use crate::runs::{PLACE, World};
@@ -100,10 +100,34 @@ pub fn missing() {
     let world = World::new(4, &[("sync", "always"), ("persistence", "wal")]);
     let store = world.open().unwrap();
     store.set("key", "value").unwrap();
-    drop(store);
     world.disk.kill();
+    drop(store);
     let (path, _) = files(&world).into_iter().find(|(path, _)| path.ends_with(".log")).unwrap();
     world.disk.erase(&path).unwrap();
     let error = world.open().map(drop).unwrap_err();
     assert_eq!(error.status(), Status::Corrupt, "{error}");
+}
+
+/// Lets every call fail by which an opener learns what is there. None may pass for less than that.
+pub fn unreadable() {
+    let mut world = World::new(5, &[("sync", "always")]);
+    let store = world.open().unwrap();
+    assert_eq!(world.run(&store, &script::script(5, 20)), None);
+    let held = script::contents(&store);
+    world.disk.kill();
+    drop(store);
+    for call in [Call::Read, Call::List, Call::Len, Call::Open] {
+        for nth in 1.. {
+            let disk = world.disk.duplicate(1);
+            let before = disk.calls_of(call);
+            disk.inject(Fault::at(nth, libc::EIO).of(&[call]));
+            match open_on(&world, &disk) {
+                Ok(store) => assert_eq!(script::contents(&store), held, "{call:?} {nth} fails"),
+                Err(error) => assert_eq!(error.status(), Status::Io, "{call:?} {nth}: {error}"),
+            }
+            if disk.calls_of(call) - before < nth {
+                break;
+            }
+        }
+    }
 }
