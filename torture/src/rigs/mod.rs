@@ -1,0 +1,4 @@
+//! One file for each rig: what is done to the store, how often, and what counts as a violation.
+
+pub mod kills;
+pub mod power;
