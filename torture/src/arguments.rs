@@ -35,9 +35,9 @@ impl Arguments {
                 "--work" => read.work = value()?.into(),
                 "--results" => read.results = Some(value()?.into()),
                 "--dry" => read.results = None,
-                other => bail!(
-                    "unexpected argument `{other}`: --seed, --runs, --work, --results, --dry"
-                ),
+                other => {
+                    bail!("unexpected argument `{other}`: --seed, --runs, --work, --results, --dry")
+                }
             }
         }
         Ok(read)

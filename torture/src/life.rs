@@ -119,7 +119,17 @@ impl Lives {
         }
         fs::create_dir_all(&work)?;
         let model = Model::new(seed);
-        Ok(Lives { work, dir, setting, seed, random, model, started: 0, present: None, ended_ns: 0 })
+        Ok(Lives {
+            work,
+            dir,
+            setting,
+            seed,
+            random,
+            model,
+            started: 0,
+            present: None,
+            ended_ns: 0,
+        })
     }
 
     /// Starts a writer, compares what it found with what the life before was told, lets it write for a
@@ -270,18 +280,17 @@ impl Lives {
     }
 
     /// Kills a writer, and takes its dump if it had written all of it.
-    fn stop_and_take(
-        &self,
-        mut writer: Writer,
-        may_fail: bool,
-    ) -> Result<Option<(Writer, Dump)>> {
+    fn stop_and_take(&self, mut writer: Writer, may_fail: bool) -> Result<Option<(Writer, Dump)>> {
         writer.child.kill()?;
         writer.child.wait()?;
         match writer.dump.recv_timeout(PATIENCE) {
             Ok(Ok(dump)) => Ok(Some((writer, dump))),
             Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
                 let said = fs::read_to_string(self.work.join("errors.txt")).unwrap_or_default();
-                ensure!(may_fail || said.is_empty(), "an opening failed before it was killed: {said}");
+                ensure!(
+                    may_fail || said.is_empty(),
+                    "an opening failed before it was killed: {said}"
+                );
                 Ok(None)
             }
             Err(RecvTimeoutError::Timeout) => bail!("a killed writer does not end"),

@@ -16,6 +16,7 @@
 mod arguments;
 mod life;
 mod mounts;
+mod native;
 mod results;
 mod rigs;
 mod system;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::arguments::Arguments;
-use crate::rigs::{kills, power};
+use crate::rigs::{errors, full, kills, memory, power};
 use crate::workload::writer;
 
 fn main() -> ExitCode {
@@ -44,7 +45,10 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     let Some((what, rest)) = arguments.split_first() else { bail!("no rig was named") };
     match what.as_str() {
         writer::ROLE => writer::run(rest),
+        errors::NAME => errors::run(&Arguments::read(rest)?),
+        full::NAME => full::run(&Arguments::read(rest)?),
         kills::NAME => kills::run(&Arguments::read(rest)?),
+        memory::NAME => memory::run(&Arguments::read(rest)?),
         power::NAME => power::run(&Arguments::read(rest)?),
         other => bail!("there is no rig `{other}`"),
     }

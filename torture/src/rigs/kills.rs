@@ -46,7 +46,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         for life in 0..LIVES.min(goal) {
             let result = one(&mut lives, life, seed, sum);
             result.with_context(|| {
-                format!("{}; again with: kvtorture kills --seed {}", lives.evidence(), arguments.seed)
+                format!(
+                    "{}; again with: kvtorture kills --seed {}",
+                    lives.evidence(),
+                    arguments.seed
+                )
             })?;
         }
         series += 1;

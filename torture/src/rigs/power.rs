@@ -103,7 +103,10 @@ fn run_mount(arguments: &Arguments, options: &str, goal: u64, number: u64) -> Re
         for life in 0..LIVES.min(goal) {
             one(&mut lives, &mut cut, setting, life, sum).with_context(|| {
                 let seed = arguments.seed;
-                format!("{}, mount {name}; again with: kvtorture power --seed {seed}", lives.evidence())
+                format!(
+                    "{}, mount {name}; again with: kvtorture power --seed {seed}",
+                    lives.evidence()
+                )
             })?;
         }
         series += 1;
@@ -147,7 +150,8 @@ fn one(
     sum.cuts += 1;
     sum.acknowledged += verdict.acknowledged;
     sum.lost += verdict.lost;
-    let is_interval = setting.sync() == "interval" && setting.persistence() != Persistence::Snapshot;
+    let is_interval =
+        setting.sync() == "interval" && setting.persistence() != Persistence::Snapshot;
     if let Some(oldest_ns) = verdict.oldest_lost_ns.filter(|_| is_interval) {
         let age_ms = cut_ns.saturating_sub(oldest_ns) / 1_000_000;
         sum.oldest_ms = sum.oldest_ms.max(age_ms);

@@ -156,7 +156,8 @@ impl Model {
         for count in least..=most {
             match compare(&state, found, &prefix) {
                 Ok(()) => {
-                    let start = there.as_ref().map_or(count, |there: &RangeInclusive<u64>| *there.start());
+                    let start =
+                        there.as_ref().map_or(count, |there: &RangeInclusive<u64>| *there.start());
                     there = Some(start..=count);
                 }
                 Err(difference) => drop(first_difference.get_or_insert(difference)),
@@ -230,7 +231,10 @@ impl Model {
         }
         let values: Vec<Option<&Held>> =
             (0..ops::GROUP).map(|number| found.entries.get(&ops::group_key(number))).collect();
-        if values.windows(2).any(|two| two[0].map(|held| &held.value) != two[1].map(|held| &held.value)) {
+        if values
+            .windows(2)
+            .any(|two| two[0].map(|held| &held.value) != two[1].map(|held| &held.value))
+        {
             return Err("a batch is there in part: the keys of the group differ".to_owned());
         }
         self.check_key(parts, found, &ops::group_key(0), &|op: &Op| *op == Op::Group)
@@ -458,7 +462,10 @@ fn check_strangers(found: &Dump) -> Result<(), String> {
             return Err(format!("nobody wrote the key {}", String::from_utf8_lossy(key)));
         }
         if held.version > found.last_revision {
-            return Err(format!("version {} is over the last, {}", held.version, found.last_revision));
+            return Err(format!(
+                "version {} is over the last, {}",
+                held.version, found.last_revision
+            ));
         }
     }
     Ok(())

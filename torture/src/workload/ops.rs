@@ -181,7 +181,9 @@ pub fn run(store: &Store, op: &Op, place: Place) -> Result<Seen> {
             // A batch is whole, so the revision of any of its keys tells on which side of a cut it is.
             look(store, &items[0].0)
         }
-        Op::SetAt(key, at) => set_brief(store, place, *key, SetOptions::default().expire_at_ms(*at)),
+        Op::SetAt(key, at) => {
+            set_brief(store, place, *key, SetOptions::default().expire_at_ms(*at))
+        }
         Op::SetAfter(key, ms) => {
             let after = std::time::Duration::from_millis(*ms);
             set_brief(store, place, *key, SetOptions::default().ttl(after))
