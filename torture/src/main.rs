@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::arguments::Arguments;
-use crate::rigs::{errors, full, kills, memory, power};
+use crate::rigs::{errors, full, kills, memory, power, sync_fails};
 use crate::workload::writer;
 
 fn main() -> ExitCode {
@@ -50,6 +50,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         kills::NAME => kills::run(&Arguments::read(rest)?),
         memory::NAME => memory::run(&Arguments::read(rest)?),
         power::NAME => power::run(&Arguments::read(rest)?),
+        sync_fails::NAME => sync_fails::run(&Arguments::read(rest)?),
         other => bail!("there is no rig `{other}`"),
     }
 }

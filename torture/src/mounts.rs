@@ -110,7 +110,14 @@ impl Ext4 {
             // Threads of a process that was killed may still be on their way out.
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        result.map(drop)
+        result.map(drop).with_context(|| format!("this process has open: {:?}", self.open_files()))
+    }
+
+    /// The files on it that this process has open.
+    fn open_files(&self) -> Vec<PathBuf> {
+        let Ok(all) = fs::read_dir("/proc/self/fd") else { return Vec::new() };
+        let files = all.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+        files.filter(|file| file.starts_with(&self.at)).collect()
     }
 
     /// Where it is mounted.

@@ -121,6 +121,8 @@ fn one(cycle: &mut Cycle, disk: &Path, dir: &Path, number: u64, sum: &mut Sum) -
     sum.refused += cycle.write_until_refused()?;
     cycle.check()?;
     fs::remove_file(&ballast)?;
+    // On ext4 the room is there once its journal says so.
+    File::open(disk)?.sync_all()?;
     let freed = Instant::now();
     loop {
         match cycle.write() {

@@ -5,3 +5,4 @@ pub mod full;
 pub mod kills;
 pub mod memory;
 pub mod power;
+pub mod sync_fails;
