@@ -17,6 +17,8 @@ mod arguments;
 mod life;
 mod mounts;
 mod native;
+mod peers;
+mod report;
 mod results;
 mod rigs;
 mod system;
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::arguments::Arguments;
-use crate::rigs::{errors, full, kills, memory, power, sync_fails};
+use crate::rigs::{bits, errors, full, kills, memory, power, sync_fails};
 use crate::workload::writer;
 
 fn main() -> ExitCode {
@@ -45,6 +47,11 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     let Some((what, rest)) = arguments.split_first() else { bail!("no rig was named") };
     match what.as_str() {
         writer::ROLE => writer::run(rest),
+        bits::WRITE => bits::write(rest),
+        bits::READ => bits::read(rest),
+        mounts::MAY_MOUNT => mounts::try_mounting(),
+        report::NAME => report::run(&results::default_path()),
+        bits::NAME => bits::run(&Arguments::read(rest)?),
         errors::NAME => errors::run(&Arguments::read(rest)?),
         full::NAME => full::run(&Arguments::read(rest)?),
         kills::NAME => kills::run(&Arguments::read(rest)?),

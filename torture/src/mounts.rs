@@ -27,6 +27,23 @@ fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path is not UTF-8")
 }
 
+/// The argument that asks whether this machine allows what the rigs mount.
+pub const MAY_MOUNT: &str = "may-mount";
+
+/// Mounts a small one of each kind, and unmounts it.
+///
+/// # Errors
+/// What is not allowed, or not there.
+pub fn try_mounting() -> Result<()> {
+    let place = std::env::temp_dir().join(format!("kvtorture-mount-{}", std::process::id()));
+    fs::create_dir_all(&place)?;
+    let tried = Tmpfs::new(&place.join("tmpfs"), 1 << 20)
+        .and_then(|_| Ext4::new(&place.join("image"), 8 << 20, &place.join("ext4"), ""))
+        .and_then(|disk| crate::system::cut_off(disk.path()));
+    fs::remove_dir_all(&place)?;
+    tried
+}
+
 /// A tmpfs of a given size.
 pub struct Tmpfs {
     at: PathBuf,

@@ -21,6 +21,7 @@ mod report;
 mod tables;
 mod test;
 mod tools;
+mod torture;
 mod tsan;
 mod workspace;
 
@@ -44,6 +45,8 @@ usage: cargo xtask COMMAND
   docs                    build the pages of the Rust, C, C++, Python and Go interfaces into target/docs
   tsan                    run the engine's concurrent tests under ThreadSanitizer (nightly Rust)
   bench [ARGUMENT...]     build everything and run the benchmarks
+  torture [RIG...] [--quick | --seed N --runs N --work DIR]
+                          kill writers, cut power, fail calls and damage files, and write docs/fault-report.md
   install                 build libkv and install it into target/prefix
   help                    this text
 ";
@@ -72,6 +75,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "tsan" => no_more(rest).and_then(|()| tsan::run()),
         "quickstart" => quickstart::run(&Artifacts::new()?, rest),
         "bench" => bench::run(&Artifacts::new()?, rest),
+        "torture" => torture::run(&Artifacts::new()?, rest),
         "install" => {
             no_more(rest)?;
             let artifacts = Artifacts::new()?;

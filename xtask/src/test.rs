@@ -8,7 +8,7 @@ use xshell::cmd;
 
 use crate::artifacts::Artifacts;
 use crate::report::Report;
-use crate::{demo, header, quickstart, tables, tools};
+use crate::{demo, header, quickstart, tables, tools, torture};
 
 /// One step: its name on the command line, what it does, and how.
 struct Step {
@@ -26,6 +26,11 @@ const STEPS: &[Step] = &[
     step("format", "cargo fmt --check", format),
     step("lint", "cargo clippy, warnings are errors", lint),
     step("rust", "cargo test for the workspace", rust),
+    step(
+        "torture",
+        "kills, power cuts and failing calls on real disks, a few of each",
+        torture::test,
+    ),
     step("shuttle", "the concurrent parts in many interleavings of threads", shuttle),
     step("header", "include/kv.h is fresh", |_| header::run(true)),
     step("tables", "the tables of README.md are fresh", |_| tables::run(true)),
