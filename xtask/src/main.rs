@@ -45,7 +45,7 @@ usage: cargo xtask COMMAND
   docs                    build the pages of the Rust, C, C++, Python and Go interfaces into target/docs
   tsan                    run the engine's concurrent tests under ThreadSanitizer (nightly Rust)
   bench [ARGUMENT...]     build everything and run the benchmarks
-  torture [RIG...] [--quick | --seed N --runs N --work DIR]
+  torture [RIG...] [--quick | --seed N --runs N --minutes N --work DIR]
                           kill writers, cut power, fail calls and damage files, and write docs/fault-report.md
   install                 build libkv and install it into target/prefix
   help                    this text

@@ -9,6 +9,7 @@ use anyhow::{Result, bail};
 use xshell::cmd;
 
 use crate::artifacts::Artifacts;
+use crate::peers;
 use crate::report::say;
 
 /// One rig: its name, how often it runs in the quick part, and what it needs.
@@ -52,6 +53,7 @@ pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
     )
     .run()?;
     let program = artifacts.workspace.target().join("torture/kvtorture");
+    let _redis = peers::environment(sh, &artifacts.workspace)?;
     for rig in RIGS.iter().filter(chosen) {
         let name = rig.name;
         say(&format!("the rig {name}"));

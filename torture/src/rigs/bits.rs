@@ -177,7 +177,7 @@ fn run_peer(
     for (unit, runs) in [("flipped bits", goal), ("cut files", goal / 2)] {
         let started = Instant::now();
         let mut counts = Counts::default();
-        for _ in 0..runs {
+        for _ in (0..runs).take_while(|_| !arguments.is_over()) {
             restore(&images, &copy)?;
             let what = damage(&images, &copy, unit, &mut random)?;
             counts.add(read_code(peer, &copy)?);

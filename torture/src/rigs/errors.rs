@@ -74,8 +74,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let start = place.join("start");
     let mut bench = Bench { worker, faults, place, start, state: State::new() };
     let mut left = arguments.runs.unwrap_or(u64::MAX);
-    for sync in ["always", "interval"] {
-        run_mode(arguments, &mut bench, sync, &mut left)?;
+    for (parts, sync) in [(2, "always"), (1, "interval")] {
+        run_mode(&arguments.share(parts), &mut bench, sync, &mut left)?;
     }
     Ok(fs::remove_dir_all(&bench.place)?)
 }
@@ -98,7 +98,7 @@ fn run_mode(arguments: &Arguments, bench: &mut Bench, sync: &str, left: &mut u64
     // So that a part of them is a sample of all.
     random.shuffle(&mut cases);
     for (at, errno, lasting) in cases {
-        if *left == 0 {
+        if *left == 0 || arguments.is_over() {
             break;
         }
         *left -= 1;

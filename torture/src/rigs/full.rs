@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     {
         let at = place.join("tmpfs");
         let _mounted = Tmpfs::new(&at, BYTES)?;
-        run_on(arguments, &at, "tmpfs", goal)?;
+        run_on(&arguments.share(2), &at, "tmpfs", goal)?;
     }
     {
         let at = place.join("ext4");
@@ -85,7 +85,7 @@ fn run_on(arguments: &Arguments, disk: &Path, name: &str, goal: u64) -> Result<(
         number: 0,
     };
     let mut sum = Sum::default();
-    for number in 0..goal {
+    for number in (0..goal).take_while(|_| !arguments.is_over()) {
         let ran = one(&mut cycle, disk, &dir, number, &mut sum);
         ran.with_context(|| {
             format!(

@@ -38,7 +38,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let place = arguments.place(NAME);
     let mut sums: [Sum; 3] = Default::default();
     let mut series = 0;
-    while sums.iter().map(|sum| sum.kills).sum::<u64>() < goal {
+    while sums.iter().map(|sum| sum.kills).sum::<u64>() < goal && !arguments.is_over() {
         let seed = arguments.seed.wrapping_add(series);
         let setting = Setting(series);
         let mut lives = Lives::new(&place, &place.join("store"), setting, seed)?;

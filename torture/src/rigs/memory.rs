@@ -31,15 +31,17 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let goal = arguments.runs.unwrap_or(GOAL);
     let started = Instant::now();
     let place = arguments.place(NAME);
-    for number in 0..goal {
+    let mut runs = 0;
+    for number in (0..goal).take_while(|_| !arguments.is_over()) {
         let seed = arguments.seed.wrapping_add(number);
         fresh(&place)?;
         one(&place, seed).with_context(|| {
             let place = place.display();
             format!("the directory is {place}; again with: kvtorture memory --runs 1 --seed {seed}")
         })?;
-        if number % 100 == 99 {
-            println!("memory: {} of {goal}", number + 1);
+        runs += 1;
+        if runs % 100 == 0 {
+            println!("memory: {runs} of {goal}");
         }
     }
     fs::remove_dir_all(&place)?;
@@ -47,11 +49,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         rig: NAME.into(),
         part: format!("{THREADS} threads, hot keys"),
         unit: "runs".into(),
-        runs: goal,
+        runs,
         violations: 0,
         seed: arguments.seed,
         seconds: started.elapsed().as_secs_f64(),
-        counts: vec![("writes".into(), goal * STEPS * THREADS as u64)],
+        counts: vec![("writes".into(), runs * STEPS * THREADS as u64)],
         note: String::new(),
     };
     results::add(arguments, &row)

@@ -79,7 +79,8 @@ struct Sum {
 pub fn run(arguments: &Arguments) -> Result<()> {
     let goal = arguments.runs.unwrap_or(GOAL);
     for (number, options) in MOUNTS.iter().enumerate() {
-        run_mount(arguments, options, goal.div_ceil(2), number as u64)?;
+        let arguments = arguments.share((MOUNTS.len() - number) as u32);
+        run_mount(&arguments, options, goal.div_ceil(2), number as u64)?;
     }
     Ok(())
 }
@@ -91,7 +92,7 @@ fn run_mount(arguments: &Arguments, options: &str, goal: u64, number: u64) -> Re
     let mut sums: [Sum; 3] = Default::default();
     let mut series = number * 7;
     let name = if options.is_empty() { "default" } else { options };
-    while sums.iter().map(|sum| sum.cuts).sum::<u64>() < goal {
+    while sums.iter().map(|sum| sum.cuts).sum::<u64>() < goal && !arguments.is_over() {
         let seed = arguments.seed.wrapping_add(series).wrapping_add(1 << 32);
         let setting = Setting(series);
         let sum = &mut sums[(setting.0 % 3) as usize];

@@ -42,8 +42,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let goal = arguments.runs.unwrap_or(GOAL);
     let started = Instant::now();
     let place = arguments.place(NAME);
-    let (mut acknowledged, mut refused) = (0, 0);
-    for number in 0..goal {
+    let (mut runs, mut acknowledged, mut refused) = (0, 0, 0);
+    for number in (0..goal).take_while(|_| !arguments.is_over()) {
         fresh(&place)?;
         let seed = arguments.seed.wrapping_add(number);
         let (before, after) = one(&place, seed).with_context(|| {
@@ -51,8 +51,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         })?;
         acknowledged += before;
         refused += after;
-        if number % 10 == 9 {
-            println!("sync-fails: {} of {goal}", number + 1);
+        runs += 1;
+        if runs % 10 == 0 {
+            println!("sync-fails: {runs} of {goal}");
         }
     }
     fs::remove_dir_all(&place)?;
@@ -60,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         rig: NAME.into(),
         part: "ext4 on a loop device on a full tmpfs".into(),
         unit: "failed syncs".into(),
-        runs: goal,
+        runs,
         violations: 0,
         seed: arguments.seed,
         seconds: started.elapsed().as_secs_f64(),
