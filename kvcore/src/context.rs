@@ -150,6 +150,16 @@ impl Context {
         }
     }
 
+    /// The deadline of an entry whose TTL is to be this from now on: it has passed if the TTL is not
+    /// positive, and is [`NEVER`] for the largest number.
+    pub(crate) fn expires_at(&self, ttl_ms: i64, now: &Now<'_>) -> i64 {
+        match ttl_ms {
+            i64::MAX => NEVER,
+            1.. => self.after(ttl_ms.unsigned_abs(), now),
+            _ => i64::MIN,
+        }
+    }
+
     /// A deadline this far from now, less the jitter, and never if there is no such time.
     pub(crate) fn after(&self, ttl_ms: u64, now: &Now<'_>) -> i64 {
         let ppm = self.ttl_jitter_ppm.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 //! Every store draws seeds of its own, so keys that collide in one store do not in another, and
 //! nobody outside can choose keys that collide.
 
+use std::cmp::Ordering;
 use std::hash::{BuildHasher, Hasher};
 
 /// Hashes keys under random seeds.
@@ -45,6 +46,13 @@ impl<'a> Key<'a> {
     #[inline]
     pub(crate) fn shard(&self, mask: usize) -> usize {
         (self.hash >> 32) as usize & mask
+    }
+
+    /// Some order of keys, in which keys that are equal are neighbours. By the hash first, because
+    /// that is at hand.
+    #[inline]
+    pub(crate) fn order(&self, other: Key<'_>) -> Ordering {
+        self.hash.cmp(&other.hash).then_with(|| self.bytes.cmp(other.bytes))
     }
 
     /// The bits that the index of a shard goes by.

@@ -41,6 +41,7 @@
 #![deny(unsafe_code)]
 
 mod background;
+mod batch;
 mod budget;
 mod clock;
 mod context;
@@ -87,6 +88,7 @@ mod words;
 #[doc(hidden)]
 pub mod simulation;
 
+pub use batch::{Batch, BatchOutcome};
 pub use clock::{Clock, ManualClock};
 pub use durable::{SnapshotInfo, salvage, verify};
 pub use error::{Error, Result, Status};

@@ -69,6 +69,8 @@ pub(crate) struct Change<'a> {
     settles_whole: bool,
     /// Whether only a deadline changes: callbacks are told nothing, and the log no value.
     pub(super) only_redates: bool,
+    /// Whether the entry being written is a new one, though its key has one: that is deleted first.
+    pub(super) renews: bool,
     /// What the log will be told.
     pub(super) unit: Unit,
     /// The LSN of the last record.
@@ -90,6 +92,7 @@ impl<'a> Change<'a> {
             earliest: NEVER,
             settles_whole: false,
             only_redates: false,
+            renews: false,
             unit: Unit::default(),
             lsn: None,
             loaded: None,
@@ -160,9 +163,15 @@ impl<'a> Change<'a> {
         waited
     }
 
-    /// Says that the caller has reserved the room for what follows, and will give back the rest.
-    pub(crate) fn settles_whole(&mut self) {
-        self.settles_whole = true;
+    /// Says whether the caller has reserved the room for what follows, and will give back the rest.
+    pub(crate) fn settles_whole(&mut self, whole: bool) {
+        self.settles_whole = whole;
+    }
+
+    /// Why the value of a key goes whose entry is written.
+    #[inline]
+    pub(super) fn replacing(&self) -> Cause {
+        if self.renews { Cause::Deleted } else { Cause::Replaced }
     }
 
     /// Whether each part of the change settles with the budget. Without a limit there is nothing to

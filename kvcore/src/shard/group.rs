@@ -1,8 +1,11 @@
-//! Writes of many keys at once: planned, then built, then applied without a way to fail.
+//! Changes of many keys at once: planned, then built, then made without a way to fail.
+//!
+//! `store/group.rs` calls these in that order for all shards of a group.
 
 use super::journal::record;
 use super::put::{Content, Place, fits_in_place};
 use super::{Change, Found, Refusal, Shard};
+use crate::batch::Op;
 use crate::budget::Need;
 use crate::context::{Context, Deadline};
 use crate::entry::NEVER;
@@ -10,94 +13,248 @@ use crate::error::Error;
 use crate::expiry::Wheel;
 use crate::hash::Key;
 use crate::record::Record;
-use crate::removals::Cause;
-use crate::set_options::Expiry;
+use crate::set_options::Condition;
+use crate::slab::{self, EntryId};
 use crate::table::TableState;
 
-/// What the puts planned on one shard need together.
+/// What the operations of a group come to for one key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Planned<'a> {
+    /// It stays as it is.
+    Nothing,
+    /// It gets a value. `renews`: an entry was there and was deleted first, so this is a new one.
+    Put { value: &'a [u8], deadline: i64, renews: bool },
+    /// Its entry gets another deadline.
+    Redate { deadline: i64 },
+    /// Its entry goes.
+    Remove,
+}
+
+/// What the operations of a group came to, all together.
 #[derive(Default)]
-pub(crate) struct PutNeeds {
-    /// All puts, and what their entries are charged.
+pub(crate) struct Tally {
+    pub(crate) applied: u64,
+    pub(crate) missing: u64,
+    /// The first operation whose condition did not hold.
+    pub(crate) failed: Option<usize>,
+}
+
+/// What is planned on one shard needs together.
+#[derive(Default)]
+pub(crate) struct GroupNeeds {
+    /// All puts and new deadlines, and what their entries are charged.
     puts: usize,
     put_bytes: usize,
     /// The largest entry among them, and its deadline.
     largest: usize,
     largest_deadline: i64,
-    /// Those of keys that are not there.
+    /// Puts of keys that are not there.
     inserts: usize,
     /// Those with a deadline, and the first and last of these.
     timed: usize,
     soonest: i64,
     latest: i64,
-    /// What the entries are charged that are replaced.
-    pub(crate) freed: u64,
-    /// Keys, and bytes of all keys and values, for the log.
+    /// Entries that go, and what they and those that are replaced are charged.
+    removes: usize,
+    freed: u64,
+    /// Keys that change, and bytes of all keys and values, for the log.
     pub(crate) records: usize,
     pub(crate) contents: usize,
+    /// Bytes of the images that a snapshot under way needs.
+    pub(crate) images: usize,
+    /// What the calls would have counted, made one by one.
+    sets: u64,
+    deletes: u64,
 }
 
-impl PutNeeds {
+impl GroupNeeds {
+    fn put(&mut self, charge: usize, deadline: i64) {
+        self.puts += 1;
+        self.put_bytes += charge;
+        if charge > self.largest {
+            (self.largest, self.largest_deadline) = (charge, deadline);
+        }
+        if deadline != NEVER {
+            let first = self.timed == 0;
+            self.soonest = if first { deadline } else { self.soonest.min(deadline) };
+            self.latest = self.latest.max(deadline);
+            self.timed += 1;
+        }
+    }
+
+    /// What goes when this is done.
+    pub(crate) fn freed(&self) -> Need {
+        Need { entries: self.removes as u64, bytes: self.freed }
+    }
+
     /// Bytes that the deadlines add to a wheel at most.
     fn wheel_growth(&self, wheel: &Wheel) -> usize {
         if self.timed == 0 { 0 } else { wheel.growth(self.soonest, self.latest, self.timed) }
     }
 }
 
-/// The memory of one planned put.
-pub(crate) enum Prepared {
-    /// The deadline has passed already: what was there goes.
-    Past,
-    /// The entry is rewritten where it is.
-    InPlace,
-    /// The entry goes to a new place.
+/// What a planned change has taken: its entry was found, and its memory is there.
+pub(crate) struct Prepared {
+    found: Option<Found>,
+    memory: Memory,
+}
+
+enum Memory {
+    /// None is needed: the entry is rewritten where it is, or goes.
+    None,
+    /// For an entry that goes to a new place.
     Place(Place),
+    /// For the run of an entry whose key and value are out of line and stay.
+    Run(EntryId),
+}
+
+/// A key as the operations so far leave it.
+struct Draft<'a> {
+    /// Whether the store has an entry.
+    stored: bool,
+    /// The deadline, if the key is there.
+    live: Option<i64>,
+    /// The version, if no operation has changed it.
+    version: Option<u64>,
+    planned: Planned<'a>,
+}
+
+impl<'a> Draft<'a> {
+    fn holds(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Any => true,
+            Condition::Absent => self.live.is_none(),
+            Condition::Present => self.live.is_some(),
+            Condition::Version(version) => self.version == Some(version),
+        }
+    }
+
+    fn put(&mut self, value: &'a [u8], deadline: i64) {
+        let renews = match self.planned {
+            Planned::Put { renews, .. } => renews,
+            Planned::Remove => true,
+            Planned::Nothing | Planned::Redate { .. } => false,
+        };
+        (self.live, self.version) = (Some(deadline), None);
+        self.planned = Planned::Put { value, deadline, renews };
+    }
+
+    fn redate(&mut self, deadline: i64) {
+        (self.live, self.version) = (Some(deadline), None);
+        match &mut self.planned {
+            Planned::Put { deadline: planned, .. } => *planned = deadline,
+            planned => *planned = Planned::Redate { deadline },
+        }
+    }
+
+    fn remove(&mut self) {
+        (self.live, self.version) = (None, None);
+        self.planned = if self.stored { Planned::Remove } else { Planned::Nothing };
+    }
 }
 
 impl Shard {
-    /// Settles what setting a key will do, for [`put`](Shard::put), and adds what it needs.
-    pub(crate) fn plan_put(
+    /// Settles what becomes of a key by these operations, each with its number in the batch, and adds
+    /// what that needs. Stops at a condition that does not hold.
+    pub(crate) fn plan<'a>(
         &mut self,
-        key: Key<'_>,
-        value: &[u8],
-        expiry: Expiry,
-        needs: &mut PutNeeds,
+        key: Key<'a>,
+        ops: impl Iterator<Item = (usize, Op<'a>)>,
+        needs: &mut GroupNeeds,
+        tally: &mut Tally,
         change: &mut Change<'_>,
-    ) -> Deadline {
+    ) -> Planned<'a> {
         let found = self.find_or_free(key, change);
-        let current = found.map(|found| found.head.deadline);
-        let planned = change.context.deadline(expiry, current, &change.now);
+        let mut draft = Draft {
+            stored: found.is_some(),
+            live: found.map(|found| found.head.deadline),
+            version: found.map(|found| found.head.version),
+            planned: Planned::Nothing,
+        };
+        for (index, op) in ops {
+            match op {
+                Op::Set { options, .. } if !draft.holds(options.condition) => {
+                    tally.failed = Some(tally.failed.map_or(index, |first| first.min(index)));
+                    return Planned::Nothing;
+                }
+                Op::Set { value, options } => {
+                    match change.context.deadline(options.expiry, draft.live, &change.now) {
+                        Deadline::At(deadline) => draft.put(value, deadline),
+                        Deadline::Past => {
+                            needs.deletes += u64::from(draft.live.is_some());
+                            draft.remove();
+                        }
+                    }
+                    needs.sets += 1;
+                }
+                _ if draft.live.is_none() => {
+                    tally.missing += 1;
+                    continue;
+                }
+                Op::Del => {
+                    needs.deletes += 1;
+                    draft.remove();
+                }
+                Op::Expire(ttl_ms) => {
+                    let deadline = change.context.expires_at(ttl_ms, &change.now);
+                    draft_deadline(&mut draft, deadline, needs, change);
+                }
+                Op::ExpireAt(deadline) => draft_deadline(&mut draft, deadline, needs, change),
+            }
+            tally.applied += 1;
+        }
+        self.add_needs(key, found.as_ref(), &draft.planned, needs, change);
+        draft.planned
+    }
+
+    fn add_needs(
+        &self,
+        key: Key<'_>,
+        found: Option<&Found>,
+        planned: &Planned<'_>,
+        needs: &mut GroupNeeds,
+        change: &Change<'_>,
+    ) {
+        let entries = self.entries();
+        let mut freed = found.map_or(0, |found| entries.charge(found));
+        match (planned, found) {
+            (Planned::Nothing, _) => return,
+            (Planned::Put { value, deadline, .. }, _) => {
+                let content = content(key, value, *deadline);
+                needs.put(content.charge(&self.head(&content, found, change)), *deadline);
+                needs.inserts += usize::from(found.is_none());
+                needs.contents += value.len();
+            }
+            (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
+                // What is out of line stays.
+                let head = found.head.with_deadline(*deadline, change.expected_version());
+                freed = slab::charge(found.head.run_len());
+                needs.put(slab::charge(head.run_len()), *deadline);
+            }
+            (Planned::Redate { deadline }, Some(found)) => {
+                let content = content(key, entries.value(found), *deadline);
+                needs.put(content.charge(&self.head(&content, Some(found), change)), *deadline);
+            }
+            (Planned::Remove, _) => needs.removes += 1,
+            (Planned::Redate { .. }, None) => unreachable!("there is no entry to redate"),
+        }
+        needs.freed += freed as u64;
         needs.records += 1;
-        needs.contents += key.bytes.len() + value.len();
-        let Deadline::At(deadline) = planned else { return planned };
-        let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
-        let charge = content.charge(&self.head(&content, found.as_ref(), change));
-        needs.puts += 1;
-        needs.put_bytes += charge;
-        if charge > needs.largest {
-            (needs.largest, needs.largest_deadline) = (charge, deadline);
+        needs.contents += key.bytes.len();
+        if let Some(found) = found {
+            needs.images += self.image_bytes(key.index_hash(), found, change);
         }
-        if deadline != NEVER {
-            let first = needs.timed == 0;
-            needs.soonest = if first { deadline } else { needs.soonest.min(deadline) };
-            needs.latest = needs.latest.max(deadline);
-            needs.timed += 1;
-        }
-        match &found {
-            Some(found) => needs.freed += self.entries().charge(found) as u64,
-            None => needs.inserts += 1,
-        }
-        planned
     }
 
     /// Room for everything that was planned on this shard, without what that frees.
-    pub(crate) fn planned_room(&self, needs: &PutNeeds) -> Need {
+    pub(crate) fn planned_room(&self, needs: &GroupNeeds) -> Need {
         let structure = self.table.growth_for(needs.inserts) + self.policy.growth_for(needs.puts);
         let bytes = needs.put_bytes + structure + needs.wheel_growth(&self.wheel);
         Need { entries: needs.inserts as u64, bytes: bytes as u64 }
     }
 
     /// Room for everything that was planned on this shard, if there were no entries beside.
-    pub(crate) fn room_alone(&self, needs: &PutNeeds) -> Need {
+    pub(crate) fn room_alone(&self, needs: &GroupNeeds) -> Need {
         // In an empty shard every part begins anew.
         let first = self.policy.first_growth().saturating_sub(self.policy.growth());
         let structure =
@@ -108,7 +265,11 @@ impl Shard {
     }
 
     /// Refuses what was planned if its largest entry alone is over the limit.
-    pub(crate) fn check_largest(&self, needs: &PutNeeds, context: &Context) -> Result<(), Refusal> {
+    pub(crate) fn check_largest(
+        &self,
+        needs: &GroupNeeds,
+        context: &Context,
+    ) -> Result<(), Refusal> {
         self.check_ever_fits(needs.largest, needs.largest_deadline, context)
     }
 
@@ -116,71 +277,155 @@ impl Shard {
     ///
     /// # Errors
     /// `NoMemory`.
-    pub(crate) fn reserve_index(&mut self, needs: &PutNeeds) -> Result<(), Error> {
+    pub(crate) fn reserve_index(&mut self, needs: &GroupNeeds) -> Result<(), Error> {
         self.table_room(needs.inserts)
     }
 
-    /// Takes the memory of a planned put, and leaves an image of what it replaces.
+    /// Takes the memory of a planned change, and leaves an image of what it changes, for which there is
+    /// room. Until all that was prepared is made or cancelled, no entry of the shard may move.
     ///
     /// # Errors
-    /// `NoMemory`, or what lacks for the image.
-    pub(crate) fn prepare_put(
+    /// `NoMemory`.
+    pub(crate) fn prepare_planned(
         &mut self,
         key: Key<'_>,
-        value: &[u8],
-        planned: Deadline,
+        planned: &Planned<'_>,
         change: &Change<'_>,
     ) -> Result<Prepared, Refusal> {
         let found = self.find(key);
-        if let Some(found) = &found {
-            self.prepare_image(key.index_hash(), found, change)?;
+        if let (Some(found), false) = (&found, matches!(planned, Planned::Nothing)) {
+            self.keep_image(key.index_hash(), found, change);
         }
-        let Deadline::At(deadline) = planned else { return Ok(Prepared::Past) };
-        let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
-        let head = self.head(&content, found.as_ref(), change);
-        if found.is_some_and(|found| fits_in_place(&found, &head)) {
-            return Ok(Prepared::InPlace);
-        }
-        Ok(Prepared::Place(self.place(&content, &head)?))
+        let memory = match (planned, &found) {
+            (Planned::Put { value, deadline, .. }, _) => {
+                self.memory_for(&content(key, value, *deadline), found.as_ref(), change)?
+            }
+            (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
+                let head = found.head.with_deadline(*deadline, change.expected_version());
+                if slab::same_place(found.head.run_len(), head.run_len()) {
+                    Memory::None
+                } else {
+                    Memory::Run(self.slab.alloc(&self.space.words, head.run_len())?)
+                }
+            }
+            (Planned::Redate { deadline }, Some(found)) => {
+                let value = self.entries().value(found).to_vec();
+                self.memory_for(&content(key, &value, *deadline), Some(found), change)?
+            }
+            _ => Memory::None,
+        };
+        Ok(Prepared { found, memory })
     }
 
-    /// Gives back the memory of a put that is not made after all.
-    pub(crate) fn cancel_put(&mut self, prepared: Prepared, change: &mut Change<'_>) {
-        if let Prepared::Place(place) = prepared {
-            self.give_back(place, change);
+    fn memory_for(
+        &mut self,
+        content: &Content<'_>,
+        found: Option<&Found>,
+        change: &Change<'_>,
+    ) -> Result<Memory, Refusal> {
+        let head = self.head(content, found, change);
+        if found.is_some_and(|found| fits_in_place(found, &head)) {
+            return Ok(Memory::None);
+        }
+        Ok(Memory::Place(self.place(content, &head)?))
+    }
+
+    /// Gives back the memory of a change that is not made after all.
+    pub(crate) fn cancel(&mut self, prepared: Prepared, change: &mut Change<'_>) {
+        match prepared.memory {
+            Memory::None => {}
+            Memory::Place(place) => self.give_back(place, change),
+            Memory::Run(id) => self.slab.free(&self.space.words, id),
         }
     }
 
-    /// Sets a key as it was planned, out of room and memory that were taken beforehand.
-    pub(crate) fn put(
+    /// Makes a planned change, out of room and memory that were taken beforehand.
+    pub(crate) fn make_planned(
         &mut self,
         key: Key<'_>,
-        value: &[u8],
-        planned: Deadline,
+        planned: &Planned<'_>,
         prepared: Prepared,
         change: &mut Change<'_>,
     ) {
-        let deadline = if let Deadline::At(deadline) = planned { deadline } else { NEVER };
-        let content = Content { key: key.bytes, value: [value, b""], deadline, spare: 0 };
-        let found: Option<Found> = self.find(key);
-        let head = self.head(&content, found.as_ref(), change);
-        match (prepared, found) {
-            (Prepared::InPlace, Some(found)) => {
-                self.rewrite(key, &found, &content, head, change);
+        let Prepared { found, memory } = prepared;
+        match (planned, found) {
+            (Planned::Nothing, _) => {}
+            (Planned::Put { value, deadline, renews }, found) => {
+                change.renews = *renews;
+                self.put(key, &content(key, value, *deadline), found, memory, change);
+                change.renews = false;
             }
-            (Prepared::Place(place), Some(found)) => {
-                self.replace_at(key, &found, &content, head, place, change);
+            (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
+                let id = if let Memory::Run(id) = memory { id } else { found.id };
+                let version = self.redate_large_at(key, &found, *deadline, id, change);
+                record(Record::Touch { key: key.bytes, deadline: *deadline, version }, change);
             }
-            (Prepared::Place(place), None) => {
-                self.insert_at(key, &content, head, place, change);
+            (Planned::Redate { deadline }, Some(found)) => {
+                let value = self.entries().value(&found).to_vec();
+                change.only_redates = true;
+                self.put(key, &content(key, &value, *deadline), Some(found), memory, change);
+                change.only_redates = false;
             }
-            (Prepared::Past, Some(found)) => {
-                let version = self.remove(key.index_hash(), &found, Cause::Deleted, change);
+            (Planned::Remove, Some(found)) => {
+                let version = self.remove_planned(key.index_hash(), &found, change);
                 record(Record::Delete { key: key.bytes, version }, change);
             }
-            (Prepared::Past, None) => {}
-            (Prepared::InPlace, None) => unreachable!("the entry to rewrite has gone"),
+            (Planned::Redate { .. } | Planned::Remove, None) => {
+                unreachable!("the entry to change has gone")
+            }
         }
-        self.count_set(change);
+    }
+
+    fn put(
+        &mut self,
+        key: Key<'_>,
+        content: &Content<'_>,
+        found: Option<Found>,
+        memory: Memory,
+        change: &mut Change<'_>,
+    ) {
+        let head = self.head(content, found.as_ref(), change);
+        match (memory, found) {
+            (Memory::Place(place), Some(found)) => {
+                self.replace_at(key, &found, content, head, place, change);
+            }
+            (Memory::Place(place), None) => {
+                self.insert_at(key, content, head, place, change);
+            }
+            (_, Some(found)) => {
+                self.rewrite(key, &found, content, head, change);
+            }
+            (_, None) => unreachable!("a new entry has no place"),
+        }
+    }
+
+    /// Counts what was done, and tidies up as after so many changes.
+    pub(crate) fn finish_group(&mut self, needs: &GroupNeeds, done: bool, change: &mut Change<'_>) {
+        if done && change.context.counts() {
+            self.count_changes(needs.sets, needs.deletes);
+        }
+        for _ in 0..needs.records {
+            self.tidy(change);
+        }
+    }
+}
+
+/// What a put makes of a key.
+fn content<'a>(key: Key<'a>, value: &'a [u8], deadline: i64) -> Content<'a> {
+    Content { key: key.bytes, value: [value, b""], deadline, spare: 0 }
+}
+
+/// Gives a key that is there another deadline; one that has passed deletes it.
+fn draft_deadline(
+    draft: &mut Draft<'_>,
+    deadline: i64,
+    needs: &mut GroupNeeds,
+    change: &Change<'_>,
+) {
+    if deadline <= change.now.ms() {
+        needs.deletes += 1;
+        draft.remove();
+    } else if draft.live != Some(NEVER) || deadline != NEVER {
+        draft.redate(deadline);
     }
 }

@@ -112,21 +112,25 @@ impl Shard {
     }
 
     /// Leaves an image of an entry that is about to change, if a snapshot under way needs one.
-    pub(super) fn prepare_image(
-        &self,
-        hash: u32,
-        found: &Found,
-        change: &Change<'_>,
-    ) -> Result<(), Refusal> {
-        if self.pictures(hash, found, &change.now) {
-            let entries = self.entries();
-            let bytes = Image::cost(entries.key(found).len() + entries.value(found).len());
+    fn prepare_image(&self, hash: u32, found: &Found, change: &Change<'_>) -> Result<(), Refusal> {
+        let bytes = self.image_bytes(hash, found, change);
+        if bytes > 0 {
             if !change.context.journal.images.has_room(bytes) {
                 return Err(Refusal::Lacks(Lack::Images(bytes)));
             }
             change.context.journal.images.keep(self.image(hash, found, change.context.pins));
         }
         Ok(())
+    }
+
+    /// Bytes of the image of an entry that a snapshot under way needs before the entry changes; 0 if it
+    /// needs none.
+    pub(super) fn image_bytes(&self, hash: u32, found: &Found, change: &Change<'_>) -> usize {
+        if !self.pictures(hash, found, &change.now) {
+            return 0;
+        }
+        let entries = self.entries();
+        Image::cost(entries.key(found).len() + entries.value(found).len())
     }
 
     /// Sees that the removal of any one entry can be recorded, however long its key.
@@ -138,7 +142,7 @@ impl Shard {
         change.reserve_records(1, LONGEST_KEY)
     }
 
-    /// As [`prepare_image`](Shard::prepare_image), after [`prepare_any`](Shard::prepare_any).
+    /// As [`prepare_image`](Shard::prepare_image), where there is room for the image.
     pub(super) fn keep_image(&self, hash: u32, found: &Found, change: &Change<'_>) {
         if self.pictures(hash, found, &change.now) {
             change.context.journal.images.keep(self.image(hash, found, change.context.pins));

@@ -111,7 +111,7 @@ impl Shard {
     }
 
     fn unload_found(&mut self, hash: u32, found: &Found, change: &mut Change<'_>) {
-        change.settles_whole();
+        change.settles_whole(true);
         if found.head.deadline != NEVER {
             self.wheel.cancelled();
         }
@@ -121,7 +121,7 @@ impl Shard {
 
     /// Ends the filling: the policy goes on with all entries.
     pub(crate) fn loaded(&mut self, change: &mut Change<'_>) {
-        change.settles_whole();
+        change.settles_whole(true);
         if !self.policy.resumes() {
             return;
         }

@@ -15,6 +15,7 @@ use crate::error::{Error, Status};
 use crate::expiry::Wheel;
 use crate::hash::Key;
 use crate::removals::Cause;
+use crate::record::Record;
 use crate::slab::{self, EntryId};
 use crate::table::TableState;
 use crate::value::LargeValue;
@@ -69,7 +70,10 @@ impl Shard {
     ) -> Head {
         let old = found.map(|found| found.head);
         let tag = || old.and_then(|head| head.tag()).unwrap_or(0);
-        let kept = || old.and_then(|head| head.access()).unwrap_or_else(|| (change.now.ms(), 0));
+        let kept = || {
+            let kept = old.and_then(|head| head.access()).filter(|_| !change.renews);
+            kept.unwrap_or_else(|| (change.now.ms(), 0))
+        };
         let access = || change.loaded_access().unwrap_or_else(kept);
         let meta = Meta {
             version: change.expected_version(),
@@ -227,7 +231,7 @@ impl Shard {
         mut head: Head,
         change: &mut Change<'_>,
     ) -> u64 {
-        change.note(Cause::Replaced, self.entries(), found);
+        change.note(change.replacing(), self.entries(), found);
         head.version = change.next_version();
         self.count_out(found);
         self.count_in(content);
@@ -252,7 +256,7 @@ impl Shard {
         place: Place,
         change: &mut Change<'_>,
     ) -> u64 {
-        change.note(Cause::Replaced, self.entries(), found);
+        change.note(change.replacing(), self.entries(), found);
         head.version = change.next_version();
         let id = place.id;
         self.count_out(found);
@@ -301,15 +305,13 @@ impl Shard {
         deadline: i64,
         change: &mut Change<'_>,
     ) -> Result<u64, Refusal> {
-        let mut head = found.head.with_deadline(deadline, change.context.revision() + 1);
+        let head = found.head.with_deadline(deadline, change.expected_version());
         let more = slab::charge(head.run_len()).saturating_sub(slab::charge(found.head.run_len()));
         let need = Need::bytes(more + self.policy.growth() + self.wheel_growth(deadline));
         if !change.context.budget.reserve(need) {
             return Err(Refusal::Room(need));
         }
         let before = self.bytes_before(change);
-        let number = entry::large_number(&self.space.words, found.id, &found.head);
-        let old_charge = self.entries().charge(found);
         let id = if slab::same_place(found.head.run_len(), head.run_len()) {
             found.id
         } else {
@@ -321,7 +323,23 @@ impl Shard {
                 }
             }
         };
-        head.version = change.next_version();
+        let version = self.redate_large_at(key, found, deadline, id, change);
+        self.settle(before, need, change);
+        Ok(version)
+    }
+
+    /// The same, in a place that was taken for the run, or in its own. The caller settles.
+    pub(super) fn redate_large_at(
+        &mut self,
+        key: Key<'_>,
+        found: &Found,
+        deadline: i64,
+        id: EntryId,
+        change: &mut Change<'_>,
+    ) -> u64 {
+        let head = found.head.with_deadline(deadline, change.next_version());
+        let number = entry::large_number(&self.space.words, found.id, &found.head);
+        let old_charge = self.entries().charge(found);
         {
             let _open = self.space.table.open(&self.table, key.index_hash());
             entry::write_large(&self.space.words, id, &head, number);
@@ -335,8 +353,7 @@ impl Shard {
         self.policy_moved(found, id, (old_charge, new_charge));
         self.used_again(key, id);
         self.reschedule(found, id, deadline, change);
-        self.settle(before, need, change);
-        Ok(head.version)
+        head.version
     }
 
     /// Writes the bytes of an entry that no reader can find yet.

@@ -74,6 +74,21 @@ impl Shard {
         Ok(version)
     }
 
+    /// Takes an entry out as a group of changes planned it. The caller counts, settles and tidies.
+    pub(super) fn remove_planned(
+        &mut self,
+        hash: u32,
+        found: &Found,
+        change: &mut Change<'_>,
+    ) -> u64 {
+        change.note(Cause::Deleted, self.entries(), found);
+        if found.head.deadline != NEVER {
+            self.wheel.cancelled();
+        }
+        self.take_out(hash, found, change);
+        change.context.next_revision()
+    }
+
     fn remove_unscheduled(
         &mut self,
         hash: u32,
@@ -100,7 +115,6 @@ impl Shard {
         revision
     }
 
-    /// The hash of an entry's key, as the index has it.
     /// Takes an entry out that is off the wheel, and nothing more.
     pub(super) fn take_out(&mut self, hash: u32, found: &Found, change: &mut Change<'_>) {
         let weight = self.weight(self.entries().charge(found));
@@ -111,6 +125,7 @@ impl Shard {
         self.space.publish_fill(self.fill_now());
     }
 
+    /// The hash of an entry's key, as the index has it.
     fn index_hash(&self, found: &Found, change: &Change<'_>) -> u32 {
         change.context.hasher.key(self.entries().key(found)).index_hash()
     }

@@ -78,8 +78,14 @@ impl Shard {
         Ok(version)
     }
 
-    pub(super) fn count_set(&mut self, change: &Change<'_>) {
+    fn count_set(&mut self, change: &Change<'_>) {
         self.counters.sets += u64::from(change.context.counts());
+    }
+
+    /// Counts what a group of changes came to.
+    pub(super) fn count_changes(&mut self, sets: u64, deletes: u64) {
+        self.counters.sets += sets;
+        self.counters.deletes += deletes;
     }
 
     pub(crate) fn take(
@@ -233,11 +239,7 @@ impl Shard {
         ttl_ms: i64,
         change: &mut Change<'_>,
     ) -> Result<bool, Refusal> {
-        let deadline = match ttl_ms {
-            i64::MAX => NEVER,
-            1.. => change.context.after(ttl_ms.unsigned_abs(), &change.now),
-            _ => i64::MIN,
-        };
+        let deadline = change.context.expires_at(ttl_ms, &change.now);
         self.expire_at(key, deadline, change)
     }
 

@@ -1,13 +1,14 @@
 //! The store as callers see it: opening, closing, and everything that concerns all of it.
 //!
 //! Owns: [`Store`], the handle. `read` has the calls that read, `ops` those that change one
-//! key, `batch` those that change many, `core` what
-//! the handles share. Invariants: the last handle stops the store's thread before it goes; a handle
+//! key, `batch` those that change many, `group` how
+//! changes of many keys are made as one, `core` what the handles share. Invariants: the last handle stops the store's thread before it goes; a handle
 //! that crossed a `fork` touches no lock, not even to free what it holds.
 
 mod batch;
 mod core;
 mod files;
+mod group;
 mod ops;
 mod read;
 

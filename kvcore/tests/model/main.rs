@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 #![cfg(not(kv_shuttle))]
 
+mod batch;
 mod check;
 mod model;
 mod ops;

@@ -30,7 +30,7 @@ pub enum Verdict {
     Stores(Option<i64>),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Model {
     pub now: i64,
     pub entries: BTreeMap<Vec<u8>, Entry>,

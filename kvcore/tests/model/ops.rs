@@ -48,11 +48,31 @@ pub enum When {
     OtherVersion,
 }
 
+/// One change of a batch.
+#[derive(Debug, Clone)]
+pub enum Part {
+    Set(u8, Bytes, Ttl, When),
+    Del(u8),
+    Expire(u8, i64),
+    ExpireAtOffset(u8, i64),
+}
+
+impl Part {
+    pub fn key(&self) -> Vec<u8> {
+        match self {
+            Part::Set(k, ..) | Part::Del(k) | Part::Expire(k, _) | Part::ExpireAtOffset(k, _) => {
+                key(*k)
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub enum Op {
     Set(u8, Bytes),
     SetWith(u8, Bytes, Ttl, When),
     SetMany(Vec<(u8, Bytes)>, Ttl),
+    Batch(Vec<Part>),
     Get(u8),
     GetMany(Vec<u8>),
     GetInto(u8, usize),
@@ -194,12 +214,24 @@ fn step() -> impl Strategy<Value = u64> {
     ]
 }
 
+/// Conditions of batches mostly hold, or nothing would ever be done.
+fn part() -> impl Strategy<Value = Part> {
+    let when = prop_oneof![12 => Just(When::Plain(Condition::Any)), 1 => when()];
+    prop_oneof![
+        6 => (any_key(), value(), ttl(), when).prop_map(|(k, v, t, w)| Part::Set(k, v, t, w)),
+        3 => any_key().prop_map(Part::Del),
+        2 => (any_key(), ttl_number()).prop_map(|(k, t)| Part::Expire(k, t)),
+        1 => (any_key(), -20i64..60).prop_map(|(k, t)| Part::ExpireAtOffset(k, t)),
+    ]
+}
+
 pub fn op() -> impl Strategy<Value = Op> {
     let writes = prop_oneof![
         6 => (any_key(), value()).prop_map(|(k, v)| Op::Set(k, v)),
         14 => (any_key(), value(), ttl(), when()).prop_map(|(k, v, t, w)| Op::SetWith(k, v, t, w)),
         3 => (prop::collection::vec((any_key(), value()), 0..6), relative_ttl())
             .prop_map(|(items, t)| Op::SetMany(items, t)),
+        6 => prop::collection::vec(part(), 0..9).prop_map(Op::Batch),
         5 => (any_key(), delta(), relative_ttl()).prop_map(|(k, d, t)| Op::Incr(k, d, t)),
         5 => (any_key(), value()).prop_map(|(k, v)| Op::Append(k, v)),
     ];

@@ -68,6 +68,7 @@ impl Pair {
             Op::Set(k, value) => self.set(&key(*k), value, Ttl::Default, None),
             Op::SetWith(k, value, ttl, when) => self.set(&key(*k), value, *ttl, Some(*when)),
             Op::SetMany(items, ttl) => self.set_many(items, *ttl),
+            Op::Batch(parts) => self.write(parts),
             Op::Incr(k, delta, ttl) => self.incr(&key(*k), *delta, *ttl),
             Op::Append(k, data) => self.append(&key(*k), data),
             Op::Expire(k, ttl_ms) => {
@@ -126,13 +127,13 @@ impl Pair {
     }
 
     /// Whether a refusal is for want of memory, which the model does not count.
-    fn memory_refusal(&self, status: Status) -> bool {
+    pub fn memory_refusal(&self, status: Status) -> bool {
         self.setup.max_memory != 0 && matches!(status, Status::Full | Status::TooLarge)
     }
 
     /// A write of so many bytes was refused for want of memory. What is over the limit evicts nothing;
     /// only if it is within the overhead of a few entries of the limit, others may have gone in vain.
-    fn refused(&mut self, bytes: usize) {
+    pub fn refused(&mut self, bytes: usize) {
         const OVERHEAD: u64 = 16 << 10;
         let near = self.setup.max_memory.saturating_sub(OVERHEAD)..self.setup.max_memory;
         if self.setup.evicts() && near.contains(&(bytes as u64)) {
@@ -141,12 +142,7 @@ impl Pair {
     }
 
     fn set(&mut self, key: &[u8], value: &[u8], ttl: Ttl, when: Option<When>) {
-        let current = self.model.entries.get(key).map(|entry| entry.version);
-        let condition = match when.unwrap_or(When::Plain(Condition::Any)) {
-            When::Plain(condition) => condition,
-            When::CurrentVersion => Condition::Version(current.unwrap_or(1)),
-            When::OtherVersion => Condition::Version(self.model.last_version + 1),
-        };
+        let condition = self.condition(key, when.unwrap_or(When::Plain(Condition::Any)));
         let verdicts = self.model.set(key, value, ttl, condition);
         let options = SetOptions { expiry: self.expiry(ttl), condition };
         let outcome = match when {
@@ -194,7 +190,17 @@ impl Pair {
         self.see(key);
     }
 
-    fn expiry(&self, ttl: Ttl) -> Expiry {
+    pub fn condition(&self, key: &[u8], when: When) -> Condition {
+        let current = self.model.entries.get(key).map(|entry| entry.version);
+        match when {
+            When::Plain(condition) => condition,
+            When::CurrentVersion => Condition::Version(current.unwrap_or(1)),
+            // Above any that a batch gives meanwhile.
+            When::OtherVersion => Condition::Version(self.model.last_version + 1_000_000),
+        }
+    }
+
+    pub fn expiry(&self, ttl: Ttl) -> Expiry {
         match ttl {
             Ttl::Default => Expiry::Default,
             Ttl::Never => Expiry::Never,
