@@ -15,8 +15,8 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 install(FILES include/kv.h include/kv.hpp DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT kv)
-install(FILES include/kv/files.hpp include/kv/many.hpp include/kv/options.hpp include/kv/result.hpp include/kv/value.hpp
-  include/kv/watch.hpp
+install(FILES include/kv/batch.hpp include/kv/files.hpp include/kv/many.hpp include/kv/options.hpp include/kv/result.hpp
+  include/kv/scan.hpp include/kv/value.hpp include/kv/watch.hpp
   DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/kv" COMPONENT kv)
 install(PROGRAMS "${kv_stage}/${kv_shared_name}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT kv)
 install(FILES "${kv_stage}/${kv_soname}" "${kv_stage}/${kv_shared_built}" "${kv_stage}/${kv_static_name}" "${kv_stage}/${kv_static_link}"

@@ -747,116 +747,197 @@ kv_status_t kv_del_packed(kv_store_t *store, const void *keys, const size_t *key
                           uint64_t *out_count, kv_error_t **err);
 
 /* ===========================================================================================
- * Watches
+ * Batches
  *
- * Changes of a key, of a prefix or of everything, in the order of revisions, while other calls go on.
+ * Changes that are made all together or not at all.
  *
- *     kv_watch_options_t options = KV_WATCH_OPTIONS_INIT;
- *     options.key_or_prefix.data = "user:";
- *     options.key_or_prefix.len = 5;
- *     kv_watch_t *watch = NULL;
- *     kv_status_t status = kv_watch(store, &options, &watch);
- *     kv_event_t event = KV_EVENT_INIT;
- *     while (status == KV_OK && (status = kv_watch_next(watch, -1, &event)) == KV_OK) {
- *       if (event.change == KV_CHANGE_SET) {
- *         fwrite(event.value.data, 1, event.value.len, stdout);
- *       }
- *     }
- *     kv_watch_free(watch);
+ *     kv_batch_t *batch = kv_batch_new();
+ *     kv_batch_set(batch, "user:2", 6, "Grace", 5, KV_TTL_DEFAULT);
+ *     kv_batch_del(batch, "user:1", 6);
+ *     kv_status_t status = kv_write(store, batch, NULL, NULL);
+ *     kv_batch_free(batch);
  * ======================================================================================== */
 
 /**
- * A watch. Whoever began it frees it with kv_watch_free, before or after the store is closed. Threads:
- * belongs to one thread at a time, but for kv_watch_cancel.
+ * Changes for kv_write. It is of no store, and may be written any number of times. Threads: belongs
+ * to one thread at a time; kv_write may read it from several.
  */
-typedef struct kv_watch_t kv_watch_t;
+typedef struct kv_batch_t kv_batch_t;
 
-/** What kv_watch shows: changes that meet all of this. Threads: plain data of the caller's. */
-typedef struct kv_watch_options_t {
-  size_t struct_size;        /**< set by KV_WATCH_OPTIONS_INIT */
-  kv_slice_t key_or_prefix;  /**< only keys that begin with this; with `exact`, this key */
-  uint64_t from_revision;    /**< from this revision on, itself included; 0: from now */
-  uint32_t changes;          /**< a sum of KV_CHANGE_ numbers; 0: all */
-  int32_t exact;             /**< if not zero, one key and not a prefix */
-} kv_watch_options_t;
+/** What kv_write did. Threads: plain data of the caller's. */
+typedef struct kv_batch_result_t {
+  size_t struct_size;     /**< set by KV_BATCH_RESULT_INIT */
+  uint64_t applied;       /**< changes that were made */
+  uint64_t missing;       /**< deletions and deadlines of keys that were absent */
+  uint64_t failed_index;  /**< with KV_CONFLICT: the first change whose condition failed, from 0 */
+} kv_batch_result_t;
 
-/** A kv_watch_options_t with every field at its default. */
-#define KV_WATCH_OPTIONS_INIT { \
-  /* struct_size */ sizeof(kv_watch_options_t), \
-  /* key_or_prefix */ {0, 0}, \
-  /* from_revision */ 0, \
-  /* changes */ 0, \
-  /* exact */ 0 \
+/** A kv_batch_result_t with every field at its default. */
+#define KV_BATCH_RESULT_INIT { \
+  /* struct_size */ sizeof(kv_batch_result_t), \
+  /* applied */ 0, \
+  /* missing */ 0, \
+  /* failed_index */ 0 \
 }
 
-/** A change that a watch came to. Threads: plain data of the caller's; the bytes belong to the watch. */
-typedef struct kv_event_t {
-  size_t struct_size;    /**< set by KV_EVENT_INIT */
-  kv_slice_t key;        /**< its key; never NULL, and empty with KV_CHANGE_CLEARED */
-  kv_slice_t value;      /**< the value that was set; never NULL, and empty with other changes */
-  uint64_t revision;     /**< its revision; with KV_LAGGED: the one to resume at */
-  uint64_t lagged;       /**< with KV_LAGGED: how many events were missed */
-  int64_t expire_at_ms;  /**< Unix time of the deadline that was set; KV_TTL_NONE: never */
-  uint32_t change;       /**< one KV_CHANGE_ number; 0 with KV_LAGGED */
-  uint32_t reserved;     /**< zero */
-} kv_event_t;
+/** Makes an empty batch. The caller frees it with kv_batch_free. NULL only if there is no memory. */
+kv_batch_t *kv_batch_new(void);
 
-/** A kv_event_t with every field at its default. */
-#define KV_EVENT_INIT { \
-  /* struct_size */ sizeof(kv_event_t), \
+/**
+ * Adds: store a value under a key, with a TTL as kv_set takes it. Key and value are copied; that they
+ * are within the limits is checked by kv_write.
+ *
+ * Answers KV_OK; KV_ERR_INVALID, KV_ERR_TOO_LARGE (a length that no object can have),
+ * KV_ERR_NO_MEMORY, KV_ERR_PANIC.
+ */
+kv_status_t kv_batch_set(kv_batch_t *batch, const void *key, size_t key_len, const void *value,
+                         size_t value_len, int64_t ttl_ms);
+
+/**
+ * Adds: store a value if a condition holds, as kv_set_with does. If it does not hold, nothing of the
+ * batch is done. KV_IF_VERSION never holds once the batch has changed the key. NULL `options` are
+ * KV_SET_OPTIONS_INIT.
+ *
+ * Answers KV_OK; KV_ERR_INVALID, KV_ERR_UNSUPPORTED (see "Structs"), KV_ERR_TOO_LARGE (a length
+ * that no object can have), KV_ERR_NO_MEMORY, KV_ERR_PANIC.
+ */
+kv_status_t kv_batch_set_with(kv_batch_t *batch, const void *key, size_t key_len, const void *value,
+                              size_t value_len, const kv_set_options_t *options);
+
+/**
+ * Adds: remove a key.
+ *
+ * Answers KV_OK; KV_ERR_INVALID, KV_ERR_TOO_LARGE (a length that no object can have),
+ * KV_ERR_NO_MEMORY, KV_ERR_PANIC.
+ */
+kv_status_t kv_batch_del(kv_batch_t *batch, const void *key, size_t key_len);
+
+/**
+ * Adds: make a key expire `ttl_ms` milliseconds after the batch is written, as kv_expire does.
+ *
+ * Answers KV_OK; KV_ERR_INVALID, KV_ERR_TOO_LARGE (a length that no object can have),
+ * KV_ERR_NO_MEMORY, KV_ERR_PANIC.
+ */
+kv_status_t kv_batch_expire(kv_batch_t *batch, const void *key, size_t key_len, int64_t ttl_ms);
+
+/** The number of changes in a batch; 0 for NULL. */
+size_t kv_batch_len(const kv_batch_t *batch);
+
+/** Takes all changes out of a batch, which can be filled again. NULL is fine. */
+void kv_batch_clear(kv_batch_t *batch);
+
+/** Frees a batch. NULL is fine. */
+void kv_batch_free(kv_batch_t *batch);
+
+/**
+ * Makes all changes of a batch, at one moment for whoever reads the store, or none of them; after a
+ * crash, too, all are there or none. They apply in order: what comes later sees what came before,
+ * also of the same key. A batch with nothing in it is KV_OK. `out_result` may be NULL. The message of
+ * an error names the change by its number, from 0.
+ *
+ * Answers KV_OK and what was done in `*out_result`; KV_CONFLICT, also with `*out_result`, if a
+ * condition does not hold: nothing was done. KV_ERR_INVALID, KV_ERR_TOO_LARGE, KV_ERR_FULL,
+ * KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_write(kv_store_t *store, const kv_batch_t *batch, kv_batch_result_t *out_result,
+                     kv_error_t **err);
+
+/* ===========================================================================================
+ * Scans
+ *
+ * Entries of a prefix or a range, one after the other, while other calls go on.
+ *
+ *     kv_scan_options_t options = KV_SCAN_OPTIONS_INIT;
+ *     options.prefix.data = "user:";
+ *     options.prefix.len = 5;
+ *     options.order = KV_ORDER_ASC;
+ *     kv_scan_t *scan = NULL;
+ *     kv_status_t status = kv_scan(store, &options, &scan);
+ *     kv_entry_t entry = KV_ENTRY_INIT;
+ *     while (status == KV_OK && (status = kv_scan_next(scan, &entry)) == KV_OK) {
+ *       fwrite(entry.key.data, 1, entry.key.len, stdout);
+ *     }
+ *     kv_scan_free(scan);
+ * ======================================================================================== */
+
+#define KV_ORDER_NONE      0  /**< in any order, the quickest */
+#define KV_ORDER_ASC       1  /**< the smallest key first, byte by byte */
+#define KV_ORDER_DESC      2  /**< the largest key first */
+
+/**
+ * A scan under way. Whoever began it frees it with kv_scan_free, before or after the store is closed.
+ * Threads: belongs to one thread at a time.
+ */
+typedef struct kv_scan_t kv_scan_t;
+
+/** Which entries kv_scan gives: those that meet all of this. Threads: plain data of the caller's. */
+typedef struct kv_scan_options_t {
+  size_t struct_size;  /**< set by KV_SCAN_OPTIONS_INIT */
+  kv_slice_t prefix;   /**< only keys that begin with this */
+  kv_slice_t start;    /**< only keys from this one on */
+  kv_slice_t end;      /**< only keys before this one; empty: no end */
+  uint64_t limit;      /**< no more entries than this; 0: no limit */
+  int32_t order;       /**< one of KV_ORDER_NONE, _ASC, _DESC */
+  int32_t keys_only;   /**< if not zero, values are left out */
+} kv_scan_options_t;
+
+/** A kv_scan_options_t with every field at its default. */
+#define KV_SCAN_OPTIONS_INIT { \
+  /* struct_size */ sizeof(kv_scan_options_t), \
+  /* prefix */ {0, 0}, \
+  /* start */ {0, 0}, \
+  /* end */ {0, 0}, \
+  /* limit */ 0, \
+  /* order */ 0, \
+  /* keys_only */ 0 \
+}
+
+/** An entry that a scan came to. Threads: plain data of the caller's; the bytes belong to the scan. */
+typedef struct kv_entry_t {
+  size_t struct_size;    /**< set by KV_ENTRY_INIT */
+  kv_slice_t key;        /**< its key; never NULL */
+  kv_slice_t value;      /**< its value; never NULL, and empty in a scan of keys only */
+  uint64_t version;      /**< the revision of its last change */
+  int64_t expire_at_ms;  /**< Unix time of its deadline; KV_TTL_NONE: never */
+} kv_entry_t;
+
+/** A kv_entry_t with every field at its default. */
+#define KV_ENTRY_INIT { \
+  /* struct_size */ sizeof(kv_entry_t), \
   /* key */ {0, 0}, \
   /* value */ {0, 0}, \
-  /* revision */ 0, \
-  /* lagged */ 0, \
-  /* expire_at_ms */ 0, \
-  /* change */ 0, \
-  /* reserved */ 0 \
+  /* version */ 0, \
+  /* expire_at_ms */ 0 \
 }
 
 /**
- * Watches changes in the order of their revisions; NULL `options` are KV_WATCH_OPTIONS_INIT, which is
- * every change from now on. The options and the bytes they point to are copied.
+ * Begins a scan; NULL `options` are KV_SCAN_OPTIONS_INIT, which is every entry. The options and the
+ * bytes they point to are copied.
  *
- * A watch misses nothing that it asked for unless kv_watch_next says so, and it never holds up a write:
- * up to `watch_buffer` events, and `watch_buffer_bytes` of them, wait for the slowest. With
- * `sync=always` a change is seen once it is on the disk. A batch is seen as a whole. Clearing the store
- * is one event, for every watch. A `from_revision` before what is in memory is read from the log, if
- * one is kept, which knows nothing of expiries (KV_LAGGED) and calls evictions deletions. One that is
- * no longer kept, or not there yet, is KV_LAGGED at once.
+ * An entry that is there from the beginning of the scan to its end comes exactly once. One that comes,
+ * changes or goes meanwhile may be missing or come as it was at any moment since the scan began, but
+ * no key comes twice, and nothing that has expired comes. No lock is held between steps. Without
+ * `ordered_index` a scan goes through the whole store, and one in order sorts in bounded memory: each
+ * pass gives the next few megabytes of keys.
  *
- * Answers KV_OK and the watch in `*out_watch`, for the caller to free with kv_watch_free;
- * KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_TOO_LARGE (a key over its limit), KV_ERR_NO_MEMORY,
- * KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read), KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ * Answers KV_OK and the scan in `*out_scan`, for the caller to free with kv_scan_free;
+ * KV_ERR_INVALID, KV_ERR_TOO_LARGE (a length that no object can have), KV_ERR_UNSUPPORTED (see
+ * "Structs"), KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
-kv_status_t kv_watch(kv_store_t *store, const kv_watch_options_t *options, kv_watch_t **out_watch);
+kv_status_t kv_scan(kv_store_t *store, const kv_scan_options_t *options, kv_scan_t **out_scan);
 
 /**
- * The next change, waiting for it up to `timeout_ms` milliseconds: 0 does not wait, a negative number
- * waits for ever. The bytes of the event are valid until the next call on the watch.
+ * Takes the next entry. The bytes that `*out_entry` points to are there until the next call on the
+ * scan. The last answer is repeated from then on.
  *
- * Answers KV_OK and the change in `*out_event`; KV_LAGGED with `revision` and `lagged` in `*out_event`
- * if events were missed, after which the watch goes on at that revision; KV_TIMEOUT; KV_DONE once the
- * watch was cancelled; KV_ERR_INVALID, KV_ERR_POISONED (all changes were seen and no more will come),
- * KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read; the watch goes on with what is in memory),
- * KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ * Answers KV_OK and the entry in `*out_entry`; KV_DONE after the last one; KV_CONFLICT once the
+ * contents of the store were replaced by kv_restore; KV_ERR_INVALID, KV_ERR_CLOSED, KV_ERR_FORKED,
+ * KV_ERR_PANIC.
  */
-kv_status_t kv_watch_next(kv_watch_t *watch, int64_t timeout_ms, kv_event_t *out_event);
+kv_status_t kv_scan_next(kv_scan_t *scan, kv_entry_t *out_entry);
 
-/**
- * A descriptor to wait for with poll or epoll: readable, level triggered, while kv_watch_next has
- * something to give. It is made by the first call, belongs to the watch and goes with it; do not read,
- * write or close it. -1 if there is none, also in the child of a fork.
- */
-int kv_watch_fd(const kv_watch_t *watch);
-
-/**
- * Ends a watch: kv_watch_next answers KV_DONE from now on, and wakes if it waits. From any thread, as
- * often as you like, as long as the watch was not freed. NULL is fine.
- */
-void kv_watch_cancel(kv_watch_t *watch);
-
-/** Frees a watch and what it last gave. No other call on it may be running. NULL is fine. */
-void kv_watch_free(kv_watch_t *watch);
+/** Ends a scan and frees it. NULL is fine. */
+void kv_scan_free(kv_scan_t *scan);
 
 /* ===========================================================================================
  * Files

@@ -41,10 +41,12 @@
 #include <vector>
 
 #include "kv.h"
+#include "kv/batch.hpp"
 #include "kv/files.hpp"
 #include "kv/many.hpp"
 #include "kv/options.hpp"
 #include "kv/result.hpp"
+#include "kv/scan.hpp"
 #include "kv/value.hpp"
 #include "kv/watch.hpp"
 
@@ -139,6 +141,14 @@ class Store {
     }
     std::uint64_t del_many(std::initializer_list<std::string_view> keys) {
         return del_many(std::nothrow, keys).value();
+    }
+    /// Makes all changes of a batch, at one moment for whoever reads the store and after a crash, or none of them.
+    /// Status::too_large, full, no_memory, invalid: nothing was done.
+    BatchOutcome write(const Batch& batch) { return write(std::nothrow, batch).value(); }
+    /// Goes through entries while other threads go on. Without `ordered_index` it goes through the whole store, and one
+    /// in order sorts in bounded memory.
+    [[nodiscard]] Scan scan(const ScanOptions& options = ScanOptions()) const {
+        return scan(std::nothrow, options).value();
     }
     /// Reads and removes in one step.
     [[nodiscard]] std::optional<Value> take(std::string_view key) { return take(std::nothrow, key).value(); }
@@ -317,6 +327,21 @@ class Store {
     }
     Result<std::uint64_t> del_many(std::nothrow_t tag, std::initializer_list<std::string_view> keys) noexcept {
         return del_many<std::initializer_list<std::string_view>>(tag, keys);
+    }
+    Result<BatchOutcome> write(std::nothrow_t, const Batch& batch) noexcept {
+        if (batch.status_ != KV_OK) return Failure(batch.status_, nullptr);
+        kv_batch_result_t result = KV_BATCH_RESULT_INIT;
+        kv_error_t* error = nullptr;
+        const kv_status_t status = kv_write(handle_, batch.handle_, &result, &error);
+        if (status < 0) return Failure(status, error);
+        return BatchOutcome{static_cast<Status>(status), result.applied, result.missing, result.failed_index};
+    }
+    Result<Scan> scan(std::nothrow_t, const ScanOptions& options = ScanOptions()) const noexcept {
+        const kv_scan_options_t native = options.native();
+        kv_scan_t* scan = nullptr;
+        const kv_status_t status = kv_scan(handle_, &native, &scan);
+        if (status != KV_OK) return Failure(status, nullptr);
+        return Scan(scan);
     }
     Result<std::optional<Value>> take(std::nothrow_t, std::string_view key) noexcept {
         kv_value_t* value = nullptr;

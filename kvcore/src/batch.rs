@@ -156,7 +156,7 @@ impl Batch {
     }
 
     /// The changes and their keys, in order.
-    pub(crate) fn ops(&self) -> impl ExactSizeIterator<Item = (&[u8], Op<'_>)> {
+    pub(crate) fn ops(&self) -> impl DoubleEndedIterator<Item = (&[u8], Op<'_>)> {
         self.ops.iter().map(|stored| {
             let (key, rest) = self.bytes[stored.at..].split_at(stored.key_len);
             let op = match stored.kind {

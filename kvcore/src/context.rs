@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) pins: &'static PinMeter,
     pub(crate) reads: ReadCounters,
     revision: CachePadded<AtomicU64>,
+    /// How often all contents were replaced.
+    contents: AtomicU64,
     default_ttl_ms: AtomicU64,
     ttl_jitter_ppm: AtomicU32,
     cleanup_interval_ms: AtomicU64,
@@ -68,6 +70,7 @@ impl Context {
             pins: PinMeter::lease(),
             reads: ReadCounters::new(),
             revision: CachePadded::new(AtomicU64::new(0)),
+            contents: AtomicU64::new(0),
             default_ttl_ms: AtomicU64::new(0),
             ttl_jitter_ppm: AtomicU32::new(0),
             cleanup_interval_ms: AtomicU64::new(0),
@@ -100,6 +103,16 @@ impl Context {
     /// The last revision taken.
     pub(crate) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Relaxed)
+    }
+
+    /// A number for what the store holds, which changes when a restore replaces all of it.
+    pub(crate) fn contents(&self) -> u64 {
+        self.contents.load(Ordering::Acquire)
+    }
+
+    /// All contents are replaced. Under the locks of all shards.
+    pub(crate) fn contents_replaced(&self) {
+        self.contents.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Goes on above a revision that was given out before.

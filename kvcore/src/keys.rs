@@ -38,7 +38,12 @@ impl Iterator for Keys {
             let listed = core.state.check_read().and_then(|()| {
                 let shard = core.read_shard(self.shard);
                 core.state.check_open()?;
-                Ok(shard.keys(self.from, &core.context))
+                let mut keys = Vec::new();
+                let next = shard.visit_live(self.from, 1, &core.context, |shown| {
+                    keys.push(shown.key().to_vec());
+                    true
+                });
+                Ok((keys, next))
             });
             match listed {
                 Ok((keys, next)) => {

@@ -29,6 +29,9 @@
 //! the eviction policy (`policy`) after that. One thread (`background`) frees what expired, another
 //! one (`removals`) tells callbacks what went. Who watches changes (`watch`) gets them in one order.
 //!
+//! Changes of many keys (`batch`) are planned, and then made as one. A scan (`scan`) reads some entries at a
+//! time and remembers where it was; with `ordered_index` each shard has its keys in order (`order`).
+//!
 //! A store in a directory (`durable`) is filled from there (`recovery`, `directory`), tells a log (`wal`,
 //! `record`) of each change on its way (`journal`), and writes snapshots (`snapshot`) while it goes on.
 //!
@@ -59,6 +62,7 @@ mod keys;
 mod location;
 mod number;
 mod options;
+mod order;
 mod planted;
 mod poison;
 mod policy;
@@ -68,6 +72,7 @@ mod records;
 mod recovery;
 mod region;
 mod removals;
+mod scan;
 mod set_options;
 mod shard;
 mod slab;
@@ -99,11 +104,12 @@ pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duratio
 pub use planted::Planted;
 pub use recovery::{Finding, Phase, Progress, RecoveryReport, SalvageReport, VerifyReport};
 pub use removals::{Cause, Causes, Removal};
+pub use scan::{Entry, Order, Scan, ScanOptions};
 pub use set_options::{
     Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,
     TTL_NONE,
 };
 pub use stats::Stats;
-pub use store::Store;
+pub use store::{Store, Transaction, Update};
 pub use value::{Value, Within};
 pub use watch::{Event, EventKind, EventKinds, Watch, WatchCancel, WatchOptions, Watched};

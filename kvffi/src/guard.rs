@@ -26,14 +26,34 @@ pub(crate) fn call(
     body: impl FnOnce(&Store) -> Outcome,
 ) -> kv_status_t {
     let Some(store) = store else { return Status::Invalid.code() };
+    call_on(name, &store.store, body)
+}
+
+/// As [`call`], for a handle that has a store of its own, such as a scan.
+#[inline]
+pub(crate) fn call_on(
+    name: &'static str,
+    store: &Store,
+    body: impl FnOnce(&Store) -> Outcome,
+) -> kv_status_t {
     // Only the number leaves the guard: whatever does goes through memory.
-    let code = contain(name, || match body(&store.store) {
+    let code = contain(name, || match body(store) {
         Ok(status) => status.code(),
         Err(failure) => failure.status().code(),
     });
     match code {
         Ok(code) => code,
-        Err(message) => poison(&store.store, message).status().code(),
+        Err(message) => poison(store, message).status().code(),
+    }
+}
+
+/// Runs a call that has no store and answers with its status alone.
+#[inline]
+pub(crate) fn alone(name: &'static str, body: impl FnOnce() -> Outcome) -> kv_status_t {
+    match contain(name, body) {
+        Ok(Ok(status)) => status.code(),
+        Ok(Err(failure)) => failure.status().code(),
+        Err(message) => Failure::Panic(message).status().code(),
     }
 }
 

@@ -51,7 +51,7 @@ unsafe impl Growable for kv_set_options_t {
 }
 
 impl kv_set_options_t {
-    fn to_core(self) -> Result<SetOptions, Failure> {
+    pub(crate) fn to_core(self) -> Result<SetOptions, Failure> {
         if self.reserved != 0 {
             return Err(Failure::invalid("`reserved` of kv_set_options_t must be zero"));
         }

@@ -18,6 +18,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 mod arguments;
+mod batch;
 mod error;
 mod files;
 mod foreign;
@@ -30,6 +31,7 @@ mod packed;
 mod plant;
 mod progress;
 mod removals;
+mod scan;
 mod stats;
 mod status;
 mod store;
@@ -40,6 +42,7 @@ mod verify;
 mod version;
 mod watch;
 
+pub use batch::*;
 pub use error::{kv_error_free, kv_error_message, kv_error_os_code, kv_error_status, kv_error_t};
 pub use files::*;
 pub use key::*;
@@ -50,6 +53,7 @@ pub use packed::*;
 pub use plant::kv_test_plant_panic;
 pub use progress::*;
 pub use removals::*;
+pub use scan::*;
 pub use stats::{kv_stats, kv_stats_t, kv_stats_text, kv_string_free};
 pub use status::*;
 pub use store::*;

@@ -23,6 +23,10 @@ static const kv_stats_t stats = KV_STATS_INIT;
 static const kv_snapshot_info_t snapshot = KV_SNAPSHOT_INFO_INIT;
 static const kv_watch_options_t watch = KV_WATCH_OPTIONS_INIT;
 static const kv_event_t event = KV_EVENT_INIT;
+static const kv_batch_result_t written = KV_BATCH_RESULT_INIT;
+static const kv_scan_options_t scan = KV_SCAN_OPTIONS_INIT;
+static const kv_entry_t entry = KV_ENTRY_INIT;
+static const int32_t orders[] = {KV_ORDER_NONE, KV_ORDER_ASC, KV_ORDER_DESC};
 static const int64_t times[] = {KV_TTL_DEFAULT, KV_TTL_NONE, KV_TTL_KEEP};
 static const int32_t conditions[] = {KV_IF_ANY, KV_IF_ABSENT, KV_IF_PRESENT, KV_IF_VERSION};
 int main(void) {
@@ -30,7 +34,8 @@ int main(void) {
   kv_slice_t slice = {\"key\", 3};
   uint32_t versions = KV_ABI_VERSION + KV_VERSION_NUMBER;
   return options.struct_size + result.struct_size + info.struct_size + stats.struct_size +
-             snapshot.struct_size + watch.struct_size + event.struct_size ==
+             snapshot.struct_size + watch.struct_size + event.struct_size + written.struct_size +
+             scan.struct_size + entry.struct_size + (size_t)orders[0] ==
          slice.len + versions + (size_t)status + (size_t)times[0] + (size_t)conditions[0];
 }
 ";

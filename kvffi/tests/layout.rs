@@ -10,8 +10,9 @@ use std::process::Command;
 
 use common::{read, root, run, scratch};
 use kv::{
-    kv_set_options_t, kv_set_result_t, kv_slice_t, kv_snapshot_info_t, kv_span_t, kv_stats_t,
-    kv_event_t, kv_value_info_t, kv_watch_options_t,
+    kv_batch_result_t, kv_entry_t, kv_event_t, kv_scan_options_t, kv_set_options_t,
+    kv_set_result_t, kv_slice_t, kv_snapshot_info_t, kv_span_t, kv_stats_t, kv_value_info_t,
+    kv_watch_options_t,
 };
 
 struct Layout {
@@ -52,6 +53,9 @@ fn layouts() -> Vec<Layout> {
         layout!(kv_set_result_t: struct_size version),
         layout!(kv_watch_options_t: struct_size key_or_prefix from_revision changes exact),
         layout!(kv_event_t: struct_size key value revision lagged expire_at_ms change reserved),
+        layout!(kv_batch_result_t: struct_size applied missing failed_index),
+        layout!(kv_scan_options_t: struct_size prefix start end limit order keys_only),
+        layout!(kv_entry_t: struct_size key value version expire_at_ms),
         layout!(kv_value_info_t: struct_size version created_at_ms expire_at_ms hits),
         layout!(kv_snapshot_info_t: struct_size entries bytes revision created_at_ms seconds),
         layout!(kv_stats_t: struct_size entries expiring_entries expired_pending key_bytes

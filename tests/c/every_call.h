@@ -111,6 +111,21 @@ static inline kv_status_t call_del_packed(kv_store_t *store) {
   return kv_del_packed(store, "k", &key_len, 1, NULL, NULL);
 }
 
+static inline kv_status_t call_write(kv_store_t *store) {
+  kv_batch_t *batch = kv_batch_new();
+  kv_batch_set(batch, "k", 1, "v", 1, KV_TTL_DEFAULT);
+  kv_status_t status = kv_write(store, batch, NULL, NULL);
+  kv_batch_free(batch);
+  return status;
+}
+
+static inline kv_status_t call_scan(kv_store_t *store) {
+  kv_scan_t *scan = NULL;
+  kv_status_t status = kv_scan(store, NULL, &scan);
+  kv_scan_free(scan);
+  return status;
+}
+
 static inline kv_status_t call_len(kv_store_t *store) {
   uint64_t count;
   return kv_len(store, &count);
@@ -182,6 +197,8 @@ static const every_call_t every_call[] = {
     {"kv_get_packed", READS, call_get_packed},
     {"kv_set_packed", WRITES, call_set_packed},
     {"kv_del_packed", WRITES, call_del_packed},
+    {"kv_write", WRITES, call_write},
+    {"kv_scan", READS, call_scan},
     {"kv_len", READS, call_len},
     {"kv_clear", WRITES, call_clear},
     {"kv_purge_expired", WRITES, call_purge_expired},

@@ -1,7 +1,7 @@
 /* The driver that runs tests/conformance through kv.h. Its README.md describes the format.
  *
  * kvt_words cuts lines into words and evaluates them, kvt_run runs cases and compares answers,
- * kvt_ops, kvt_many, kvt_files, kvt_told and kvt_watch make the calls, conformance.c finds the files. A function that returns a bool has told
+ * kvt_ops, kvt_many, kvt_group, kvt_files, kvt_told and kvt_watch make the calls, conformance.c finds the files. A function that returns a bool has told
  * kvt_fail what is wrong when it returns false; the first complaint of a case is the one that is
  * kept. Memory of a line lives until the next one. */
 

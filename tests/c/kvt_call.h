@@ -26,6 +26,10 @@ bool op_get_many(call_t *call);
 bool op_set_many(call_t *call);
 bool op_del_many(call_t *call);
 
+/* kvt_group.c */
+bool op_write(call_t *call);
+bool op_scan(call_t *call);
+
 /* kvt_files.c */
 bool op_files(call_t *call);
 

@@ -392,7 +392,8 @@ bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *
       {"last_fault", op_store},  {"shutdown", op_store},      {"stats", op_stats},
       {"removed", op_removed},   {"sync", op_files},          {"snapshot", op_files},
       {"restore", op_files},     {"recovery", op_files},      {"watch", op_watch},
-      {"event", op_watch},       {"cancel", op_watch},
+      {"event", op_watch},       {"cancel", op_watch},        {"write", op_write},
+      {"scan", op_scan},
   };
   call_t call = {run, words, count, answer};
   for (size_t n = 0; n < sizeof table / sizeof table[0]; n++) {

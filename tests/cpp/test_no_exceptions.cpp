@@ -98,6 +98,22 @@ TEST(many) {
     CHECK(store.del_many(std::nothrow, {std::string_view(long_key)}).status() == kv::Status::too_large);
 }
 
+TEST(batches_and_scans_have_results) {
+    kv::Result<kv::Store> store = kv::Store::memory(std::nothrow);
+    kv::Batch batch;
+    batch.set("a", "1").set("b", "2", kv::SetOptions().if_present());
+    const kv::Result<kv::BatchOutcome> refused = store->write(std::nothrow, batch);
+    CHECK(refused.ok() && !*refused && refused->failed_index == 1);
+    batch.clear();
+    batch.set("a", "1").set("b", "2");
+    CHECK(store->write(std::nothrow, batch)->applied == 2);
+    kv::Result<kv::Scan> scan = store->scan(std::nothrow, kv::ScanOptions().order(kv::Order::desc));
+    CHECK(scan.ok());
+    CHECK((*scan->next(std::nothrow))->key == "b" && (*scan->next(std::nothrow))->value == "1");
+    const kv::Result<std::optional<kv::Entry>> none = scan->next(std::nothrow);
+    CHECK(none.ok() && !none->has_value());
+}
+
 TEST(failures_carry_a_message) {
     kv::Options options;
     const kv::Result<void> refused = options.set(std::nothrow, "max_entrys", 1);

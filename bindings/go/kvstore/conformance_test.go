@@ -19,7 +19,8 @@ var conformanceFeatures = []string{"del_if", "directory", "last_fault", "locatio
 
 // allFeatures are those the format knows; a case that needs another one is an error.
 var allFeatures = []string{
-	"set_many", "keys", "location", "directory", "get_into", "del_if", "last_fault", "raw_ttl", "watch",
+	"set_many", "batch", "scan", "keys", "location", "directory", "get_into", "del_if",
+	"last_fault", "raw_ttl", "watch",
 }
 
 // answer is what an operation came to.

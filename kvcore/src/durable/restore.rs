@@ -41,6 +41,7 @@ pub(super) fn restore(
     let mut shards = core.lock_all();
     core.state.check_write()?;
     let guard = core.state.guard();
+    core.context.contents_replaced();
     let mut change = Change::new(&core.context);
     core.empty(&mut shards, false, &mut change);
     change.finish();

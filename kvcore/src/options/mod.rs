@@ -301,6 +301,11 @@ impl Options {
         }
     }
 
+    /// Whether keys are kept sorted.
+    pub(crate) fn ordered_index(&self) -> bool {
+        self.flag("ordered_index")
+    }
+
     pub(crate) fn entry_stats(&self) -> bool {
         self.flag("entry_stats")
     }
@@ -449,9 +454,6 @@ mod tests {
 
     #[test]
     fn values_of_later_versions() {
-        let later = Options::new().with("ordered_index", "true");
-        assert_eq!(status(later), Some(Status::Unsupported));
-        assert!(Options::new().with("ordered_index", "false").is_ok());
         assert!(Options::new().with("sync", "always").is_ok());
     }
 

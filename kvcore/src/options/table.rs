@@ -262,7 +262,7 @@ pub const OPTION_TABLE: &[OptionSpec] = &[
         "false",
         false,
         OptionKind::Bool,
-        Offers::DefaultOnly,
+        Offers::All,
         "whether keys are kept sorted, for prefix, range and sorted scans",
     ),
     row(

@@ -248,7 +248,9 @@ impl Shard {
 
     /// Room for everything that was planned on this shard, without what that frees.
     pub(crate) fn planned_room(&self, needs: &GroupNeeds) -> Need {
-        let structure = self.table.growth_for(needs.inserts) + self.policy.growth_for(needs.puts);
+        let structure = self.table.growth_for(needs.inserts)
+            + self.policy.growth_for(needs.puts)
+            + self.order_growth(needs.inserts);
         let bytes = needs.put_bytes + structure + needs.wheel_growth(&self.wheel);
         Need { entries: needs.inserts as u64, bytes: bytes as u64 }
     }
@@ -259,6 +261,7 @@ impl Shard {
         let first = self.policy.first_growth().saturating_sub(self.policy.growth());
         let structure =
             TableState::new().growth_for(needs.puts) + first + self.policy.growth_for(needs.puts);
+        let structure = structure + self.order_first_growth(needs.puts);
         let wheel = needs.wheel_growth(&self.wheel.emptied());
         let bytes = needs.put_bytes + structure + wheel;
         Need { entries: needs.puts as u64, bytes: bytes as u64 }

@@ -3,7 +3,7 @@
 //! Owns: the index, the entries, the wheel, the policy and the count of what they hold. This is the
 //! only module that changes data. `space` is what readers reach without the lock, `read` answers those
 //! that have it, `write` has the operations of callers, `put` what they are made of, `group` writes of
-//! many keys at once, `remove` takes entries out, `journal` tells the log and snapshots. Invariants, all checked by `validate`: every id in
+//! many keys at once, `ordered` keeps keys sorted, `remove` takes entries out, `journal` tells the log and snapshots. Invariants, all checked by `validate`: every id in
 //! the index names an entry and is found by its key; exactly the entries with a deadline have a valid
 //! record on the wheel; the byte counts are the sums over the entries; room is reserved in the budget
 //! before it is used. Nothing is dropped and nobody is called under the lock: what a change removes
@@ -15,10 +15,12 @@ mod group;
 mod journal;
 mod large;
 mod load;
+mod ordered;
 mod put;
 mod read;
 mod remove;
 mod residents;
+mod scan;
 mod scrap;
 mod space;
 mod validate;
@@ -31,6 +33,7 @@ use crate::clock::Now;
 use crate::entry::NEVER;
 use crate::expiry::Wheel;
 use crate::hash::Key;
+use crate::order::OrderIndex;
 use crate::policy::Policy;
 use crate::slab::Slab;
 use crate::stats::{Counters, Stats};
@@ -54,6 +57,8 @@ pub(crate) struct Shard {
     large: LargeEntries,
     wheel: Wheel,
     policy: Policy,
+    /// The keys in order, if the store keeps them so.
+    order: Option<Box<OrderIndex>>,
     keeps_access: bool,
     /// Whether the policy weighs entries by their bytes, or counts them.
     weighs_bytes: bool,
@@ -70,6 +75,7 @@ pub(crate) struct ShardPlan {
     pub(crate) policy: &'static str,
     pub(crate) keeps_access: bool,
     pub(crate) weighs_bytes: bool,
+    pub(crate) keeps_order: bool,
     pub(crate) now_ms: i64,
 }
 
@@ -85,6 +91,7 @@ impl Shard {
             large: LargeEntries::default(),
             wheel: Wheel::new(plan.now_ms),
             policy,
+            order: plan.keeps_order.then(|| Box::new(OrderIndex::new())),
             keeps_access: plan.keeps_access,
             weighs_bytes: plan.weighs_bytes,
             key_bytes: 0,
@@ -102,7 +109,7 @@ impl Shard {
     /// Bytes charged for everything in this shard.
     fn bytes(&self) -> usize {
         let structure = self.table.bytes() + self.wheel.bytes() + self.policy.bytes();
-        structure + self.slab.bytes() + self.large.bytes()
+        structure + self.order_bytes() + self.slab.bytes() + self.large.bytes()
     }
 
     /// What this shard takes of the limits.
@@ -141,6 +148,7 @@ impl Shard {
     fn resident_bytes(&self) -> usize {
         let structure = self.table.resident_bytes() + self.wheel.bytes() + self.policy.bytes();
         structure
+            + self.order_bytes()
             + self.slab.resident_bytes(&self.space.words)
             + self.large.bytes()
             + size_of::<Shard>()

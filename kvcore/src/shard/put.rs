@@ -93,8 +93,8 @@ impl Shard {
     ) -> Result<u64, Refusal> {
         let head = self.head(content, None, change);
         let charge = content.charge(&head);
-        let structure =
-            self.table.growth() + self.policy.growth() + self.wheel_growth(content.deadline);
+        let structure = self.table.growth() + self.policy.growth() + self.order_growth(1);
+        let structure = structure + self.wheel_growth(content.deadline);
         let need = Need { entries: 1, bytes: (charge + structure) as u64 };
         if !change.context.budget.reserve(need) {
             self.check_ever_fits(charge, content.deadline, change.context)?;
@@ -214,6 +214,7 @@ impl Shard {
         head.set_tag(mark.tag);
         self.fill(place, content, &head);
         self.space.table.insert(&mut self.table, key.index_hash(), id, mark.access);
+        self.order_insert(key.bytes, id);
         self.count_in(content);
         self.schedule(id, content.deadline, change);
         self.space.publish_fill(self.fill_now());
@@ -264,6 +265,7 @@ impl Shard {
         let weights = (self.entries().charge(found), content.charge(&head));
         self.fill(place, content, &head);
         self.space.table.replace(key.index_hash(), found.id, id);
+        self.order_moved(found, id);
         self.policy_moved(found, id, weights);
         self.used_again(key, id);
         self.reschedule(found, id, content.deadline, change);
@@ -346,6 +348,7 @@ impl Shard {
         }
         if id != found.id {
             self.space.table.replace(key.index_hash(), found.id, id);
+            self.order_moved(found, id);
             self.slab.free(&self.space.words, found.id);
         }
         let new_charge =
@@ -467,7 +470,8 @@ impl Shard {
         context: &Context,
     ) -> Result<(), Refusal> {
         let wheel = growth(&self.wheel.emptied(), deadline);
-        let smallest = charge + TableState::new().growth() + self.policy.first_growth() + wheel;
+        let structure = TableState::new().growth() + self.policy.first_growth();
+        let smallest = charge + structure + self.order_first_growth(1) + wheel;
         if context.budget.could_ever_fit(Need::bytes(smallest)) {
             return Ok(());
         }

@@ -2,7 +2,6 @@
 
 use super::{Found, Shard, Sight};
 use crate::clock::Now;
-use crate::context::Context;
 use crate::entry::{self, Head, NEVER};
 use crate::hash::Key;
 use crate::set_options::Remaining;
@@ -45,6 +44,12 @@ impl Shard {
         self.value(&seen.0, pins)
     }
 
+    /// The bytes of the value of a key, if it is there and has not expired.
+    pub(crate) fn live_value(&self, key: Key<'_>, now: &Now<'_>) -> Option<&[u8]> {
+        let found = self.find_live(key, now)?;
+        Some(self.entries().value(&found))
+    }
+
     pub(super) fn value(&self, found: &Found, pins: &'static PinMeter) -> Value {
         let info = ValueInfo::of(&found.head);
         let entries = self.entries();
@@ -52,20 +57,6 @@ impl Shard {
             Some(large) => Value::share(&large.value, info),
             None => Value::copy(entries.value(found), pins, info),
         }
-    }
-
-    /// The live keys of the part of the index that begins at `from`, and where the next part begins.
-    pub(crate) fn keys(&self, from: u32, context: &Context) -> (Vec<Vec<u8>>, Option<u32>) {
-        let now = Now::new(&context.clock);
-        let entries = self.entries();
-        let mut keys = Vec::new();
-        let next = self.space.table.visit(from, |_, id| {
-            let found = entries.get(id);
-            if super::is_live(&found, &now) {
-                keys.push(entries.key(&found).to_vec());
-            }
-        });
-        (keys, next)
     }
 }
 
@@ -86,7 +77,7 @@ pub(crate) trait Reader<R> {
 }
 
 /// An entry that a reader was shown.
-pub(crate) struct Seen(Found);
+pub(crate) struct Seen(pub(super) Found);
 
 impl Seen {
     /// What is left of its time.

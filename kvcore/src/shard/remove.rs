@@ -6,6 +6,7 @@ use crate::budget::Need;
 use crate::entry::{self, NEVER};
 use crate::expiry::{Due, Wheel};
 use crate::hash::Key;
+use crate::order::OrderIndex;
 use crate::planted::{Planted, is_planted};
 use crate::record::Record;
 use crate::removals::Cause;
@@ -120,6 +121,7 @@ impl Shard {
         let weight = self.weight(self.entries().charge(found));
         self.count_out(found);
         self.space.table.remove(&mut self.table, hash, found.id);
+        self.order_remove(found);
         self.policy.removed(found.head.tag().unwrap_or(0), weight);
         self.free_place(found, change);
         self.space.publish_fill(self.fill_now());
@@ -276,6 +278,7 @@ impl Shard {
                 entry::copy(&self.space.words, found.id, new, &found.head);
             }
             self.space.table.replace(hash, found.id, new);
+            self.order_moved(&found, new);
             if found.head.deadline != NEVER {
                 self.wheel.cancelled();
                 self.wheel.schedule(new, found.head.deadline);
@@ -297,6 +300,7 @@ impl Shard {
         self.slab.clear(&self.space.words);
         self.wheel = Wheel::new(change.now.ms());
         self.policy.cleared();
+        self.order = self.order.take().map(|_| Box::new(OrderIndex::new()));
         let large = std::mem::take(&mut self.large);
         change.scrap.all(large, change.context.pins);
         (self.key_bytes, self.value_bytes) = (0, 0);

@@ -41,9 +41,17 @@ impl Shard {
         assert_eq!((larges, large), (self.large.len(), self.large.bytes()));
         assert_eq!(key_bytes, self.key_bytes, "the bytes of the keys are miscounted");
         assert_eq!(value_bytes, self.value_bytes, "the bytes of the values are miscounted");
+        if let Some(order) = &self.order {
+            order.validate(ids.len(), &entries);
+        }
         self.space.table.validate(&self.table);
         if ids.is_empty() {
-            let parts = [&self.table.bytes(), &self.wheel.bytes(), &self.policy.bytes()];
+            let parts = [
+                &self.table.bytes(),
+                &self.wheel.bytes(),
+                &self.policy.bytes(),
+                &self.order_bytes(),
+            ];
             assert_eq!(self.used().bytes, 0, "an empty shard is charged: {parts:?}");
         }
         let (policy, residents) = self.policy_and_residents(hasher, |_| false);

@@ -18,15 +18,7 @@ impl Store {
     pub fn write(&self, batch: &Batch) -> Result<BatchOutcome> {
         let core = &*self.core;
         core.state.check_write()?;
-        let mut steps = Vec::with_capacity(batch.len());
-        for (index, (key, op)) in batch.ops().enumerate() {
-            let named = |error| numbered("operation", index, &error);
-            let key = core.key(key).map_err(named)?;
-            if let Op::Set { value, options } = op {
-                core.check_value(value).and_then(|()| options.expiry.check()).map_err(named)?;
-            }
-            steps.push(Step { shard: core.shard_of(key), key, index, op });
-        }
+        let steps = group::steps(core, batch)?;
         group::write(core, steps)
     }
 

@@ -11,8 +11,8 @@
 
 use std::cmp::Ordering;
 
-use super::core::{Core, WAVE};
-use crate::batch::{BatchOutcome, Op};
+use super::core::{Core, WAVE, numbered};
+use crate::batch::{Batch, BatchOutcome, Op};
 use crate::budget::Need;
 use crate::error::{Result, Status};
 use crate::hash::Key;
@@ -38,14 +38,20 @@ impl Step<'_> {
 }
 
 /// A key and the operations on it.
-struct Target<'a, 's> {
+pub(super) struct Target<'a, 's> {
     steps: &'s [Step<'a>],
     planned: Planned<'a>,
     /// Taken once it is sure that there is room for it.
     prepared: Option<Prepared>,
 }
 
-impl<'a> Target<'a, '_> {
+impl<'a, 's> Target<'a, 's> {
+    /// The keys of operations that are [`sorted`].
+    pub(super) fn all(steps: &'s [Step<'a>]) -> Vec<Self> {
+        let groups = steps.chunk_by(|a, b| a.order(b.shard, b.key).is_eq());
+        groups.map(|steps| Target { steps, planned: Planned::Nothing, prepared: None }).collect()
+    }
+
     fn key(&self) -> Key<'a> {
         self.steps[0].key
     }
@@ -56,18 +62,53 @@ impl<'a> Target<'a, '_> {
 }
 
 /// A locked shard and what is changed in it.
-type Group<'g, 't, 'a, 's> = (WriteGuard<'g, Shard>, &'t mut [Target<'a, 's>]);
+pub(super) type Group<'g, 't, 'a, 's> = (WriteGuard<'g, Shard>, &'t mut [Target<'a, 's>]);
+
+/// The operations of a batch, checked.
+///
+/// # Errors
+/// `TooLarge` or `Invalid`, with the number of the operation.
+pub(super) fn steps<'a>(core: &Core, batch: &'a Batch) -> Result<Vec<Step<'a>>> {
+    let mut steps = Vec::with_capacity(batch.len());
+    for (index, (key, op)) in batch.ops().enumerate() {
+        let named = |error| numbered("operation", index, &error);
+        let key = core.key(key).map_err(named)?;
+        if let Op::Set { value, options } = op {
+            core.check_value(value).and_then(|()| options.expiry.check()).map_err(named)?;
+        }
+        steps.push(Step { shard: core.shard_of(key), key, index, op });
+    }
+    Ok(steps)
+}
+
+/// Operations by shard, then by key, and those of one key in their order.
+pub(super) fn sorted(mut steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
+    steps.sort_unstable_by(|a, b| a.order(b.shard, b.key).then(a.index.cmp(&b.index)));
+    steps
+}
+
+/// Deals out targets, which are sorted, to the shards they are of, which are locked.
+pub(super) fn grouped<'g, 't, 'a, 's>(
+    shards: Vec<(usize, WriteGuard<'g, Shard>)>,
+    mut targets: &'t mut [Target<'a, 's>],
+) -> Vec<Group<'g, 't, 'a, 's>> {
+    let mut groups = Vec::with_capacity(shards.len());
+    for (number, shard) in shards {
+        let count = targets.iter().take_while(|target| target.shard() == number).count();
+        let (group, rest) = targets.split_at_mut(count);
+        groups.push((shard, group));
+        targets = rest;
+    }
+    groups
+}
 
 /// Makes all changes or none.
 ///
 /// # Errors
 /// As [`Store::write`](super::Store::write).
-pub(super) fn write(core: &Core, mut steps: Vec<Step<'_>>) -> Result<BatchOutcome> {
-    steps.sort_unstable_by(|a, b| a.order(b.shard, b.key).then(a.index.cmp(&b.index)));
-    let mut targets: Vec<Target<'_, '_>> = steps
-        .chunk_by(|a, b| a.order(b.shard, b.key).is_eq())
-        .map(|steps| Target { steps, planned: Planned::Nothing, prepared: None })
-        .collect();
+pub(super) fn write(core: &Core, steps: Vec<Step<'_>>) -> Result<BatchOutcome> {
+    let steps = sorted(steps);
+    let mut targets = Target::all(&steps);
     for wave in targets.chunks(WAVE) {
         core.prefetch(wave.iter().map(Target::key));
     }
@@ -97,10 +138,9 @@ pub(super) fn write(core: &Core, mut steps: Vec<Step<'_>>) -> Result<BatchOutcom
 fn attempt(core: &Core, targets: &mut [Target<'_, '_>]) -> Result<BatchOutcome, Refusal> {
     let mut change = Change::new(&core.context);
     let guard = core.state.guard();
-    let mut groups: Vec<Group<'_, '_, '_, '_>> = targets
-        .chunk_by_mut(|a, b| a.shard() == b.shard())
-        .map(|group| (core.write_shard(group[0].shard()), group))
-        .collect();
+    let shards = targets.chunk_by(|a, b| a.shard() == b.shard()).map(|group| group[0].shard());
+    let locked = shards.map(|shard| (shard, core.write_shard(shard))).collect();
+    let mut groups = grouped(locked, targets);
     let open = core.state.check_open().map_err(Refusal::Error);
     let result = open.and_then(|()| make(core, &mut groups, &mut change));
     change.commit();
@@ -112,7 +152,7 @@ fn attempt(core: &Core, targets: &mut [Target<'_, '_>]) -> Result<BatchOutcome, 
 }
 
 /// Plans everything, and does it if every condition holds and everything has room.
-fn make(
+pub(super) fn make(
     core: &Core,
     groups: &mut [Group<'_, '_, '_, '_>],
     change: &mut Change<'_>,
@@ -185,7 +225,7 @@ fn reserve(
     if budget.could_ever_fit(alone) {
         return Err(Refusal::Room(room));
     }
-    for ((shard, _), needs) in groups.iter().zip(needs) {
+    for ((shard, _), needs) in groups.iter().zip(needs).filter(|(_, needs)| needs.records > 0) {
         shard.check_largest(needs, &core.context)?;
     }
     Err(Status::Full.into())

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Store`], the handle. `read` has the calls that read, `ops` those that change one
 //! key, `batch` those that change many, `group` how
-//! changes of many keys are made as one, `core` what the handles share. Invariants: the last handle stops the store's thread before it goes; a handle
+//! changes of many keys are made as one, `transact` those that a closure decides, `core` what the handles share. Invariants: the last handle stops the store's thread before it goes; a handle
 //! that crossed a `fork` touches no lock, not even to free what it holds.
 
 mod batch;
@@ -11,10 +11,12 @@ mod files;
 mod group;
 mod ops;
 mod read;
+mod transact;
 
 use std::sync::Arc;
 
 pub(crate) use self::core::Core;
+pub use self::transact::{Transaction, Update};
 use crate::background::Cleaner;
 use crate::clock::Clock;
 use crate::durable::Durable;

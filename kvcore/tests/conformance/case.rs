@@ -5,6 +5,8 @@
 /// The features a case may need; this surface has all of them.
 const FEATURES: &[&str] = &[
     "set_many",
+    "batch",
+    "scan",
     "keys",
     "location",
     "directory",
@@ -196,13 +198,15 @@ fn escape(raw: &[u8]) -> Result<(u8, usize), String> {
 
 /// The words before the arrow, apart.
 pub struct Arguments<'a> {
+    /// All of them, in their order.
+    pub all: &'a [Word],
     plain: Vec<&'a Word>,
     pub named: Vec<(&'a str, &'a Word)>,
 }
 
 impl<'a> Arguments<'a> {
     pub fn new(words: &'a [Word]) -> Self {
-        let mut arguments = Arguments { plain: Vec::new(), named: Vec::new() };
+        let mut arguments = Arguments { all: words, plain: Vec::new(), named: Vec::new() };
         for word in words {
             match word {
                 Word::Named(name, value) => arguments.named.push((name, value)),

@@ -14,6 +14,7 @@ use kvcore::{
 
 use crate::case::{Arguments, Case, Line, Word, option_text, shown, shown_bytes};
 use crate::folder::Folder;
+use crate::group;
 use crate::removed::Told;
 use crate::watched::{Asked, Watching, words};
 
@@ -53,7 +54,7 @@ impl Timing {
 
 /// What a call answered.
 #[derive(Default)]
-struct Answer {
+pub struct Answer {
     status: String,
     bytes: Vec<Option<Vec<u8>>>,
     numbers: HashMap<String, i64>,
@@ -61,21 +62,21 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(status: Status) -> Answer {
+    pub fn of(status: Status) -> Answer {
         let status = status.c_name().strip_prefix("KV_").unwrap_or_default().to_string();
         Answer { status, ..Answer::default() }
     }
 
-    fn failed(error: &Error) -> Answer {
+    pub fn failed(error: &Error) -> Answer {
         Answer { message: error.message().to_string(), ..Answer::of(error.status()) }
     }
 
-    fn number(mut self, name: &str, number: i64) -> Answer {
+    pub fn number(mut self, name: &str, number: i64) -> Answer {
         self.numbers.insert(name.to_string(), number);
         self
     }
 
-    fn with_bytes(mut self, bytes: &[u8]) -> Answer {
+    pub fn with_bytes(mut self, bytes: &[u8]) -> Answer {
         self.bytes.push(Some(bytes.to_vec()));
         self
     }
@@ -90,10 +91,10 @@ impl Answer {
     }
 }
 
-type Outcome = Result<Answer, String>;
+pub type Outcome = Result<Answer, String>;
 
 /// An engine's error becomes an answer; only a badly written line is an error of the driver.
-fn answered(result: Result<Answer, Error>) -> Outcome {
+pub fn answered(result: Result<Answer, Error>) -> Outcome {
     Ok(result.unwrap_or_else(|error| Answer::failed(&error)))
 }
 
@@ -265,7 +266,7 @@ impl Runner {
         match operation {
             "set" => arguments.only_named(&["ttl", "at", "if", "if_version"])?,
             "incr" | "set_many" | "fill" => arguments.only_named(&["ttl"])?,
-            "configure" => {}
+            "configure" | "write" | "scan" => {}
             _ => arguments.only_named(&[])?,
         }
         let key = || arguments.bytes(0);
@@ -273,6 +274,8 @@ impl Runner {
             "set" => self.set(store, arguments),
             "fill" => self.fill(store, arguments),
             "set_many" => self.set_many(store, arguments),
+            "write" => group::write(store, arguments.all, &|word| self.number(word)),
+            "scan" => group::scan(store, arguments, &|word| self.number(word)),
             "get" => answered(store.get(key()?).map(Answer::value)),
             "info" => answered(store.get(key()?).map(info)),
             "get_into" => get_into(store, key()?, self.number(arguments.word(1)?)?),
@@ -420,7 +423,7 @@ impl Runner {
             }
         }
         let lists_all =
-            matches!(operation, "keys" | "get_many" | "removed" | "event") && answer.status == "OK";
+            matches!(operation, "keys" | "get_many" | "removed" | "scan" | "event") && answer.status == "OK";
         if (lists_all || !bytes.is_empty()) && bytes != answer.bytes {
             let list = |all: &[Option<Vec<u8>>]| {
                 let shown: Vec<String> =

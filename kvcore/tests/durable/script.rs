@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kvcore::{Expiry, Result, Status, Store};
+use kvcore::{Batch, Expiry, Result, Status, Store};
 
 /// One operation of a script.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub enum Op {
     Incr(u8),
     Expire(u8, i64),
     Batch(Vec<u8>),
+    /// Sets, deletions and new deadlines in turns.
+    Write(Vec<u8>),
     Clear,
     Snapshot,
     Sync,
@@ -40,7 +42,7 @@ pub fn script(seed: u64, len: usize) -> Vec<Op> {
     (0..len)
         .map(|_| {
             let number = random.u8(..6);
-            match random.u8(..40) {
+            match random.u8(..44) {
                 0..12 => Op::Set(number, [3, 40, 700, 6_000, 20_000][random.usize(..5)]),
                 12..16 => Op::SetFor(number, random.u64(1..400)),
                 16..20 => Op::Del(number),
@@ -51,10 +53,26 @@ pub fn script(seed: u64, len: usize) -> Vec<Op> {
                 34 => Op::Clear,
                 35 => Op::Snapshot,
                 36..38 => Op::Sync,
+                38..42 => Op::Write((0..random.u8(1..8)).map(|_| random.u8(..6)).collect()),
                 _ => Op::Advance(random.u64(1..200)),
             }
         })
         .collect()
+}
+
+/// The deadline that a batch gives.
+const BATCH_TTL: i64 = 300;
+
+fn batch(numbers: &[u8], step: usize) -> Batch {
+    let mut batch = Batch::new();
+    for (turn, number) in numbers.iter().enumerate() {
+        match turn % 3 {
+            0 => batch.set(key(*number), value(step, 30 + turn * 3_000)),
+            1 => batch.expire(key(*number), BATCH_TTL),
+            _ => batch.del(key(*number)),
+        };
+    }
+    batch
 }
 
 /// Does one operation on a store. `step` makes its value.
@@ -73,6 +91,7 @@ pub fn run(store: &Store, op: &Op, step: usize) -> Result<()> {
             let items: Vec<_> = numbers.iter().map(|n| (key(*n), value(step, 30))).collect();
             store.set_many(&items, Expiry::Default)
         }
+        Op::Write(numbers) => store.write(&batch(numbers, step)).map(drop),
         Op::Clear => store.clear(),
         Op::Snapshot => store.snapshot(None).map(drop),
         Op::Sync => store.sync(),
@@ -108,6 +127,20 @@ pub fn apply(state: &mut State, op: &Op, step: usize, now: i64) {
         Op::Batch(numbers) => {
             for number in numbers {
                 state.insert(key(*number), (value(step, 30), None));
+            }
+        }
+        Op::Write(numbers) => {
+            for (turn, number) in numbers.iter().enumerate() {
+                let key = key(*number);
+                match turn % 3 {
+                    0 => drop(state.insert(key, (value(step, 30 + turn * 3_000), None))),
+                    1 => {
+                        if let Some(entry) = state.get_mut(&key) {
+                            entry.1 = Some(now + BATCH_TTL);
+                        }
+                    }
+                    _ => drop(state.remove(&key)),
+                }
             }
         }
         Op::Clear => state.clear(),

@@ -11,13 +11,20 @@ mod check;
 mod model;
 mod ops;
 mod pair;
+mod scan;
 
 use ops::{Op, Ttl, When};
 use pair::{Pair, Setup};
 use proptest::prelude::*;
 
-const PLAIN: Setup =
-    Setup { shards: 1, entry_stats: false, max_entries: 0, max_memory: 0, eviction: "none" };
+const PLAIN: Setup = Setup {
+    shards: 1,
+    entry_stats: false,
+    ordered: false,
+    max_entries: 0,
+    max_memory: 0,
+    eviction: "none",
+};
 
 fn run(setup: Setup, ops: &[Op]) {
     let mut pair = Pair::new(setup);
@@ -53,8 +60,8 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn without_limits(shards in prop_oneof![Just(1u32), Just(4)], ops in sequences()) {
-        run(Setup { shards, ..PLAIN }, &ops);
+    fn without_limits(shards in prop_oneof![Just(1u32), Just(4)], ordered: bool, ops in sequences()) {
+        run(Setup { shards, ordered, ..PLAIN }, &ops);
     }
 
     #[test]
@@ -68,8 +75,8 @@ proptest! {
     }
 
     #[test]
-    fn with_max_memory(max_memory in 8_000u64..200_000, ops in sequences()) {
-        run(Setup { shards: 2, max_memory, ..PLAIN }, &ops);
+    fn with_max_memory(max_memory in 8_000u64..200_000, ordered: bool, ops in sequences()) {
+        run(Setup { shards: 2, max_memory, ordered, ..PLAIN }, &ops);
     }
 
     #[test]
@@ -81,10 +88,11 @@ proptest! {
     fn with_eviction_by_memory(
         max_memory in 60_000u64..200_000,
         entry_stats: bool,
+        ordered: bool,
         eviction in policy(),
         ops in sequences(),
     ) {
-        run(Setup { max_memory, entry_stats, eviction, ..PLAIN }, &ops);
+        run(Setup { max_memory, entry_stats, ordered, eviction, ..PLAIN }, &ops);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Few keys, so that operations meet on the same one; short TTLs and small steps of the clock, so
 //! that deadlines pass between them; now and then the extremes.
 
-use kvcore::{Condition, TTL_NONE};
+use kvcore::{Condition, Order, TTL_NONE};
 use proptest::prelude::*;
 
 /// A value, which a failure shows in few words.
@@ -67,6 +67,17 @@ impl Part {
     }
 }
 
+/// What a scan is asked for. Prefix, start and end are the first bytes of keys.
+#[derive(Debug, Clone)]
+pub struct Range {
+    pub prefix: (u8, usize),
+    pub start: Option<u8>,
+    pub end: Option<u8>,
+    pub limit: u64,
+    pub order: Order,
+    pub keys_only: bool,
+}
+
 #[derive(Debug, Clone)]
 pub enum Op {
     Set(u8, Bytes),
@@ -90,6 +101,7 @@ pub enum Op {
     Persist(u8),
     Len,
     Keys,
+    Scan(Range),
     Clear,
     PurgeExpired,
     MaxEntries(u64),
@@ -214,6 +226,22 @@ fn step() -> impl Strategy<Value = u64> {
     ]
 }
 
+fn range() -> impl Strategy<Value = Range> {
+    let prefix = (any_key(), prop_oneof![3 => Just(0usize), 2 => 1usize..5]);
+    let edge = || prop::option::weighted(0.3, any_key());
+    let order = prop::sample::select(&[Order::None, Order::Asc, Order::Desc][..]);
+    (prefix, edge(), edge(), 0u64..6, order, any::<bool>()).prop_map(
+        |(prefix, start, end, limit, order, keys_only)| Range {
+            prefix,
+            start,
+            end,
+            limit,
+            order,
+            keys_only,
+        },
+    )
+}
+
 /// Conditions of batches mostly hold, or nothing would ever be done.
 fn part() -> impl Strategy<Value = Part> {
     let when = prop_oneof![12 => Just(When::Plain(Condition::Any)), 1 => when()];
@@ -255,6 +283,7 @@ pub fn op() -> impl Strategy<Value = Op> {
         3 => any_key().prop_map(Op::Remaining),
         2 => Just(Op::Len),
         2 => Just(Op::Keys),
+        6 => range().prop_map(Op::Scan),
         1 => Just(Op::Stats),
     ];
     let others = prop_oneof![

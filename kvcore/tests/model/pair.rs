@@ -15,6 +15,7 @@ const START_MS: u64 = 1_700_000_000_000;
 pub struct Setup {
     pub shards: u32,
     pub entry_stats: bool,
+    pub ordered: bool,
     pub max_entries: u64,
     pub max_memory: u64,
     pub eviction: &'static str,
@@ -42,6 +43,7 @@ impl Pair {
         let options = [
             ("shards", setup.shards.to_string()),
             ("entry_stats", setup.entry_stats.to_string()),
+            ("ordered_index", setup.ordered.to_string()),
             ("max_entries", setup.max_entries.to_string()),
             ("max_memory", setup.max_memory.to_string()),
             ("max_key_bytes", MAX_KEY_BYTES.to_string()),
@@ -93,6 +95,7 @@ impl Pair {
             Op::Remaining(k) => self.remaining(&key(*k)),
             Op::Len => self.len(),
             Op::Keys => self.keys(),
+            Op::Scan(range) => self.scan(range),
             Op::Clear => {
                 self.store.clear().unwrap();
                 self.model.clear();

@@ -36,6 +36,7 @@ pub(crate) struct Core {
     shards: Box<[CachePadded<Cell>]>,
     may_evict: bool,
     keeps_access: bool,
+    keeps_order: bool,
     max_key_bytes: usize,
     max_value_bytes: usize,
     options: Mutex<Options>,
@@ -57,6 +58,7 @@ impl Core {
         let plan = ShardPlan {
             policy: options.eviction(),
             keeps_access: options.entry_stats(),
+            keeps_order: options.ordered_index(),
             weighs_bytes: options.max_memory() != 0,
             now_ms: clock.now_ms(),
         };
@@ -74,6 +76,7 @@ impl Core {
             shards: (0..count).map(cell).collect(),
             may_evict: policy.may_evict(),
             keeps_access: options.entry_stats(),
+            keeps_order: options.ordered_index(),
             max_key_bytes: options.max_key_bytes(),
             max_value_bytes: options.max_value_bytes(),
             options: Mutex::new(options),
@@ -95,6 +98,11 @@ impl Core {
     }
 
     /// How many shards there are.
+    /// Whether keys are kept sorted.
+    pub(crate) fn keeps_order(&self) -> bool {
+        self.keeps_order
+    }
+
     pub(crate) fn shard_count(&self) -> usize {
         self.shards.len()
     }
