@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::store::Core;
 
 /// Buckets that are gone through under one hold of a shard's lock.
-pub(super) const BUCKETS: usize = 256;
+pub(super) const BUCKETS: usize = 64;
 
 /// Where a walk is.
 pub(super) struct Walk {

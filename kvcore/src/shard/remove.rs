@@ -300,7 +300,9 @@ impl Shard {
         self.slab.clear(&self.space.words);
         self.wheel = Wheel::new(change.now.ms());
         self.policy.cleared();
-        self.order = self.order.take().map(|_| Box::new(OrderIndex::new()));
+        if let Some(order) = self.order.as_deref_mut() {
+            change.scrap.order(std::mem::replace(order, OrderIndex::new()));
+        }
         let large = std::mem::take(&mut self.large);
         change.scrap.all(large, change.context.pins);
         (self.key_bytes, self.value_bytes) = (0, 0);

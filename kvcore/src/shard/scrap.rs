@@ -4,6 +4,7 @@
 //! a shard's lock. Small entries need no freeing: their places are reused.
 
 use super::large::{LargeEntries, LargeEntry};
+use crate::order::OrderIndex;
 use crate::value::PinMeter;
 
 /// What a change removed. Most changes remove nothing of the kind: that must cost no more than a
@@ -11,6 +12,7 @@ use crate::value::PinMeter;
 #[derive(Default)]
 pub(crate) struct Scrap {
     entries: Vec<LargeEntry>,
+    orders: Vec<OrderIndex>,
 }
 
 impl Scrap {
@@ -18,6 +20,11 @@ impl Scrap {
     pub(super) fn entry(&mut self, entry: LargeEntry, pins: &'static PinMeter) {
         entry.value.release(pins);
         self.entries.push(entry);
+    }
+
+    /// Takes the order of a shard that was cleared: it may have many nodes.
+    pub(super) fn order(&mut self, order: OrderIndex) {
+        self.orders.push(order);
     }
 
     /// Takes all entries of a shard.

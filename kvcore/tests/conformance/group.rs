@@ -17,7 +17,7 @@ pub fn write(store: &Store, words: &[Word], number: &Number<'_>) -> Outcome {
     let mut rest = words;
     while let Some((Word::Plain(change), after)) = rest.split_first() {
         let operands = after.iter().take_while(|word| matches!(word, Word::Bytes(_))).count();
-        let end = after.iter().position(|word| is_change(word)).unwrap_or(after.len());
+        let end = after.iter().position(is_change).unwrap_or(after.len());
         let (words, next) = after.split_at(end);
         let options = &words[operands..];
         match (change.as_str(), &words[..operands]) {
