@@ -27,7 +27,10 @@ impl Entries {
 
 impl Keys for Entries {
     fn key(&self, id: EntryId) -> &[u8] {
-        self.keys[id.number() as usize - 1].as_deref().expect("an entry that is there")
+        match &self.keys[id.number() as usize - 1] {
+            Some(key) => key,
+            None => panic!("{id:?} is read after its entry went"),
+        }
     }
 }
 
