@@ -410,10 +410,6 @@ pub(crate) fn shown(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn status(result: Result<Options>) -> Option<Status> {
-        result.err().map(|error| error.status())
-    }
-
     #[test]
     fn every_default_fits_its_own_row() {
         for spec in OPTION_TABLE {
@@ -450,11 +446,6 @@ mod tests {
             assert_eq!(error.status(), Status::Invalid, "{name}={value}");
             assert!(error.message().contains(name) && error.message().contains(value), "{error}");
         }
-    }
-
-    #[test]
-    fn values_of_later_versions() {
-        assert!(Options::new().with("sync", "always").is_ok());
     }
 
     #[test]

@@ -14,8 +14,6 @@ use crate::entry::{self, Head, Meta, NEVER};
 use crate::error::{Error, Status};
 use crate::expiry::Wheel;
 use crate::hash::Key;
-use crate::removals::Cause;
-use crate::record::Record;
 use crate::slab::{self, EntryId};
 use crate::table::TableState;
 use crate::value::LargeValue;
