@@ -71,7 +71,7 @@ impl Target for Loader<'_> {
         self.core.shard_of(self.core.context.hasher.key(key)) % parts
     }
 
-    fn prefetch<'k>(&self, keys: &mut dyn Iterator<Item = &'k [u8]>) {
+    fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>) {
         self.core.prefetch(keys.map(|key| self.core.context.hasher.key(key)));
     }
 

@@ -404,7 +404,7 @@ mod tests {
         fn part_of(&self, key: &[u8], parts: usize) -> usize {
             self.model.part_of(key, parts)
         }
-        fn prefetch<'k>(&self, keys: &mut dyn Iterator<Item = &'k [u8]>) {
+        fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>) {
             self.model.prefetch(keys);
         }
         fn delete(&self, key: &[u8]) -> Result<()> {

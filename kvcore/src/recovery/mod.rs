@@ -55,7 +55,7 @@ pub(crate) trait Target: Sync {
     /// Which of so many parts a key belongs to.
     fn part_of(&self, key: &[u8], parts: usize) -> usize;
     /// Hears what keys are about to be put, deleted or touched: a few, to be fetched into the cache.
-    fn prefetch<'k>(&self, keys: &mut dyn Iterator<Item = &'k [u8]>);
+    fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>);
     /// Removes an entry if it is there.
     fn delete(&self, key: &[u8]) -> Result<()>;
     /// Changes the deadline and the version of an entry if it is there.

@@ -422,8 +422,8 @@ impl Runner {
                 Word::Plain(_) => return Err(format!("{} is no result", shown(result))),
             }
         }
-        let lists_all =
-            matches!(operation, "keys" | "get_many" | "removed" | "scan" | "event") && answer.status == "OK";
+        let lists_all = matches!(operation, "keys" | "get_many" | "removed" | "scan" | "event")
+            && answer.status == "OK";
         if (lists_all || !bytes.is_empty()) && bytes != answer.bytes {
             let list = |all: &[Option<Vec<u8>>]| {
                 let shown: Vec<String> =

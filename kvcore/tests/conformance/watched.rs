@@ -18,9 +18,8 @@ pub struct Asked {
 impl Watching {
     pub fn begin(&mut self, store: &Store, asked: Asked) -> Result<(), Error> {
         let kinds = EventKinds::from_bits(u32::try_from(asked.changes).unwrap_or(u32::MAX))?;
-        let options = asked
-            .key
-            .map_or_else(|| WatchOptions::prefix(asked.prefix), |key| WatchOptions::key(key));
+        let options =
+            asked.key.map_or_else(|| WatchOptions::prefix(asked.prefix), WatchOptions::key);
         let from = asked.from.unsigned_abs();
         self.0 = Some(store.watch(&options.kinds(kinds).from_revision(from))?);
         Ok(())

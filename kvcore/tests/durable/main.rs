@@ -4,7 +4,7 @@
 //! some error. Then a new store is opened on what the disk has kept. What it holds must be the state
 //! after some number of operations, with everything among them that was acknowledged as safe.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::disallowed_methods)]
 #![cfg(all(feature = "simulation", not(kv_shuttle)))]
 
 mod crashes;
