@@ -74,8 +74,6 @@ pub enum Planted {
     UncheckedRecords,
     /// A length is believed, and memory taken for it, before it is compared with what is there.
     UncheckedLength,
-    /// Zeros pass for a frame.
-    ZeroFrame,
     /// Whatever cannot be read as a frame is taken for the end of the log.
     ErrorIsEnd,
     /// What a crash left behind the last frame is taken for damage.

@@ -317,10 +317,6 @@ impl SegmentReader {
             return self.broken("a frame that is cut short").map(Err);
         }
         let head = array(self.window.get(at, FRAME_BYTES)?);
-        if is_planted(Planted::ZeroFrame) && head == [0; FRAME_BYTES] {
-            self.at += FRAME;
-            return self.look();
-        }
         let Some(frame) = Frame::decode(&head, self.seed, at) else {
             return self.broken("a frame whose head is damaged").map(Err);
         };

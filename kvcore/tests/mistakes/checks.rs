@@ -30,7 +30,7 @@ pub const CHECKS: &[Check] = &[
         (0..4).for_each(stuck::run)
     }),
     check("replay", "eight threads on hot keys: the log replayed is the memory", || {
-        (0..12).for_each(replay::run)
+        (0..100).for_each(replay::run)
     }),
     check("flips", "a bit flipped in every file of a store that was closed", || damage::flips(5)),
     check("bits", "bits flipped in a log that a crash has ended", || {

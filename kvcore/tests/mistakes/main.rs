@@ -52,7 +52,6 @@ const MISTAKES: &[(Planted, &str)] = &[
     (Planted::UncheckedHead, "flips"),
     (Planted::UncheckedRecords, "lives"),
     (Planted::UncheckedLength, "hostile"),
-    (Planted::ZeroFrame, "lives"),
     (Planted::ErrorIsEnd, "bits"),
     (Planted::TornIsDamage, "lives"),
     (Planted::ExpireFirst, "lives"),

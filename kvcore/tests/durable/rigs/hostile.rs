@@ -48,6 +48,10 @@ impl Corpus {
                 files.push((parser, world.disk.contents(path).unwrap()));
             }
         }
+        // Records alone, where a length is not far from anything that changes.
+        for _ in 0..4 {
+            files.push((Parser::Log, b"\x01\x01\x03key\x05value".to_vec()));
+        }
         files.push((Parser::Notes, b"kv:/a/place?max_memory=25%&sync=always&x=%41".to_vec()));
         Corpus(files)
     }
