@@ -44,7 +44,7 @@ fn change(number: u64) -> (String, Option<Vec<u8>>) {
         0..KEYS => number,
         _ => (number - KEYS) * 37 % KEYS,
     };
-    let is_end = number >= KEYS && number % 3 == 0;
+    let is_end = number >= KEYS && number.is_multiple_of(3);
     (format!("key {key}"), (!is_end).then(|| value(key)))
 }
 

@@ -36,7 +36,7 @@ impl Target for Model {
     fn part_of(&self, key: &[u8], parts: usize) -> usize {
         key.iter().map(|&byte| usize::from(byte)).sum::<usize>() % parts
     }
-    fn prefetch<'k>(&self, keys: &mut dyn Iterator<Item = &'k [u8]>) {
+    fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>) {
         keys.for_each(drop);
     }
     fn delete(&self, key: &[u8]) -> Result<()> {
