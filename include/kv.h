@@ -940,6 +940,118 @@ kv_status_t kv_scan_next(kv_scan_t *scan, kv_entry_t *out_entry);
 void kv_scan_free(kv_scan_t *scan);
 
 /* ===========================================================================================
+ * Watches
+ *
+ * Changes of a key, of a prefix or of everything, in the order of revisions, while other calls go on.
+ *
+ *     kv_watch_options_t options = KV_WATCH_OPTIONS_INIT;
+ *     options.key_or_prefix.data = "user:";
+ *     options.key_or_prefix.len = 5;
+ *     kv_watch_t *watch = NULL;
+ *     kv_status_t status = kv_watch(store, &options, &watch);
+ *     kv_event_t event = KV_EVENT_INIT;
+ *     while (status == KV_OK && (status = kv_watch_next(watch, -1, &event)) == KV_OK) {
+ *       if (event.change == KV_CHANGE_SET) {
+ *         fwrite(event.value.data, 1, event.value.len, stdout);
+ *       }
+ *     }
+ *     kv_watch_free(watch);
+ * ======================================================================================== */
+
+/**
+ * A watch. Whoever began it frees it with kv_watch_free, before or after the store is closed. Threads:
+ * belongs to one thread at a time, but for kv_watch_cancel.
+ */
+typedef struct kv_watch_t kv_watch_t;
+
+/** What kv_watch shows: changes that meet all of this. Threads: plain data of the caller's. */
+typedef struct kv_watch_options_t {
+  size_t struct_size;        /**< set by KV_WATCH_OPTIONS_INIT */
+  kv_slice_t key_or_prefix;  /**< only keys that begin with this; with `exact`, this key */
+  uint64_t from_revision;    /**< from this revision on, itself included; 0: from now */
+  uint32_t changes;          /**< a sum of KV_CHANGE_ numbers; 0: all */
+  int32_t exact;             /**< if not zero, one key and not a prefix */
+} kv_watch_options_t;
+
+/** A kv_watch_options_t with every field at its default. */
+#define KV_WATCH_OPTIONS_INIT { \
+  /* struct_size */ sizeof(kv_watch_options_t), \
+  /* key_or_prefix */ {0, 0}, \
+  /* from_revision */ 0, \
+  /* changes */ 0, \
+  /* exact */ 0 \
+}
+
+/** A change that a watch came to. Threads: plain data of the caller's; the bytes belong to the watch. */
+typedef struct kv_event_t {
+  size_t struct_size;    /**< set by KV_EVENT_INIT */
+  kv_slice_t key;        /**< its key; never NULL, and empty with KV_CHANGE_CLEARED */
+  kv_slice_t value;      /**< the value that was set; never NULL, and empty with other changes */
+  uint64_t revision;     /**< its revision; with KV_LAGGED: the one to resume at */
+  uint64_t lagged;       /**< with KV_LAGGED: how many events were missed */
+  int64_t expire_at_ms;  /**< Unix time of the deadline that was set; KV_TTL_NONE: never */
+  uint32_t change;       /**< one KV_CHANGE_ number; 0 with KV_LAGGED */
+  uint32_t reserved;     /**< zero */
+} kv_event_t;
+
+/** A kv_event_t with every field at its default. */
+#define KV_EVENT_INIT { \
+  /* struct_size */ sizeof(kv_event_t), \
+  /* key */ {0, 0}, \
+  /* value */ {0, 0}, \
+  /* revision */ 0, \
+  /* lagged */ 0, \
+  /* expire_at_ms */ 0, \
+  /* change */ 0, \
+  /* reserved */ 0 \
+}
+
+/**
+ * Watches changes in the order of their revisions; NULL `options` are KV_WATCH_OPTIONS_INIT, which is
+ * every change from now on. The options and the bytes they point to are copied.
+ *
+ * A watch misses nothing that it asked for unless kv_watch_next says so, and it never holds up a write:
+ * up to `watch_buffer` events, and `watch_buffer_bytes` of them, wait for the slowest. With
+ * `sync=always` a change is seen once it is on the disk. A batch is seen as a whole. Clearing the store
+ * is one event, for every watch. A `from_revision` before what is in memory is read from the log, if
+ * one is kept, which knows nothing of expiries (KV_LAGGED) and calls evictions deletions. One that is
+ * no longer kept, or not there yet, is KV_LAGGED at once.
+ *
+ * Answers KV_OK and the watch in `*out_watch`, for the caller to free with kv_watch_free;
+ * KV_ERR_INVALID, KV_ERR_UNSUPPORTED, KV_ERR_TOO_LARGE (a key over its limit), KV_ERR_NO_MEMORY,
+ * KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read), KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_watch(kv_store_t *store, const kv_watch_options_t *options, kv_watch_t **out_watch);
+
+/**
+ * The next change, waiting for it up to `timeout_ms` milliseconds: 0 does not wait, a negative number
+ * waits for ever. The bytes of the event are valid until the next call on the watch.
+ *
+ * Answers KV_OK and the change in `*out_event`; KV_LAGGED with `revision` and `lagged` in `*out_event`
+ * if events were missed, after which the watch goes on at that revision; KV_TIMEOUT; KV_DONE once the
+ * watch was cancelled; KV_ERR_INVALID, KV_ERR_POISONED (all changes were seen and no more will come),
+ * KV_ERR_IO and KV_ERR_CORRUPT (the log could not be read; the watch goes on with what is in memory),
+ * KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_watch_next(kv_watch_t *watch, int64_t timeout_ms, kv_event_t *out_event);
+
+/**
+ * A descriptor to wait for with poll or epoll: readable, level triggered, while kv_watch_next has
+ * something to give. It is made by the first call, belongs to the watch and goes with it; do not read,
+ * write or close it. -1 if there is none, also in the child of a fork.
+ */
+int kv_watch_fd(const kv_watch_t *watch);
+
+/**
+ * Ends a watch: kv_watch_next answers KV_DONE from now on, and wakes if it waits. From any thread, as
+ * often as you like, as long as the watch was not freed. NULL is fine.
+ */
+void kv_watch_cancel(kv_watch_t *watch);
+
+/** Frees a watch and what it last gave. No other call on it may be running. NULL is fine. */
+void kv_watch_free(kv_watch_t *watch);
+
+/* ===========================================================================================
  * Files
  *
  * What a store in a directory has beside its contents. These calls are slow: they wait for the disk.
