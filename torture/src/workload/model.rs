@@ -15,9 +15,6 @@ use super::ops::{self, Op, Place, Script};
 
 /// How far the wall clock and the store's may be apart, in milliseconds.
 const CLOCK_TOLERANCE_MS: i64 = 100;
-/// Changes of different shards may enter the log in another order than that of their revisions, while
-/// both are under way. Eight threads with batches of eight are never further apart than this.
-const REVISIONS_UNDER_WAY: u64 = 80;
 
 /// What must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -340,7 +337,7 @@ fn window(
 ) -> Result<(u64, u64), String> {
     let is_done = |answer: &Answer| answer.outcome == Outcome::Done;
     let acknowledged = notes.answers.iter().rposition(is_done).map_or(0, |at| at as u64 + 1);
-    let mut least = match bound {
+    let least = match bound {
         Bound::Acknowledged => acknowledged,
         Bound::Synced => notes.floor,
     };
@@ -349,9 +346,9 @@ fn window(
         if !is_done(answer) || answer.revision == 0 {
             continue;
         }
-        if answer.revision + REVISIONS_UNDER_WAY <= last_revision {
-            least = least.max(number as u64 + 1);
-        } else if answer.revision > last_revision {
+        // That a lower one must be there does not follow: a thread may have taken it, and not yet have
+        // entered its record into the log, while changes of other shards went ahead.
+        if answer.revision > last_revision {
             most = most.min(number as u64);
         }
     }
