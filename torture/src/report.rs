@@ -101,12 +101,13 @@ fn render(rows: &[Row]) -> String {
     text
 }
 
-/// The rows of a rig, added up by part.
+/// The rows of a rig, added up by part and by what is counted.
 fn parts(rows: &[Row], rig: &str) -> Vec<(Row, Vec<u64>)> {
-    let mut sums: BTreeMap<&str, (Row, Vec<u64>)> = BTreeMap::new();
+    let mut sums: BTreeMap<(&str, &str), (Row, Vec<u64>)> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.rig == rig) {
-        let Some((sum, seeds)) = sums.get_mut(row.part.as_str()) else {
-            sums.insert(&row.part, (row.clone(), vec![row.seed]));
+        let which = (row.part.as_str(), row.unit.as_str());
+        let Some((sum, seeds)) = sums.get_mut(&which) else {
+            sums.insert(which, (row.clone(), vec![row.seed]));
             continue;
         };
         sum.runs += row.runs;

@@ -18,6 +18,10 @@ use crate::sync::{Condvar, Mutex, Thread, spawn};
 /// How often the length of the log is looked at.
 const WATCH_MS: u64 = 1_000;
 
+/// How often the wait is doubled after snapshots that could not be written, to 8 s: a disk that is full stays
+/// so for a while, but the log must not grow for long once there is room.
+const BACK_OFF_MAX: u32 = 3;
+
 /// What a thread does until it is told to stop.
 type Body = fn(&Keeper, &Core, &Durable);
 
@@ -130,8 +134,7 @@ fn tend_log(keeper: &Keeper, core: &Core, durable: &Durable) {
 fn take_snapshots(keeper: &Keeper, core: &Core, durable: &Durable) {
     let (mut failed, mut seen) = (0_u32, 0);
     let mut since_last = Stopwatch::start();
-    // A disk that is full stays so for a while.
-    while keeper.nap(WATCH_MS << failed.min(6), &mut seen) {
+    while keeper.nap(WATCH_MS << failed.min(BACK_OFF_MAX), &mut seen) {
         assert!(!is_planted(Planted::PanicInSnapshot), "planted by a test");
         match durable.snapshot_if_due(core, since_last.seconds(), &|| keeper.is_stopped()) {
             Ok(taken) => {
