@@ -141,7 +141,7 @@ fn read_back() {
     let store = world.open().unwrap();
     store.set("key", vec![7; 5_000]).unwrap();
     let memory = contents(&store);
-    world.disk.inject(Fault::at(1, Fault::SILENT).of(&[Call::Write]).on(".tmp"));
+    world.disk.inject(Fault::at(1, Fault::SILENT).of(&[Call::Write]).on("snapshot-"));
     store.snapshot(None).unwrap_err();
     world.disk.crash();
     drop(store);
