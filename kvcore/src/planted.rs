@@ -62,8 +62,6 @@ pub enum Planted {
     NoFault,
     /// A write that failed is left in place, and the next one goes behind it.
     WriteOn,
-    /// A segment gets frames before its header is durable.
-    UnsyncedHeader,
     /// A segment is left for the next one before all of it is durable.
     UnsyncedSeal,
     /// A new segment does not say where the one that was torn ends.

@@ -106,7 +106,7 @@ mod tests {
         let row = |name: &str| table.lines().find(|line| line.contains(name)).unwrap_or_default();
         assert!(row("`eviction`").contains("`tinylfu`: "), "{table}");
         assert!(row("`eviction`").ends_with("|  |"), "{table}");
-        assert!(row("`ordered_index`").ends_with("| default only |"), "{table}");
+        assert!(row("`sync`").ends_with("| on disk |"), "{table}");
         assert!(row("`max_entries`").ends_with("|  |"), "{table}");
     }
 }

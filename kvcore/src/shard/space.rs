@@ -49,7 +49,6 @@ pub(crate) struct Space {
 
 /// An entry that has the key a reader looks for, while others may be changing it.
 pub(crate) struct Sight<'a> {
-    space: &'a Space,
     probe: Probe<'a>,
     head: Head,
     place: &'a [AtomicU32],
@@ -86,7 +85,7 @@ impl words::Holds for Sight<'_> {
     /// Whether what was loaded of the entry was there at one moment, at which it had not expired.
     #[inline(always)]
     fn holds(&self) -> bool {
-        self.probe.still_holds() && !self.space.is_late_planted(self.late, &self.head, self.now)
+        self.probe.still_holds() && !self.late
     }
 }
 
@@ -142,13 +141,15 @@ impl Space {
         // caller while this one still waits for memory.
         if let Some(candidate) = probe.first()
             && !(hit && self.is_stuck())
+            // A wrong answer of this way is not believed, so that mistake is planted in the other one.
+            && !is_planted(Planted::LateClock)
         {
             let place = self.words.run(candidate.id().word(), PEEK_WORDS);
             if let Some(head) = Head::near(place)
                 && head.has_key(place, key.bytes)
             {
                 let late = self.is_late(&head, now);
-                let sight = Sight { space: self, probe, head, place, late, now };
+                let sight = Sight { probe, head, place, late, now };
                 if let Some(read) = reader.peek(&sight) {
                     if hit && !matches!(self.touch, Touch::None) {
                         self.note_use(candidate);

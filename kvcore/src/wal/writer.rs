@@ -240,9 +240,6 @@ impl Log {
         };
         files.end = 0;
         files.write(&header.encode())?;
-        if is_planted(Planted::UnsyncedHeader) {
-            return Ok(());
-        }
         self.sync_segment(&files.current)
     }
 

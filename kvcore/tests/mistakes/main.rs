@@ -46,7 +46,6 @@ const MISTAKES: &[(Planted, &str)] = &[
     (Planted::RelativeAppend, "lives"),
     (Planted::SilentEviction, "evictions"),
     (Planted::WriteOn, "lives"),
-    (Planted::UnsyncedHeader, "lives"),
     (Planted::UnsyncedSeal, "lives"),
     (Planted::NoEnd, "lives"),
     (Planted::UncheckedHead, "flips"),

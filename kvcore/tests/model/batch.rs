@@ -18,6 +18,9 @@ struct Done {
     missing: u64,
     /// Keys that got a value or a deadline.
     changed: BTreeSet<Vec<u8>>,
+    /// Keys that were there when a change named them, or came by it. None of them is evicted for the
+    /// batch, not even one whose deadline is what it was.
+    named: BTreeSet<Vec<u8>>,
 }
 
 impl Pair {
@@ -83,6 +86,7 @@ impl Pair {
             applied: 0,
             missing: 0,
             changed: BTreeSet::new(),
+            named: BTreeSet::new(),
         };
         for (index, part) in parts.iter().enumerate() {
             if !done.apply(part, self) {
@@ -93,7 +97,7 @@ impl Pair {
         let grows = after.len() > before.len();
         let too_many =
             |count: usize| self.model.max_entries != 0 && count > self.model.max_entries as usize;
-        let alone = done.changed.iter().filter(|key| after.contains_key(*key)).count();
+        let alone = done.named.iter().filter(|key| after.contains_key(*key)).count();
         if grows && too_many(if self.model.evicts { alone } else { after.len() }) {
             return Err(Status::Full);
         }
@@ -134,6 +138,7 @@ impl Done {
                     }
                     Verdict::Stores(deadline) => {
                         self.model.store(&key, value.to_vec(), deadline, CHANGED);
+                        self.named.insert(key.clone());
                         self.changed.insert(key);
                     }
                     Verdict::Refused(status) => unreachable!("{status:?} was looked for before"),
@@ -150,6 +155,7 @@ impl Done {
             Part::ExpireAtOffset(_, offset) => self.model.expire_at(self.model.now + offset),
         };
         self.applied += 1;
+        self.named.insert(key.clone());
         match (deadline, self.model.entries.get_mut(&key)) {
             (Some(deadline), Some(entry)) if deadline.is_some() || entry.deadline.is_some() => {
                 (entry.deadline, entry.version) = (deadline, CHANGED);
