@@ -23,7 +23,7 @@ if(KV_VALGRIND)
       "name it with -DKV_VALGRIND_PROGRAM=/path/to/valgrind, or configure with -DKV_VALGRIND=OFF.")
   endif()
   set(kv_valgrind "${KV_VALGRIND_PROGRAM}" --quiet --error-exitcode=97 --leak-check=full
-    --errors-for-leak-kinds=definite,indirect --trace-children=no --fair-sched=yes)
+    --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect --trace-children=no --fair-sched=yes)
   # The same thing under two names: before 3.29 the emulator was CMake's only way to start a test through a program.
   if(CMAKE_VERSION VERSION_LESS 3.29)
     set(CMAKE_CROSSCOMPILING_EMULATOR "${kv_valgrind}")

@@ -117,14 +117,6 @@ static void options_of_a_location(void) {
   remove_directory(directory);
 }
 
-/* Ends a child by becoming something else, so that no checker looks for leaks in it: what the threads of
- * its parent own is lost there on purpose. */
-static void end_child(int fine) {
-  const char *program = fine ? "/bin/true" : "/bin/false";
-  execl(program, program, (char *)NULL);
-  abort();
-}
-
 static void one_opener(void) {
   const char *directory = fresh_directory("locked");
   kv_store_t *first = open_at(directory, "interval");

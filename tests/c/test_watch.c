@@ -240,7 +240,7 @@ static void is_left_alone_by_a_child(void) {
     kv_watch_cancel(waiter.watch);
     kv_watch_cancel(idle);
     kv_watch_free(idle);
-    _exit(bad);
+    end_child(!bad);
   }
   CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
   next_is(idle, KV_CHANGE_SET, "k", "v");

@@ -153,5 +153,5 @@ def test_unknown_arguments_are_refused(store: libkv.Store) -> None:
 
 
 def test_what_is_not_in_this_version_is_absent(store: libkv.Store) -> None:
-    for name in ("batch", "scan", "watch"):
+    for name in ("batch", "scan"):
         assert not hasattr(store, name)

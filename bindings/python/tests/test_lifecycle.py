@@ -55,6 +55,7 @@ CALLS: dict[str, Any] = {
     "configure": lambda store: store.configure("max_entries", 5),
     "stats": lambda store: store.stats(),
     "sync": lambda store: store.sync(),
+    "watch": lambda store: store.watch(),
     "snapshot": lambda store: store.snapshot("no folder/never written"),
     "restore": lambda store: store.restore("no folder/never read"),
 }

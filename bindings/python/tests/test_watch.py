@@ -4,6 +4,8 @@ import asyncio
 import select
 import threading
 
+from typing import Any
+
 import pytest
 
 import libkv
@@ -35,7 +37,8 @@ def test_kinds() -> None:
         store["k"] = b""
         del store["k"]
         assert next(watch).kind == "deleted"
-        for bad in ("replaced", ["set", "nothing"], []):
+        refused: list[Any] = ["replaced", ["set", "nothing"], []]
+        for bad in refused:
             with pytest.raises(libkv.InvalidError):
                 store.watch(kinds=bad)
         with pytest.raises(libkv.InvalidError):

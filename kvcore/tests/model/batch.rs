@@ -30,9 +30,7 @@ impl Pair {
         let want = self.predict(parts);
         let may_refuse = matches!(&want, Ok(Ok(_)) | Err(Status::Full));
         if got.is_err_and(|status| may_refuse && self.memory_refusal(status)) {
-            // What goes for good may have been more than what was wanted for it.
-            let last: BTreeMap<_, _> = parts.iter().map(|part| (part.key(), size(part))).collect();
-            self.refused(last.iter().map(|(key, len)| key.len() + len).sum());
+            self.refused(self.needed(parts));
             return self.see_all();
         }
         match want {
@@ -45,6 +43,25 @@ impl Pair {
             }
         }
         self.see_all();
+    }
+
+    /// Bytes of the keys and values that a batch names and that are there after it: it may evict none of
+    /// them.
+    fn needed(&self, parts: &[Part]) -> usize {
+        let mut lens: BTreeMap<Vec<u8>, usize> = BTreeMap::new();
+        for part in parts {
+            let key = part.key();
+            match part {
+                Part::Set(..) => drop(lens.insert(key, size(part))),
+                Part::Del(_) => drop(lens.remove(&key)),
+                Part::Expire(..) | Part::ExpireAtOffset(..) => {
+                    if let Some(entry) = self.model.entries.get(&key) {
+                        lens.entry(key).or_insert(entry.value.len());
+                    }
+                }
+            }
+        }
+        lens.iter().map(|(key, len)| key.len() + len).sum()
     }
 
     fn batch(&self, parts: &[Part]) -> Batch {

@@ -81,7 +81,12 @@ class Watch:
         if fd < 0:
             await asyncio.sleep(0.01)
             return
-        loop.add_reader(fd, lambda: ready.done() or ready.set_result(None))
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        loop.add_reader(fd, wake)
         try:
             await ready
         finally:
