@@ -3,7 +3,6 @@
 import asyncio
 import select
 import threading
-
 from typing import Any
 
 import pytest

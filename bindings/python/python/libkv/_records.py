@@ -2,7 +2,14 @@
 
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-EventKind: TypeAlias = Literal["set", "deleted", "expired", "evicted", "cleared", "touched"]
+EventKind: TypeAlias = (
+    Literal["set"]
+    | Literal["deleted"]
+    | Literal["expired"]
+    | Literal["evicted"]
+    | Literal["cleared"]
+    | Literal["touched"]
+)
 
 
 class Entry(NamedTuple):
