@@ -89,9 +89,15 @@ fn constants(prefix: &str) -> BTreeMap<String, i64> {
 #[test]
 fn statuses_are_those_of_the_core() {
     let mut found = constants("KV_");
-    for other in
-        ["KV_IF_", "KV_TTL_", "KV_CHANGE_", "KV_PHASE_", "KV_ORDER_", "KV_ABI_VERSION", "KV_VERSION_NUMBER"]
-    {
+    for other in [
+        "KV_IF_",
+        "KV_TTL_",
+        "KV_CHANGE_",
+        "KV_PHASE_",
+        "KV_ORDER_",
+        "KV_ABI_VERSION",
+        "KV_VERSION_NUMBER",
+    ] {
         found.retain(|name, _| !name.starts_with(other));
     }
     let expected: BTreeMap<String, i64> = Status::ALL
