@@ -153,6 +153,10 @@ impl Watch {
                 return Ok(Watched::Cancelled);
             }
             if let Some(watched) = self.take(timeout.is_none_or(|timeout| timeout > NAP))? {
+                if matches!(watched, Watched::Lagged { .. }) {
+                    // Closing lets go of all events, which is not to be taken for being slow.
+                    self.core.state.check_read()?;
+                }
                 return Ok(watched);
             }
             if !self.listener.wait(timeout) {
