@@ -6,7 +6,7 @@
 #
 # One folder per configuration, so a multi-configuration generator can keep Debug beside Release.
 
-set(KV_CARGO_TARGET_DIR "" CACHE PATH "cargo's target folder; empty: one inside this build tree")
+set(KV_CARGO_TARGET_DIR "$ENV{CARGO_TARGET_DIR}" CACHE PATH "cargo's target folder; empty: one inside this build tree")
 set(KV_CARGO_FLAGS "" CACHE STRING "more arguments for `cargo build`, as a list; for example --offline")
 set(KV_RUST_TARGET "" CACHE STRING "target triple for a cross build; empty: this machine")
 
@@ -31,6 +31,7 @@ if(KV_CARGO_TARGET_DIR)
 else()
   set(kv_target_dir "${CMAKE_CURRENT_BINARY_DIR}/cargo")
 endif()
+set(kv_planted_dir "${kv_target_dir}/planted-panics")
 set(kv_cargo_features "")
 if(KV_SANITIZE OR KV_VALGRIND)
   set(kv_cargo_features --no-default-features)

@@ -34,8 +34,7 @@ if(KV_VALGRIND)
 endif()
 
 # kv::planted is a libkv in which a test can make any function panic. Only tests ever link it. It comes from a target
-# folder of its own, because its libkv.a has the same name.
-set(kv_planted_dir "${kv_target_dir}/planted-panics")
+# folder of its own, because its libkv.a has the same name. It is the same for every variant of a build tree.
 set(kv_planted_file "${kv_planted_dir}/${KV_RUST_TARGET}/debug/${kv_static_name}")
 add_custom_target(kv_cargo_planted
   COMMAND ${kv_cargo_build} --profile=dev --target-dir "${kv_planted_dir}"
