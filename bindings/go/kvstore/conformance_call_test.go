@@ -33,6 +33,7 @@ func (c *conformanceCall) perform(operation string) (answer, error) {
 		"expire_at": c.expireAt, "ttl": c.ttl, "incr": c.incr, "append": c.append, "len": c.len,
 		"purge_expired": c.purgeExpired, "clear": c.clear, "stats": c.stats, "last_fault": c.lastFault,
 		"shutdown": c.shutdown, "removed": c.removed,
+		"write": c.write, "scan": c.scan, "keys": c.keys, "watch": c.watch, "event": c.event, "cancel": c.cancel,
 		"sync": c.sync, "snapshot": c.snapshot, "restore": c.restore, "recovery": c.recovery,
 	}
 	perform, known := operations[operation]
@@ -181,7 +182,11 @@ func (c *conformanceCall) conditionalSet(key string, value []byte, options SetOp
 }
 
 func (c *conformanceCall) setOptions() (options SetOptions, conditional bool, err error) {
-	for _, argument := range c.arguments {
+	return c.setOptionsOf(c.arguments)
+}
+
+func (c *conformanceCall) setOptionsOf(words []word) (options SetOptions, conditional bool, err error) {
+	for _, argument := range words {
 		if !argument.named {
 			continue
 		}

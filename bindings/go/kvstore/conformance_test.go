@@ -4,6 +4,7 @@ package kvstore
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -15,7 +16,9 @@ import (
 )
 
 // conformanceFeatures are those of the format's features that this package has.
-var conformanceFeatures = []string{"del_if", "directory", "last_fault", "location", "set_many"}
+var conformanceFeatures = []string{
+	"batch", "del_if", "directory", "keys", "last_fault", "location", "scan", "set_many", "watch",
+}
 
 // allFeatures are those the format knows; a case that needs another one is an error.
 var allFeatures = []string{
@@ -34,8 +37,11 @@ type answer struct {
 
 // conformanceRun is the state of one case.
 type conformanceRun struct {
-	store     *Store
-	told      chan told
+	store   *Store
+	told    chan told
+	watcher *Watcher
+	// cancel ends the context of the watcher.
+	cancel    context.CancelFunc
 	folder    string
 	variables map[string]int64
 	// get reads a value: the cases run once for every way of reading.
@@ -134,6 +140,7 @@ func runCase(c *conformanceCase, get func(*Store, string) ([]byte, error)) error
 }
 
 func (r *conformanceRun) close() error {
+	r.endWatch()
 	if r.store == nil {
 		return nil
 	}
@@ -284,6 +291,19 @@ func TestConformanceDriverCanFail(t *testing.T) {
 		`get_many "k" "gone" -> OK "v"`,
 		`get_many "k" "gone" -> OK - -`,
 		`removed 0 -> OK "deleted"`,
+		`write set "a" "1" -> OK applied=2`,
+		`write set "k" "1" if=absent -> CONFLICT failed=1`,
+		`write set "k" "1" if=absent -> OK`,
+		`write nothing "k" -> OK`,
+		`scan -> OK`,
+		`scan -> OK "k"`,
+		`scan -> OK "k" "w"`,
+		`scan keys_only=1 -> OK "k" "v"`,
+		`scan no_such_argument=1 -> OK "k" "v"`,
+		`keys -> OK`,
+		`keys -> OK "k" "l"`,
+		`watch changes=32 -> OK`,
+		`event -> TIMEOUT`,
 		`len -> OK count=2`,
 		`stats -> OK sets=7`,
 		`stats -> OK no_such_field=0`,

@@ -66,6 +66,8 @@ var (
 	ErrExists error = &Error{Status: StatusExists}
 	// ErrConflict: the key has another version. Read it again and retry.
 	ErrConflict error = &Error{Status: StatusConflict}
+	// ErrDone: nothing more will come, because the watcher was closed.
+	ErrDone error = &Error{Status: StatusDone}
 	// ErrInvalid: an argument is wrong. Nothing changed.
 	ErrInvalid error = &Error{Status: StatusInvalid}
 	// ErrTooLarge: the key or the value is over its limit. Nothing changed.
@@ -105,6 +107,7 @@ var sentinels = map[Status]error{
 	StatusNotFound:    ErrNotFound,
 	StatusExists:      ErrExists,
 	StatusConflict:    ErrConflict,
+	StatusDone:        ErrDone,
 	StatusInvalid:     ErrInvalid,
 	StatusTooLarge:    ErrTooLarge,
 	StatusFull:        ErrFull,

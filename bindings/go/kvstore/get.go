@@ -80,12 +80,9 @@ func (s *Store) GetEntry(key string) (*Entry, error) {
 	if status != StatusOK {
 		return nil, status.err()
 	}
-	entry := &Entry{Key: key, Value: value, Version: info.version, Hits: info.hits}
+	entry := &Entry{Key: key, Value: value, Version: info.version, Hits: info.hits, ExpiresAt: deadline(info.expireAtMs)}
 	if info.createdAtMs >= 0 {
 		entry.CreatedAt = time.UnixMilli(info.createdAtMs)
-	}
-	if info.expireAtMs != ttlNoneMs {
-		entry.ExpiresAt = time.UnixMilli(info.expireAtMs)
 	}
 	return entry, nil
 }

@@ -47,6 +47,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -70,6 +71,14 @@ type handle struct {
 	removals *listener
 	// pooled says that the store has values which do not fit the buffer on the stack.
 	pooled atomic.Bool
+	// opened is a moment just before the store's clock started, by Go's.
+	opened time.Time
+}
+
+// nowMs is the time in Unix milliseconds by the store's clock, or a little earlier. As that one, it goes on from the
+// moment of opening, whatever the clock on the wall is set to.
+func (h *handle) nowMs() int64 {
+	return h.opened.UnixMilli() + time.Since(h.opened).Milliseconds()
 }
 
 func stringStart(s string) *C.char {

@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"time"
 	"unsafe"
 )
 
@@ -65,11 +66,12 @@ func openHandle(c config) (*handle, error) {
 		defer free()
 		place = text
 	}
+	before := time.Now()
 	opened := C.kvgo_open(place, options)
 	if opened.status != C.KV_OK {
 		return nil, takeError(opened.status, opened.err)
 	}
-	h := &handle{store: opened.store, removals: removals}
+	h := &handle{store: opened.store, removals: removals, opened: before}
 	handlesOpen.Add(1)
 	runtime.AddCleanup(h, freeStore, opened.store)
 	return h, nil

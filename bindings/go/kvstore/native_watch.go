@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // watch holds a C watch until it is freed. One goroutine reads; any may cancel.
@@ -25,19 +24,24 @@ type watch struct {
 	freed   bool
 }
 
-// watch begins a watch of a key or of a prefix, which sees everything from this call on.
-func (h *handle) watch(keys string, exact bool, fromRevision uint64) (*watch, error) {
-	var one C.int32_t
-	if exact {
-		one = 1
+// watch begins a watch, which sees everything from this call on, or from an earlier revision.
+func (h *handle) watch(want WatchOptions) (*watch, Status) {
+	var exact C.int32_t
+	if want.Exact {
+		exact = 1
 	}
-	answer := C.kvgo_watch(h.store, stringStart(keys), C.size_t(len(keys)), one, C.uint64_t(fromRevision))
+	var kinds EventKind
+	for _, kind := range want.Kinds {
+		kinds |= kind
+	}
+	keys := want.KeyOrPrefix
+	answer := C.kvgo_watch(h.store, stringStart(keys), C.size_t(len(keys)), exact, C.uint64_t(want.FromRevision),
+		C.uint32_t(kinds))
 	runtime.KeepAlive(h)
-	runtime.KeepAlive(keys)
 	if answer.status != C.KV_OK {
-		return nil, Status(answer.status).err()
+		return nil, Status(answer.status)
 	}
-	return &watch{native: answer.watch, ready: pollable(int(C.kv_watch_fd(answer.watch)))}, nil
+	return &watch{native: answer.watch, ready: pollable(int(C.kv_watch_fd(answer.watch)))}, StatusOK
 }
 
 // pollable gives a file of its own for a descriptor that does not block.
@@ -90,9 +94,7 @@ func (w *watch) take(timeoutMS int64) (Event, Status) {
 	if event.Kind == EventSet {
 		event.Value = cloneC(answer.value, answer.value_len)
 	}
-	if answer.expire_at_ms != C.KV_TTL_NONE {
-		event.ExpireAt = time.UnixMilli(int64(answer.expire_at_ms))
-	}
+	event.ExpireAt = deadline(int64(answer.expire_at_ms))
 	return event, status
 }
 
@@ -105,10 +107,13 @@ func (w *watch) cancel() {
 	}
 }
 
-// free lets go of the watch. next must not be running.
+// free lets go of the watch. next must not be running. It may be called often.
 func (w *watch) free() {
 	w.freeing.Lock()
 	defer w.freeing.Unlock()
+	if w.freed {
+		return
+	}
 	w.freed = true
 	if w.ready != nil {
 		w.ready.Close()

@@ -23,7 +23,7 @@ typedef struct {
 } kvgo_event_t;
 
 static inline kvgo_watch_t kvgo_watch(kvgo_store_t *store, const char *key, size_t key_len, int32_t exact,
-                                      uint64_t from_revision)
+                                      uint64_t from_revision, uint32_t changes)
 {
     kv_watch_options_t options = KV_WATCH_OPTIONS_INIT;
     kvgo_watch_t answer = {KV_OK, NULL};
@@ -31,6 +31,7 @@ static inline kvgo_watch_t kvgo_watch(kvgo_store_t *store, const char *key, size
     options.key_or_prefix.len = key_len;
     options.exact = exact;
     options.from_revision = from_revision;
+    options.changes = changes;
     answer.status = kv_watch(kvgo_store(store), &options, &answer.watch);
     return answer;
 }

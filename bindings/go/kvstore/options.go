@@ -188,6 +188,13 @@ func WithEntryStats(on bool) Option {
 	return WithOption("entry_stats", strconv.FormatBool(on))
 }
 
+// WithOrderedIndex says whether the store keeps its keys sorted, so that iterators over a prefix, a range or in order go
+// from one wanted key to the next. By default it does not, which saves memory and time in writes, and such iterators go
+// through the whole store.
+func WithOrderedIndex(on bool) Option {
+	return WithOption("ordered_index", strconv.FormatBool(on))
+}
+
 // durationText writes a duration as the options take it, rounded up to a millisecond.
 func durationText(d time.Duration) string {
 	return strconv.FormatInt(roundUpMs(d), 10) + "ms"

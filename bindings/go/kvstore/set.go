@@ -96,6 +96,15 @@ func (s *Store) SetWith(key string, value []byte, options SetOptions) (uint64, e
 	if err != nil {
 		return 0, err
 	}
+	version, status := h.setWith(key, value, options.native())
+	if status != StatusOK {
+		return 0, status.err()
+	}
+	return version, nil
+}
+
+// native is what C takes of the options.
+func (options SetOptions) native() nativeSet {
 	how := nativeSet{ttlMs: ttlMs(options.TTL), condition: options.Condition, version: options.Version}
 	if !options.ExpireAt.IsZero() {
 		// In C zero means that there is no deadline, so the start of 1970 is taken for the millisecond after it.
@@ -104,11 +113,7 @@ func (s *Store) SetWith(key string, value []byte, options SetOptions) (uint64, e
 			how.expireAtMs = 1
 		}
 	}
-	version, status := h.setWith(key, value, how)
-	if status != StatusOK {
-		return 0, status.err()
-	}
-	return version, nil
+	return how
 }
 
 // Delete removes a key, and says whether it was there.

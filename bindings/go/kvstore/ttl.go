@@ -44,11 +44,15 @@ func (s *Store) Expire(key string, ttl time.Duration) error {
 	if err != nil {
 		return err
 	}
-	ms := ttlNoneMs
-	if ttl != NoTTL {
-		ms = roundUpMs(ttl)
+	return h.expire(key, expireMs(ttl)).err()
+}
+
+// expireMs is the number that C takes for the TTL of Expire, which may be negative.
+func expireMs(ttl time.Duration) int64 {
+	if ttl == NoTTL {
+		return ttlNoneMs
 	}
-	return h.expire(key, ms).err()
+	return roundUpMs(ttl)
 }
 
 // ExpireAt makes an entry expire at a time, rounded down to a millisecond. A time that has passed removes it at
@@ -94,6 +98,14 @@ func roundUpMs(d time.Duration) int64 {
 		ms--
 	}
 	return ms
+}
+
+// deadline is a time in Unix milliseconds that came from C: the zero time if there is none.
+func deadline(unixMs int64) time.Time {
+	if unixMs == ttlNoneMs {
+		return time.Time{}
+	}
+	return time.UnixMilli(unixMs)
 }
 
 // unixMs is a time in Unix milliseconds, rounded down: nothing is seen after the time that was named.

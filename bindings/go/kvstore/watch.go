@@ -77,7 +77,7 @@ type Event struct {
 // goroutine waits.
 func (s *Store) Watch(ctx context.Context, key string) <-chan []byte {
 	values := make(chan []byte)
-	s.follow(ctx, key, true, func() { close(values) }, func(event Event) bool {
+	s.follow(ctx, WatchOptions{KeyOrPrefix: key, Exact: true}, func() { close(values) }, func(event Event) bool {
 		value := event.Value
 		switch event.Kind {
 		case EventTouched:
@@ -105,7 +105,7 @@ func (s *Store) Watch(ctx context.Context, key string) <-chan []byte {
 // goroutine waits.
 func (s *Store) WatchPrefix(ctx context.Context, prefix string) <-chan Event {
 	events := make(chan Event)
-	s.follow(ctx, prefix, false, func() { close(events) }, func(event Event) bool {
+	s.follow(ctx, WatchOptions{KeyOrPrefix: prefix}, func() { close(events) }, func(event Event) bool {
 		select {
 		case events <- event:
 			return true
@@ -118,25 +118,18 @@ func (s *Store) WatchPrefix(ctx context.Context, prefix string) <-chan Event {
 
 // follow begins a watch, and hands what it sees to tell, in a goroutine of its own, until that says no, the context is done
 // or the store is closed. end is called at the end, also if nothing can be watched.
-func (s *Store) follow(ctx context.Context, keys string, exact bool, end func(), tell func(Event) bool) {
-	h, err := s.handle()
+func (s *Store) follow(ctx context.Context, options WatchOptions, end func(), tell func(Event) bool) {
+	w, err := s.NewWatcher(ctx, options)
 	if err != nil {
 		end()
 		return
 	}
-	w, err := h.watch(keys, exact, 0)
-	if err != nil {
-		end()
-		return
-	}
-	stop := context.AfterFunc(ctx, w.cancel)
 	go func() {
 		defer end()
-		defer w.free()
-		defer stop()
+		defer w.Close()
 		for {
-			event, status := w.next()
-			if status != StatusOK && status != StatusLagged || !tell(event) {
+			event, err := w.Next()
+			if err != nil || !tell(event) {
 				return
 			}
 		}
