@@ -111,7 +111,7 @@ func found(there bool, err error) answer {
 // duration takes milliseconds, which must fit a time.Duration.
 func duration(ms int64) (time.Duration, error) {
 	if ms > math.MaxInt64/int64(time.Millisecond) || ms < math.MinInt64/int64(time.Millisecond) {
-		return 0, fmt.Errorf("%d ms do not fit a time.Duration: the case needs raw_ttl", ms)
+		return 0, fmt.Errorf("%d ms do not fit a time.Duration: the case needs wide_ttl", ms)
 	}
 	return time.Duration(ms) * time.Millisecond, nil
 }

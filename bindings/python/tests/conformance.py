@@ -19,7 +19,7 @@ import libkv
 
 DIRECTORY = Path(__file__).parents[3] / "tests" / "conformance"
 FEATURES = frozenset({"set_many", "keys", "location", "directory"})
-NOT_HERE = frozenset({"batch", "scan", "get_into", "del_if", "last_fault", "raw_ttl", "watch"})
+NOT_HERE = frozenset({"batch", "scan", "get_into", "del_if", "last_fault", "raw_ttl", "wide_ttl", "watch"})
 TTL_NONE = 2**63 - 1
 CAUSES = {2: "deleted", 4: "expired", 8: "evicted", 16: "cleared", 32: "replaced"}
 UNMET = ("EXISTS", "NOT_FOUND", "CONFLICT")

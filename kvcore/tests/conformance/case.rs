@@ -14,6 +14,7 @@ const FEATURES: &[&str] = &[
     "del_if",
     "last_fault",
     "raw_ttl",
+    "wide_ttl",
     "watch",
 ];
 
