@@ -271,6 +271,55 @@ func BenchmarkGetMany(b *testing.B) {
 	}
 }
 
+// BenchmarkSetMany writes 100 keys a call; its time is of one key.
+func BenchmarkSetMany(b *testing.B) {
+	const many = 100
+	store, names, value := benchStore(b, benchKeys)
+	values := slices.Repeat([][]byte{value}, many)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; i < b.N; i += many {
+		must(b, store.SetMany(names[i%benchKeys:i%benchKeys+many], values))
+	}
+}
+
+// BenchmarkApplyBatch fills and applies batches of 100 changes; its time is of one change.
+func BenchmarkApplyBatch(b *testing.B) {
+	const many = 100
+	store, names, value := benchStore(b, benchKeys)
+	var batch Batch
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; i < b.N; i += many {
+		batch.Clear()
+		for j := range many {
+			batch.Put(names[(i+j)%benchKeys], value)
+		}
+		_, err := store.ApplyBatch(&batch)
+		must(b, err)
+	}
+}
+
+// BenchmarkScan goes through the store again and again; its time is of one entry.
+func BenchmarkScan(b *testing.B) {
+	for name, options := range map[string]IteratorOptions{
+		"any order": {}, "sorted": {Sorted: true}, "keys only": {KeysOnly: true},
+	} {
+		b.Run(name, func(b *testing.B) {
+			store, _, _ := benchStore(b, benchKeys)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for left := b.N; left > 0; left -= benchKeys {
+				it := store.Iterator(&options)
+				for left := left; left > 0 && it.Next(); left-- {
+				}
+				it.Close()
+				must(b, it.Err())
+			}
+		})
+	}
+}
+
 func BenchmarkGetMiss(b *testing.B) {
 	store, _, _ := benchStore(b, benchKeys)
 	b.ReportAllocs()

@@ -126,7 +126,7 @@ func (it *Iterator) Next() bool {
 		}
 		entry := Entry{Key: string(one.key), Version: one.version, ExpiresAt: deadline(one.expireAtMs)}
 		if !it.options.KeysOnly {
-			entry.Value = append([]byte{}, one.value...)
+			entry.Value = clone(one.value)
 		}
 		if filter := it.options.Filter; filter != nil && !filter(entry.Key, entry.Value) {
 			continue

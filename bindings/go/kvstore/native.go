@@ -91,10 +91,15 @@ func bytesStart(b []byte) *C.char {
 
 // cloneC copies bytes that C owns.
 func cloneC(data *C.char, length C.size_t) []byte {
-	owned := unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length))
-	clone := make([]byte, len(owned))
-	copy(clone, owned)
-	return clone
+	return clone(unsafe.Slice((*byte)(unsafe.Pointer(data)), int(length)))
+}
+
+// clone copies bytes; a copy of none is not nil. Unlike make and copy, append does not clear the memory first.
+func clone(bytes []byte) []byte {
+	if len(bytes) == 0 {
+		return []byte{}
+	}
+	return append([]byte(nil), bytes...)
 }
 
 // settle turns what a call answered into a value of its own. The bytes are in the buffer, or the call handed them over,
@@ -108,9 +113,7 @@ func settle(read C.kvgo_read_t, buffer []byte) ([]byte, Status) {
 		C.kv_value_free(read.value)
 		return value, StatusOK
 	}
-	value := make([]byte, int(read.len))
-	copy(value, buffer)
-	return value, StatusOK
+	return clone(buffer[:read.len]), StatusOK
 }
 
 func answerStart(read *C.kvgo_read_t) *C.char {

@@ -1,6 +1,6 @@
 package kvstore
 
-// The calls into C on many keys, and with native.go and native_open.go the only files that use unsafe.
+// The calls into C on many keys.
 //
 // Owns: the memory in which keys and values are packed for a crossing. Keys go as one run of bytes and their lengths,
 // because Go memory handed to C may hold no pointers to further Go memory; values come back in one buffer. The memory is
