@@ -65,6 +65,22 @@
 // garbage collector, once the last call has returned and nothing refers to the Store. A Store that is dropped without
 // Close is closed by the garbage collector.
 //
+// # Batches, iterators, watches
+//
+// A Batch, or a BatchBuilder, collects changes that ApplyBatch makes all at one moment or not at all. An Iterator gives the
+// entries of the store, of a prefix or of a range beside other calls, and Scan does so for range:
+//
+//	for entry, err := range store.Scan(kvstore.IteratorOptions{Prefix: "user:", Sorted: true}) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(entry.Key, entry.Value)
+//	}
+//
+// Watch gives the values of a key on a channel as they change, WatchPrefix every change of many keys, and NewWatcher
+// those that are asked for, also from an earlier revision on. None of them holds up a write, and none misses anything
+// without saying so.
+//
 // # Being told what goes
 //
 // WithOnEvict, WithOnExpire and WithOnRemove take functions that are called for entries that went, on a thread of the
@@ -72,6 +88,7 @@
 //
 // # Cost
 //
-// A single-key call is one call into C, which costs some 30 ns; GetMany, SetMany and DeleteMany make one for all of
-// their keys, and AppendGet is a Get that allocates nothing.
+// A single-key call is one call into C, which costs some 30 ns; GetMany, SetMany, DeleteMany and ApplyBatch make one for
+// all of their keys, an iterator one for many entries, and AppendGet is a Get that allocates nothing. Nothing that is
+// stored lies in Go's memory, so the garbage collector has nothing to look at, however many entries there are.
 package kvstore

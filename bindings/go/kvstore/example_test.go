@@ -1,8 +1,10 @@
 package kvstore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/libkv/libkv/bindings/go/kvstore"
@@ -186,4 +188,117 @@ func ExampleStore_Stats() {
 	// Size: 8 bytes
 	// Hit Rate: 50.00%
 	// Gets: 2, Sets: 1, Deletes: 0
+}
+
+func ExampleStore_ApplyBatch() {
+	var store kvstore.Store
+	defer store.Close()
+	store.SetString("stock", "1")
+
+	batch, _ := kvstore.NewBatchBuilder().
+		PutString("order:1", "one of them").
+		Delete("stock").
+		Build()
+	result, err := store.ApplyBatch(batch)
+	fmt.Println(result.Successful, result.Failed, err)
+
+	// A condition that does not hold: nothing of the batch is done.
+	last := kvstore.NewBatch()
+	last.PutString("order:2", "one more")
+	last.PutWith("stock", []byte("0"), kvstore.SetOptions{Condition: kvstore.IfPresent})
+	result, err = store.ApplyBatch(last)
+	fmt.Println(result.Successful, result.Failed, errors.Is(err, kvstore.ErrConflict), store.Exists("order:2"))
+	// Output:
+	// 2 0 <nil>
+	// 0 2 true false
+}
+
+func ExampleStore_Scan() {
+	store, _ := kvstore.New(kvstore.WithOrderedIndex(true))
+	defer store.Close()
+	for _, key := range []string{"user:2", "user:1", "page:1", "user:3"} {
+		store.SetString(key, "of "+key)
+	}
+	for entry, err := range store.Scan(kvstore.IteratorOptions{Prefix: "user:", Reverse: true, Limit: 2}) {
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%s: %s\n", entry.Key, entry.Value)
+	}
+	// Output:
+	// user:3: of user:3
+	// user:2: of user:2
+}
+
+func ExampleIterator_All() {
+	var store kvstore.Store
+	defer store.Close()
+	for n := range 10 {
+		store.SetString(fmt.Sprint(n), strings.Repeat("x", n))
+	}
+	it := store.Iterator(&kvstore.IteratorOptions{
+		Sorted: true,
+		Filter: func(_ string, value []byte) bool { return len(value) > 6 },
+	})
+	for key, value := range it.All() {
+		fmt.Println(key, len(value))
+	}
+	fmt.Println(it.Err())
+	// Output:
+	// 7 7
+	// 8 8
+	// 9 9
+	// <nil>
+}
+
+func ExampleStore_WatchPrefix() {
+	var store kvstore.Store
+	defer store.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	events := store.WatchPrefix(ctx, "user:")
+	store.SetString("user:1", "Ada")
+	store.SetString("page:1", "home")
+	store.Delete("user:1")
+	for range 2 {
+		event := <-events
+		fmt.Printf("%v %s %q\n", event.Kind, event.Key, event.Value)
+	}
+	// Output:
+	// set user:1 "Ada"
+	// deleted user:1 ""
+}
+
+func ExampleStore_NewWatcher() {
+	var store kvstore.Store
+	defer store.Close()
+	options := kvstore.WatchOptions{Kinds: []kvstore.EventKind{kvstore.EventSet}}
+	watcher, err := store.NewWatcher(context.Background(), options)
+	if err != nil {
+		panic(err)
+	}
+	store.SetString("a", "1")
+	store.Delete("a")
+	event, _ := watcher.Next()
+	fmt.Printf("%v %s %q\n", event.Kind, event.Key, event.Value)
+	watcher.Close()
+
+	// Another one goes on where that one ended.
+	store.SetString("b", "2")
+	options.FromRevision = event.Revision + 1
+	watcher, err = store.NewWatcher(context.Background(), options)
+	if err != nil {
+		panic(err)
+	}
+	defer watcher.Close()
+	for {
+		event, there, err := watcher.TryNext() // Next would wait
+		if !there || err != nil {
+			break
+		}
+		fmt.Printf("%v %s %q\n", event.Kind, event.Key, event.Value)
+	}
+	// Output:
+	// set a "1"
+	// set b "2"
 }

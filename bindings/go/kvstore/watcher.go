@@ -11,8 +11,9 @@ type WatchOptions struct {
 	KeyOrPrefix string
 	// Exact leaves out all keys but KeyOrPrefix itself.
 	Exact bool
-	// FromRevision is the first revision to give; 0 is the next one. What is no longer in memory is read from the log, if
-	// one is kept. What is not there any more, or not yet, is EventLagged.
+	// FromRevision is the first revision to give; 0 is the next one. The store keeps the last watch_buffer changes in memory
+	// from its first watch on; what came before is read from the log, if one is kept. What is not there any more, or not
+	// yet, is EventLagged.
 	FromRevision uint64
 	// Kinds leaves out other kinds; none are all.
 	Kinds []EventKind
