@@ -1,7 +1,6 @@
 package main
 
-// The contestants, each behind the same few calls. Every get gives bytes that the caller may keep or change, as far as the
-// contestant offers that; what it gives instead is part of its name.
+// The contestants, each behind the same few calls.
 
 import (
 	"context"
@@ -20,7 +19,6 @@ import (
 
 // contestant is one store under one way of calling it. A call panics if it does not do what it should.
 type contestant struct {
-	name string
 	// set stores a copy of a value; nil if another contestant of the same store does.
 	set func(key string, value []byte)
 	// get reads a key, with a buffer that is used again and again; it gives the bytes and the buffer.
@@ -53,14 +51,20 @@ func bytesOf(key string) []byte {
 	return unsafe.Slice(unsafe.StringData(key), len(key))
 }
 
-// stores are those that take part, each with what makes the contestants that share one, with room for so many entries:
-// nobody has to evict.
+// stores are those that take part: the names of the contestants that share one, and what makes them, with room for so many
+// entries, so that nobody has to evict.
 var stores = []struct {
 	name string
+	ways []string
 	make func(entries int) []*contestant
 }{
-	{"libkv", fromLibkv}, {"map", fromMap}, {"sync.Map", fromSyncMap}, {"freecache", fromFreecache},
-	{"bigcache", fromBigcache}, {"ristretto", fromRistretto}, {"otter", fromOtter},
+	{"libkv", []string{"libkv AppendGet", "libkv Get", "libkv GetMany of 32"}, fromLibkv},
+	{"map", []string{"map and RWMutex, copied out"}, fromMap},
+	{"sync.Map", []string{"sync.Map, copied out"}, fromSyncMap},
+	{"freecache", []string{"freecache GetFn, copied out"}, fromFreecache},
+	{"bigcache", []string{"bigcache"}, fromBigcache},
+	{"ristretto", []string{"ristretto, copied out"}, fromRistretto},
+	{"otter", []string{"otter, copied out"}, fromOtter},
 }
 
 func fromLibkv(int) []*contestant {
@@ -82,9 +86,9 @@ func fromLibkv(int) []*contestant {
 		must(err)
 	}
 	return []*contestant{
-		{name: "libkv AppendGet", set: set, get: into, close: func() { must(store.Close()) }},
-		{name: "libkv Get", get: copied, close: nothing},
-		{name: "libkv GetMany of 32", getMany: many, close: nothing},
+		{set: set, get: into, close: func() { must(store.Close()) }},
+		{get: copied, close: nothing},
+		{getMany: many, close: nothing},
 	}
 }
 
@@ -93,7 +97,7 @@ func fromMap(int) []*contestant {
 	plain := map[string][]byte{}
 	return []*contestant{
 		{
-			name: "map and RWMutex, copied out", close: func() { plain = nil },
+			close: func() { plain = nil },
 			set: func(key string, value []byte) {
 				own := append([]byte(nil), value...)
 				lock.Lock()
@@ -115,8 +119,8 @@ func fromSyncMap(int) []*contestant {
 	var synced sync.Map
 	return []*contestant{
 		{
-			name: "sync.Map, copied out", close: func() { synced.Clear() },
-			set: func(key string, value []byte) { synced.Store(key, append([]byte(nil), value...)) },
+			close: func() { synced.Clear() },
+			set:   func(key string, value []byte) { synced.Store(key, append([]byte(nil), value...)) },
 			get: func(key string, buffer []byte) []byte {
 				value, there := synced.Load(key)
 				found(there)
@@ -131,8 +135,8 @@ func fromFreecache(entries int) []*contestant {
 	free := freecache.NewCache(entries * 512)
 	return []*contestant{
 		{
-			name: "freecache GetFn", close: func() { free.Clear() },
-			set: func(key string, value []byte) { must(free.Set(bytesOf(key), value, 0)) },
+			close: func() { free.Clear() },
+			set:   func(key string, value []byte) { must(free.Set(bytesOf(key), value, 0)) },
 			get: func(key string, buffer []byte) []byte {
 				must(free.GetFn(bytesOf(key), func(value []byte) error {
 					buffer = append(buffer[:0], value...)
@@ -151,8 +155,8 @@ func fromBigcache(entries int) []*contestant {
 	must(err)
 	return []*contestant{
 		{
-			name: "bigcache", close: func() { must(big.Close()) },
-			set: func(key string, value []byte) { must(big.Set(key, value)) },
+			close: func() { must(big.Close()) },
+			set:   func(key string, value []byte) { must(big.Set(key, value)) },
 			get: func(key string, buffer []byte) []byte {
 				_, err := big.Get(key)
 				must(err)
@@ -170,7 +174,7 @@ func fromRistretto(entries int) []*contestant {
 	must(err)
 	return []*contestant{
 		{
-			name: "ristretto, copied out", close: rist.Close,
+			close: rist.Close,
 			// A set of ristretto is a wish; it waits in a buffer and may be dropped there.
 			set: func(key string, value []byte) {
 				for !rist.Set(key, append([]byte(nil), value...), 1) {
@@ -192,8 +196,8 @@ func fromOtter(entries int) []*contestant {
 	ott := otter.Must(&otter.Options[string, []byte]{MaximumSize: entries * 2})
 	return []*contestant{
 		{
-			name: "otter, copied out", close: func() { ott.StopAllGoroutines() },
-			set: func(key string, value []byte) { ott.Set(key, append([]byte(nil), value...)) },
+			close: func() { ott.StopAllGoroutines() },
+			set:   func(key string, value []byte) { ott.Set(key, append([]byte(nil), value...)) },
 			get: func(key string, buffer []byte) []byte {
 				value, there := ott.GetIfPresent(key)
 				found(there)

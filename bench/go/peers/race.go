@@ -1,13 +1,16 @@
 package main
 
-// The race: everyone makes the same calls in turns.
+// The race: a process for each store, and turns for everyone.
 
 import (
+	"bufio"
 	"fmt"
+	"io"
+	"os"
+	"os/exec"
 	"runtime"
-	"slices"
-	"sync"
-	"time"
+	"strconv"
+	"strings"
 )
 
 // figure is one column: what is timed, and how many goroutines do it.
@@ -25,112 +28,108 @@ func figures() []figure {
 	}
 }
 
+// racer is a contestant as the race sees it.
+type racer struct {
+	name string
+	home *home
+	way  int
+	// times are nanoseconds of a call, by figure and round.
+	times [][]float64
+}
+
+// home is the process of one store.
+type home struct {
+	process *exec.Cmd
+	orders  io.WriteCloser
+	answers *bufio.Scanner
+	// weight is what it said of collections and memory.
+	weight []string
+}
+
 type race struct {
-	keys   []string
-	value  []byte
-	calls  int
-	turn   int
-	all    []*contestant
-	fields []figure
-	// times are nanoseconds of a call by contestant, figure and round.
-	times [][][]float64
+	entries, calls, turn int
+	all                  []*racer
+	homes                []*home
 }
 
 func newRace(entries, calls int) *race {
-	r := &race{keys: names(entries), value: make([]byte, valueBytes), calls: calls, fields: figures()}
+	r := &race{entries: entries, calls: calls}
 	for _, store := range stores {
-		ways := store.make(entries)
-		for _, key := range r.keys {
-			ways[0].set(key, r.value)
+		h := settle(store.name, entries, calls)
+		r.homes = append(r.homes, h)
+		for way, name := range store.ways {
+			r.all = append(r.all, &racer{name: name, home: h, way: way, times: make([][]float64, len(figures()))})
 		}
-		r.all = append(r.all, ways...)
-	}
-	r.times = make([][][]float64, len(r.all))
-	for c := range r.times {
-		r.times[c] = make([][]float64, len(r.fields))
 	}
 	return r
 }
 
+// settle starts the process of a store, and waits until it is filled.
+func settle(store string, entries, calls int) *home {
+	self, err := os.Executable()
+	must(err)
+	process := exec.Command(self, "-store", store, "-entries", strconv.Itoa(entries), "-calls", strconv.Itoa(calls))
+	process.Stderr = os.Stderr
+	orders, err := process.StdinPipe()
+	must(err)
+	answers, err := process.StdoutPipe()
+	must(err)
+	must(process.Start())
+	h := &home{process: process, orders: orders, answers: bufio.NewScanner(answers)}
+	h.weight = strings.Fields(h.answer())
+	return h
+}
+
+func (h *home) answer() string {
+	found(h.answers.Scan())
+	return h.answers.Text()
+}
+
 // round gives everyone a turn at everything, each time from another key on.
 func (r *race) round() {
-	for f, field := range r.fields {
+	for f := range figures() {
 		r.turn++
-		from := r.turn * r.calls
-		for c, one := range r.all {
-			if field.set && one.set == nil {
-				continue
+		for _, one := range r.all {
+			_, err := fmt.Fprintln(one.home.orders, one.way, f, r.turn*r.calls)
+			must(err)
+			time, err := strconv.ParseFloat(one.home.answer(), 64)
+			must(err)
+			if time > 0 {
+				one.times[f] = append(one.times[f], time)
 			}
-			runtime.GC() // nobody pays for what the one before left
-			r.times[c][f] = append(r.times[c][f], r.time(one, field, from))
-		}
-	}
-}
-
-// time gives the nanoseconds that one call takes: with several goroutines, the share of each of them.
-func (r *race) time(one *contestant, field figure, from int) float64 {
-	var done sync.WaitGroup
-	start := time.Now()
-	for g := range field.goroutines {
-		done.Add(1)
-		go func() {
-			defer done.Done()
-			r.run(one, field.set, from+g*len(r.keys)/field.goroutines)
-		}()
-	}
-	done.Wait()
-	return float64(time.Since(start).Nanoseconds()) / float64(r.calls*field.goroutines)
-}
-
-func (r *race) run(one *contestant, set bool, from int) {
-	switch {
-	case set:
-		for i := range r.calls {
-			one.set(r.keys[(from+i)%len(r.keys)], r.value)
-		}
-	case one.getMany != nil:
-		keys := make([]string, manyKeys)
-		for i := 0; i < r.calls; i += manyKeys {
-			for j := range keys {
-				keys[j] = r.keys[(from+i+j)%len(r.keys)]
-			}
-			one.getMany(keys)
-		}
-	default:
-		buffer := make([]byte, 0, 2*valueBytes)
-		for i := range r.calls {
-			buffer = one.get(r.keys[(from+i)%len(r.keys)], buffer)
 		}
 	}
 }
 
 func (r *race) print() {
-	fmt.Printf("## %d entries\n\n|  |", len(r.keys))
-	for _, field := range r.fields {
-		fmt.Printf(" %s |", field.title)
+	fmt.Printf("## %d entries\n\n|  |", r.entries)
+	for _, figure := range figures() {
+		fmt.Printf(" %s |", figure.title)
 	}
-	fmt.Print("\n| --- |")
-	for range r.fields {
-		fmt.Print(" --: |")
-	}
-	fmt.Println()
-	for c, one := range r.all {
+	fmt.Println(" collection | memory |")
+	fmt.Println("| --- |" + strings.Repeat(" --: |", len(figures())+2))
+	for _, one := range r.all {
 		fmt.Printf("| %s |", one.name)
-		for f := range r.fields {
-			if len(r.times[c][f]) == 0 {
+		for f, times := range one.times {
+			if len(times) == 0 {
 				fmt.Print("  |")
 				continue
 			}
-			fmt.Printf(" %.0f (%.2f) |", median(r.times[c][f]), median(ratios(r.times[c][f], r.times[0][f])))
+			fmt.Printf(" %.0f (%.2f) |", median(times), median(ratios(times, r.all[0].times[f])))
 		}
-		fmt.Println()
+		if one.way == 0 {
+			fmt.Printf(" %s | %s |\n", one.home.weight[0], one.home.weight[1])
+		} else {
+			fmt.Println("  |  |")
+		}
 	}
 	fmt.Println()
 }
 
 func (r *race) close() {
-	for _, one := range r.all {
-		one.close()
+	for _, h := range r.homes {
+		must(h.orders.Close())
+		must(h.process.Wait())
 	}
 }
 
@@ -140,9 +139,4 @@ func ratios(of, to []float64) []float64 {
 		all[i] = of[i] / to[i]
 	}
 	return all
-}
-
-func median(numbers []float64) float64 {
-	sorted := slices.Sorted(slices.Values(numbers))
-	return sorted[len(sorted)/2]
 }
