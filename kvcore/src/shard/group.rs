@@ -48,6 +48,10 @@ pub(crate) struct GroupNeeds {
     /// The largest entry among them, and its deadline.
     largest: usize,
     largest_deadline: i64,
+    /// Entries that stay as they are, and what is charged for what stays out of line of the others. They
+    /// take no room, but none of them is evicted for the group either.
+    kept: usize,
+    kept_bytes: usize,
     /// Puts of keys that are not there.
     inserts: usize,
     /// Those with a deadline, and the first and last of these.
@@ -218,7 +222,11 @@ impl Shard {
         let entries = self.entries();
         let mut freed = found.map_or(0, |found| entries.charge(found));
         match (planned, found) {
-            (Planned::Nothing, _) => return,
+            (Planned::Nothing, _) => {
+                needs.kept += usize::from(found.is_some());
+                needs.kept_bytes += freed;
+                return;
+            }
             (Planned::Put { value, deadline, .. }, _) => {
                 let content = content(key, value, *deadline);
                 needs.put(content.charge(&self.head(&content, found, change)), *deadline);
@@ -228,7 +236,9 @@ impl Shard {
             (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
                 // What is out of line stays.
                 let head = found.head.with_deadline(*deadline, change.expected_version());
-                freed = slab::charge(found.head.run_len());
+                let run = slab::charge(found.head.run_len());
+                needs.kept_bytes += freed - run;
+                freed = run;
                 needs.put(slab::charge(head.run_len()), *deadline);
             }
             (Planned::Redate { deadline }, Some(found)) => {
@@ -255,16 +265,18 @@ impl Shard {
         Need { entries: needs.inserts as u64, bytes: bytes as u64 }
     }
 
-    /// Room for everything that was planned on this shard, if there were no entries beside.
+    /// Room for everything that was planned on this shard, and for what it names and leaves as it is, if
+    /// there were no entries beside.
     pub(crate) fn room_alone(&self, needs: &GroupNeeds) -> Need {
+        let entries = needs.puts + needs.kept;
         // In an empty shard every part begins anew.
         let first = self.policy.first_growth().saturating_sub(self.policy.growth());
         let structure =
-            TableState::new().growth_for(needs.puts) + first + self.policy.growth_for(needs.puts);
-        let structure = structure + self.order_first_growth(needs.puts);
+            TableState::new().growth_for(entries) + first + self.policy.growth_for(entries);
+        let structure = structure + self.order_first_growth(entries);
         let wheel = needs.wheel_growth(&self.wheel.emptied());
-        let bytes = needs.put_bytes + structure + wheel;
-        Need { entries: needs.puts as u64, bytes: bytes as u64 }
+        let bytes = needs.put_bytes + needs.kept_bytes + structure + wheel;
+        Need { entries: entries as u64, bytes: bytes as u64 }
     }
 
     /// Refuses what was planned if its largest entry alone is over the limit.

@@ -13,7 +13,7 @@ mod ops;
 mod pair;
 mod scan;
 
-use ops::{Op, Ttl, When};
+use ops::{Op, Part, Ttl, When};
 use pair::{Pair, Setup};
 use proptest::prelude::*;
 
@@ -139,5 +139,25 @@ fn a_batch_that_never_fits_evicts_nothing() {
     let ops = [at_once, Op::Set(7, empty()), Op::SetMany(batch, Ttl::AfterMs(1))];
     for max_memory in (60_000..80_000).step_by(50) {
         run(Setup { max_memory, eviction: "ttl", ..PLAIN }, &ops);
+    }
+}
+
+/// A batch evicts no key that it names. So what such a key has counts as well, also where only its deadline
+/// changes, or nothing: if all of it does not fit, nothing goes in vain.
+#[test]
+fn a_batch_whose_keys_do_not_fit_together_evicts_nothing() {
+    let any = When::Plain(kvcore::Condition::Any);
+    let bytes = |len| ops::Bytes(vec![b'l'; len]);
+    let put = |k, len| Part::Set(k, bytes(len), Ttl::Never, any);
+    let parts = [
+        // The key of number 4 is most of what fits.
+        vec![put(8, 37_000), Part::ExpireAtOffset(4, 8), put(12, 25_000)],
+        vec![put(8, 37_000), Part::Expire(4, kvcore::TTL_NONE), put(12, 25_000)],
+    ];
+    for parts in parts {
+        let ops = [Op::Set(4, bytes(0)), Op::Set(9, bytes(12)), Op::Batch(parts)];
+        for max_memory in (66_000..76_000).step_by(250) {
+            run(Setup { max_memory, eviction: "random", ..PLAIN }, &ops);
+        }
     }
 }
