@@ -4,7 +4,13 @@
 //! making known and removing of snapshots. Invariants: one opener at a time; a small file is replaced
 //! as a whole or not at all; `STORE` names the newest segment and snapshot that must be there before
 //! anything in them is acknowledged, so that no missing file is taken for an empty store or an older
-//! state; `CLOSED` is gone, durably, before anything is written; files with other names are left alone.
+//! state; `CLOSED` is gone, durably, before anything is written, and one that comes back is not believed;
+//! files with other names are left alone.
+//!
+//! A sync of the directory that failed may have lost names for good, and a later one is called a success
+//! all the same. So whoever changes names holds a lock until they are synced, lest the failure of one take
+//! the names of another with it (`names`). And a mark is believed only with the edition of `STORE` that it was written with: an
+//! opener that finds no mark writes `STORE` again before anything else.
 
 mod names;
 mod notes;
@@ -24,7 +30,8 @@ use crate::sync::Mutex;
 use crate::wal::segment_name;
 
 pub(crate) use names::{CLOSED, Files, LOCK, Numbered, STORE, snapshot_name};
-use notes::{Identity, NOTE_BYTES};
+pub(crate) use notes::Identity;
+use notes::NOTE_BYTES;
 
 /// What must be in the directory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,6 +59,13 @@ pub(crate) struct CleanMark {
     pub(crate) time_ms: i64,
 }
 
+/// What `STORE` says beside the identity.
+#[derive(Debug, Clone, Copy)]
+struct Noted {
+    roll: Roll,
+    edition: u64,
+}
+
 /// The directory of a store that this opener has locked.
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -62,7 +76,8 @@ pub(crate) struct Directory {
     /// Whether this opener made the identity.
     is_new: bool,
     clean_mark: Option<CleanMark>,
-    roll: Mutex<Roll>,
+    noted: Mutex<Noted>,
+    names: Arc<Mutex<()>>,
     lock: Box<dyn DirLock>,
 }
 
@@ -82,13 +97,20 @@ impl Directory {
         } else if files.has_data() {
             return Err(store_is_missing(path));
         } else {
-            let identity =
-                Identity { store_id: fresh_id(), created_at_ms: now_ms, roll: Roll::default() };
+            let identity = Identity {
+                store_id: fresh_id(),
+                created_at_ms: now_ms,
+                roll: Roll::default(),
+                edition: 0,
+            };
             write_note(&*disk, path, STORE, &identity.encode())?;
             identity
         };
-        let clean_mark =
-            if files.closed { Some(clean_mark(&*disk, path, identity.store_id)?) } else { None };
+        let clean_mark = if files.closed {
+            clean_mark(&*disk, path, identity.store_id, Some(identity.edition))?
+        } else {
+            None
+        };
         for name in &files.leftovers {
             remove(&*disk, &path.join(name))?;
         }
@@ -99,7 +121,8 @@ impl Directory {
             created_at_ms: identity.created_at_ms,
             is_new: !files.store,
             clean_mark,
-            roll: Mutex::new(identity.roll),
+            noted: Mutex::new(Noted { roll: identity.roll, edition: identity.edition }),
+            names: Arc::new(Mutex::new(())),
             lock,
         })
     }
@@ -119,9 +142,15 @@ impl Directory {
         self.store_id
     }
 
+    /// The lock to hold from a change of names in the directory until they are synced. No other lock is
+    /// taken inside.
+    pub(crate) fn names(&self) -> &Arc<Mutex<()>> {
+        &self.names
+    }
+
     /// What must be there.
     pub(crate) fn roll(&self) -> Roll {
-        *self.roll.lock()
+        self.noted.lock().roll
     }
 
     /// Where the store ended, if it was closed before this opener came.
@@ -154,7 +183,8 @@ impl Directory {
 
     /// Makes the identity durable that was found after a life which did not end in order. It is written
     /// again, because its name may be there in memory only: if a sync of the directory has failed, a
-    /// later one may be called a success and bring nothing back.
+    /// later one may be called a success and bring nothing back. From then on no older mark of a clean
+    /// close is believed, should it come back.
     ///
     /// # Errors
     /// `NoSpace` and `Io`.
@@ -162,8 +192,9 @@ impl Directory {
         if self.is_new {
             return Ok(());
         }
-        let roll = self.roll.lock();
-        write_note(&*self.disk, &self.path, STORE, &self.identity(*roll).encode())
+        let mut noted = self.noted.lock();
+        let roll = noted.roll;
+        self.write_store(&mut noted, roll)
     }
 
     /// Takes the mark of a clean close away. Comes after recovery and before anything is written.
@@ -175,6 +206,7 @@ impl Directory {
             return Ok(());
         }
         let path = self.path.join(CLOSED);
+        let _one = self.names.lock();
         remove(&*self.disk, &path)?;
         sync_dir(&*self.disk, &self.path)
     }
@@ -202,10 +234,27 @@ impl Directory {
     /// `NoSpace` and `Io`; nothing may be retired then.
     pub(crate) fn publish_snapshot(&self, lsn: u64) -> Result<()> {
         let path = self.snapshot_path(lsn);
+        let one = self.names.lock();
         self.disk
             .rename(&self.snapshot_tmp_path(lsn), &path)
             .map_err(|error| failed("cannot give its name to", &path, &error))?;
-        sync_dir(&*self.disk, &self.path)?;
+        if let Err(fault) = sync_dir(&*self.disk, &self.path) {
+            // It may be there in memory only, and no later sync would tell. Under this name there may be
+            // one that counts already; any other one must not be taken for the newest.
+            if self.roll().snapshot < Some(lsn) {
+                let _ = self.disk.remove(&path);
+            }
+            return Err(fault);
+        }
+        drop(one);
+        self.enrol_snapshot(lsn)
+    }
+
+    /// From now on this snapshot must be there, or a later one. Comes after its name is durable.
+    ///
+    /// # Errors
+    /// `NoSpace` and `Io`; nothing may be retired then.
+    pub(crate) fn enrol_snapshot(&self, lsn: u64) -> Result<()> {
         self.enrol(|roll| roll.snapshot = roll.snapshot.max(Some(lsn)))
     }
 
@@ -217,6 +266,7 @@ impl Directory {
     /// `Io`; some may have been removed then.
     pub(crate) fn retire(&self, keep: usize) -> Result<u64> {
         let files = self.files()?;
+        let _one = self.names.lock();
         let mut kept = Vec::new();
         for file in files.snapshots.iter().rev() {
             if kept.len() >= keep.max(1) {
@@ -243,6 +293,7 @@ impl Directory {
     /// `Io`; some may have been removed then.
     pub(crate) fn remove_segments(&self, unneeded: impl Fn(u64) -> bool) -> Result<()> {
         let files = self.files()?;
+        let _one = self.names.lock();
         let unneeded: Vec<_> = files.segments.iter().filter(|file| unneeded(file.number)).collect();
         for file in &unneeded {
             remove(&*self.disk, &self.segment_path(file.number))?;
@@ -256,7 +307,11 @@ impl Directory {
     /// `NoSpace` and `Io` if the mark could not be written; the directory is unlocked all the same.
     pub(crate) fn close(&self, mark: Option<CleanMark>) -> Result<()> {
         let written = match mark {
-            Some(mark) => write_note(&*self.disk, &self.path, CLOSED, &mark.encode(self.store_id)),
+            Some(mark) => {
+                let bytes = mark.encode(self.store_id, self.noted.lock().edition);
+                let _one = self.names.lock();
+                write_note(&*self.disk, &self.path, CLOSED, &bytes)
+            }
             None => Ok(()),
         };
         self.lock.unlock();
@@ -265,19 +320,21 @@ impl Directory {
 
     /// Changes what must be there, durably first.
     fn enrol(&self, change: impl FnOnce(&mut Roll)) -> Result<()> {
-        let mut held = self.roll.lock();
-        let mut roll = *held;
+        let mut noted = self.noted.lock();
+        let mut roll = noted.roll;
         change(&mut roll);
-        if roll == *held {
-            return Ok(());
-        }
-        write_note(&*self.disk, &self.path, STORE, &self.identity(roll).encode())?;
-        *held = roll;
-        Ok(())
+        if roll == noted.roll { Ok(()) } else { self.write_store(&mut noted, roll) }
     }
 
-    fn identity(&self, roll: Roll) -> Identity {
-        Identity { store_id: self.store_id, created_at_ms: self.created_at_ms, roll }
+    /// Writes the next edition of `STORE`, durably.
+    fn write_store(&self, noted: &mut Noted, roll: Roll) -> Result<()> {
+        let &Directory { store_id, created_at_ms, .. } = self;
+        let edition = noted.edition.saturating_add(1);
+        let identity = Identity { store_id, created_at_ms, roll, edition };
+        let _one = self.names.lock();
+        write_note(&*self.disk, &self.path, STORE, &identity.encode())?;
+        *noted = Noted { roll, edition };
+        Ok(())
     }
 }
 
@@ -301,20 +358,31 @@ pub(crate) fn files(disk: &dyn Disk, dir: &Path) -> Result<Files> {
     Ok(Files::of(listed))
 }
 
-/// The identity and the roll of the store in a directory.
-pub(crate) fn store_note(disk: &dyn Disk, dir: &Path) -> Result<([u8; 16], Roll)> {
-    identity(disk, dir).map(|identity| (identity.store_id, identity.roll))
-}
-
-fn identity(disk: &dyn Disk, dir: &Path) -> Result<Identity> {
+/// What `STORE` says in a directory.
+///
+/// # Errors
+/// `Corrupt`, `Unsupported` and `Io` for that file.
+pub(crate) fn identity(disk: &dyn Disk, dir: &Path) -> Result<Identity> {
     let path = dir.join(STORE);
     Identity::decode(&path, &read_note(disk, &path)?)
 }
 
-/// The mark of a clean close in a directory.
-pub(crate) fn clean_mark(disk: &dyn Disk, dir: &Path, store_id: [u8; 16]) -> Result<CleanMark> {
+/// The mark of a clean close that is in a directory; `None` if it belongs to another edition of `STORE`
+/// than this, if that is known: it is from before the last life, and a sync that failed has brought it
+/// back.
+///
+/// # Errors
+/// `Corrupt`, `Unsupported` and `Io` for that file.
+pub(crate) fn clean_mark(
+    disk: &dyn Disk,
+    dir: &Path,
+    store_id: [u8; 16],
+    edition: Option<u64>,
+) -> Result<Option<CleanMark>> {
     let path = dir.join(CLOSED);
-    CleanMark::decode(&path, &read_note(disk, &path)?, store_id)
+    let (mark, of) = CleanMark::decode(&path, &read_note(disk, &path)?, store_id)?;
+    let is_current = edition.is_none_or(|edition| edition == of) || is_planted(Planted::OldMark);
+    Ok(is_current.then_some(mark))
 }
 
 /// The error of a directory without an identity.

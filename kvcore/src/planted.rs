@@ -86,6 +86,10 @@ pub enum Planted {
     SyncToSettle,
     /// The mark of a clean close stays while the store is open.
     StaleMark,
+    /// A mark of a clean close is believed, however old it is.
+    OldMark,
+    /// A snapshot that may be there in memory only is taken as it is.
+    LooseSnapshot,
     /// Revisions go on from the last one that was found.
     NoCeiling,
     /// The log gives way to a snapshot that is not in its place yet.

@@ -5,9 +5,9 @@
 //! is told from a damaged one. What this version would not have written is refused.
 //!
 //! `STORE`: 0 `libkvsto`, 8 format u32, 16 identity, 32 created i64 (unix ms), 40 segment u64, 48 one
-//! more than the snapshot's LSN u64 (0: none), 56 revision ceiling u64.
+//! more than the snapshot's LSN u64 (0: none), 56 revision ceiling u64, 64 edition u64.
 //! `CLOSED`: 0 `libkvcls`, 8 format u32, 16 identity, 32 time i64 (unix ms), 40 segment u64, 48 end
-//! u64, 56 last LSN u64, 64 revision u64.
+//! u64, 56 last LSN u64, 64 revision u64, 72 edition u64 of the `STORE` it belongs to.
 
 use std::path::Path;
 
@@ -24,10 +24,15 @@ const CHECKSUM: usize = NOTE_BYTES - 4;
 
 /// What `STORE` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) store_id: [u8; 16],
+pub(crate) struct Identity {
+    /// The identity of the store, which is in every file of it.
+    pub(crate) store_id: [u8; 16],
+    /// When it was made, in Unix milliseconds.
     pub(super) created_at_ms: i64,
-    pub(super) roll: Roll,
+    /// What must be in the directory.
+    pub(crate) roll: Roll,
+    /// How often it was written again. Rises with every write.
+    pub(crate) edition: u64,
 }
 
 impl Identity {
@@ -36,6 +41,7 @@ impl Identity {
         put(&mut bytes, 40, self.roll.segment);
         put(&mut bytes, 48, self.roll.snapshot.map_or(0, |lsn| lsn.saturating_add(1)));
         put(&mut bytes, 56, self.roll.revision_ceiling);
+        put(&mut bytes, 64, self.edition);
         sum(bytes)
     }
 
@@ -49,22 +55,30 @@ impl Identity {
                 snapshot: get(note, 48).checked_sub(1),
                 revision_ceiling: get(note, 56),
             },
+            edition: get(note, 64),
         };
         exact(path, note, identity.encode()).map(|()| identity)
     }
 }
 
 impl CleanMark {
-    pub(super) fn encode(&self, store_id: [u8; 16]) -> [u8; NOTE_BYTES] {
+    /// The mark of a store with this identity, as of this edition of `STORE`.
+    pub(super) fn encode(&self, store_id: [u8; 16], edition: u64) -> [u8; NOTE_BYTES] {
         let mut bytes = begin(CLOSED_MAGIC, store_id, self.time_ms);
         put(&mut bytes, 40, self.segment);
         put(&mut bytes, 48, self.end);
         put(&mut bytes, 56, self.last_lsn);
         put(&mut bytes, 64, self.revision);
+        put(&mut bytes, 72, edition);
         sum(bytes)
     }
 
-    pub(super) fn decode(path: &Path, bytes: &[u8], store_id: [u8; 16]) -> Result<CleanMark> {
+    /// A mark, and the edition of `STORE` that it belongs to.
+    pub(super) fn decode(
+        path: &Path,
+        bytes: &[u8],
+        store_id: [u8; 16],
+    ) -> Result<(CleanMark, u64)> {
         let note = check(path, bytes, CLOSED_MAGIC)?;
         let mark = CleanMark {
             time_ms: i64::from_le_bytes(array(note, 32)),
@@ -73,7 +87,8 @@ impl CleanMark {
             last_lsn: get(note, 56),
             revision: get(note, 64),
         };
-        exact(path, note, mark.encode(store_id)).map(|()| mark)
+        let edition = get(note, 72);
+        exact(path, note, mark.encode(store_id, edition)).map(|()| (mark, edition))
     }
 }
 
@@ -145,7 +160,7 @@ mod tests {
 
     fn identity() -> Identity {
         let roll = Roll { segment: 3, snapshot: Some(0), revision_ceiling: 9 };
-        Identity { store_id: *b"0123456789abcdef", created_at_ms: -7, roll }
+        Identity { store_id: *b"0123456789abcdef", created_at_ms: -7, roll, edition: 6 }
     }
 
     #[test]
@@ -163,8 +178,8 @@ mod tests {
             assert!(Identity::decode(path, &bytes[..len]).is_err());
         }
         let mark = CleanMark { segment: 1, end: 2, last_lsn: 3, revision: 4, time_ms: 5 };
-        let bytes = mark.encode([7; 16]);
-        assert_eq!(CleanMark::decode(path, &bytes, [7; 16]), Ok(mark));
+        let bytes = mark.encode([7; 16], 6);
+        assert_eq!(CleanMark::decode(path, &bytes, [7; 16]), Ok((mark, 6)));
         assert!(CleanMark::decode(path, &bytes, [8; 16]).is_err());
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes;

@@ -83,6 +83,51 @@ fn a_crash_or_an_error_at_any_call_leaves_a_directory_that_opens() {
 }
 
 #[test]
+fn a_mark_that_comes_back_is_not_believed() {
+    let mut came_back = 0;
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        open(&disk).unwrap().close(Some(MARK)).unwrap();
+        let dir = open(&disk).unwrap();
+        assert_eq!(dir.clean_mark(), Some(MARK));
+        disk.inject(Fault::at(1, libc::EIO).of(&[Call::SyncDir]));
+        assert_eq!(status(dir.begin_life()), Some(Status::Io));
+        disk.kill();
+        // Nothing was written in that life, so the mark would still be right.
+        let dir = open(&disk).unwrap();
+        assert_eq!(dir.clean_mark(), None);
+        dir.settle().unwrap();
+        dir.begin_life().unwrap();
+        disk.crash();
+        came_back += usize::from(disk.contents(Path::new(DIR).join(CLOSED)).is_some());
+        let dir = open(&disk).unwrap();
+        assert_eq!(dir.clean_mark(), None, "seed {seed}");
+        dir.close(Some(MARK)).unwrap();
+        assert_eq!(open(&disk).unwrap().clean_mark(), Some(MARK));
+    }
+    assert!(came_back > 0, "the disk never lost a removal");
+}
+
+#[test]
+fn a_snapshot_whose_name_may_be_lost_is_taken_back() {
+    let disk = SimDisk::new(3);
+    let dir = open(&disk).unwrap();
+    let fail = |dir: &Directory, lsn| {
+        disk.put(dir.snapshot_tmp_path(lsn), b"new").unwrap();
+        disk.inject(Fault::at(1, libc::EIO).of(&[Call::SyncDir]));
+        assert_eq!(status(dir.publish_snapshot(lsn)), Some(Status::Io));
+    };
+    disk.put(dir.snapshot_tmp_path(5), b"old").unwrap();
+    dir.publish_snapshot(5).unwrap();
+    fail(&dir, 6);
+    assert!(disk.contents(dir.snapshot_path(6)).is_none());
+    // One that replaces another is as good as that.
+    fail(&dir, 5);
+    assert!(disk.contents(dir.snapshot_path(5)).is_some());
+    assert_eq!(dir.roll().snapshot, Some(5));
+}
+
+#[test]
 fn a_full_disk_and_a_failed_sync_are_told() {
     let disk = SimDisk::new(3);
     let dir = open(&disk).unwrap();

@@ -94,6 +94,7 @@ impl Durable {
             let log = Log::begin(LogStart {
                 disk,
                 dir: path.to_path_buf(),
+                names: Arc::clone(directory.names()),
                 store_id: directory.store_id(),
                 segment: found.next_segment,
                 first_lsn: found.last_lsn + 1,

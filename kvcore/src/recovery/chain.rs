@@ -41,7 +41,8 @@ impl Chain {
                     Opened::Used(reader) => reader,
                     Opened::Unused { bytes } => {
                         chain.torn_header_bytes += bytes;
-                        if bytes > 0 && dir.clean_mark().is_some() {
+                        // A store that was closed without a log leaves the end of an older one as it is.
+                        if bytes > 0 && dir.clean_mark().is_some_and(|mark| mark.segment != 0) {
                             return Err(damaged(dir, number, 0, "it was closed and has changed"));
                         }
                         chain.first_unused = chain.first_unused.or(Some(number));

@@ -3,9 +3,9 @@
 //! Owns: which files are read, in which order, and what counts as damage (`chain`, `replay`, `load`),
 //! what had expired (`marks`), what is made durable (`settle`), and the looks at a directory from
 //! outside (`verify`, `salvage`). Invariants: what is recovered is the effect of all records up to some
-//! LSN, every durable one among them, or an error that names the file; nothing is written but an equal
-//! copy of the last segment and of `STORE`, so recovery may be cut short and repeated at
-//! will; what it exposes is durable before it returns; memory is bounded by a block or a group at a time.
+//! LSN, every durable one among them, or an error that names the file; nothing is written but `STORE`
+//! and equal copies of the last segment and of a snapshot that `STORE` does not name yet, so recovery
+//! may be cut short and repeated at will; what it exposes is durable before it returns; memory is bounded by a block or a group at a time.
 //!
 //! A damaged snapshot is given up for an older one only if the log reaches from there to the newest
 //! state that any file names. Whatever is wrong with the log is an error: no snapshot mends that.
@@ -161,7 +161,7 @@ impl<'a> Recovery<'a> {
         for base in candidates.into_iter().rev().map(Some).chain([None]) {
             match (self.build(base, promised), damage.take()) {
                 (Ok((replay, head)), before) => {
-                    self.expose(&replay)?;
+                    self.expose(&replay, head.as_ref())?;
                     return Ok((replay, head, before));
                 }
                 (Err(Failure::Snapshot(error)), before) => {
@@ -271,15 +271,25 @@ impl<'a> Recovery<'a> {
     }
 
     /// Makes durable what is about to be seen.
-    fn expose(&self, replay: &Replay<'_>) -> Result<()> {
-        if self.dir.clean_mark().is_some() {
+    fn expose(&self, replay: &Replay<'_>, base: Option<&SnapshotHead>) -> Result<()> {
+        let (disk, is_closed) = (&**self.dir.disk(), self.dir.clean_mark().is_some());
+        if !is_closed {
+            self.dir.settle()?;
+        }
+        // `STORE` names a snapshot once that is durable. The name of another one may be there in memory
+        // only, after a clean close as well: a snapshot that fails stops no store.
+        let base = base.map(|head| head.lsn).filter(|&lsn| self.dir.roll().snapshot < Some(lsn));
+        if let Some(lsn) = base.filter(|_| !is_planted(Planted::LooseSnapshot)) {
+            settle::settle(disk, &self.dir.snapshot_path(lsn))?;
+            self.dir.enrol_snapshot(lsn)?;
+        }
+        if is_closed {
             return Ok(());
         }
-        self.dir.settle()?;
         if let Some(last) = replay.segments.last() {
-            settle::settle(&**self.dir.disk(), &self.dir.segment_path(last.number))?;
+            settle::settle(disk, &self.dir.segment_path(last.number))?;
         }
-        sync_dir(&**self.dir.disk(), self.dir.path())
+        sync_dir(disk, self.dir.path())
     }
 
     /// What the store goes on with.

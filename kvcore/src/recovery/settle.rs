@@ -1,10 +1,12 @@
-//! Makes durable what recovery found at the end of a log that was not closed.
+//! Makes durable what recovery found at the end of a log that was not closed, or in a snapshot that was
+//! not enrolled.
 //!
 //! After a sync has failed the system may hold bytes in memory that never reached the disk, and call
 //! the next sync a success. Whoever reads the file then sees records that the next power cut takes
 //! away, from before others that were acknowledged in the meantime. So the last segment is not synced
 //! but copied, as it is, and the copy takes its name once it is durable. The log syncs each segment
-//! before it writes to the next one, so those before are durable already.
+//! before it writes to the next one, so those before are durable already. The same goes for the name of
+//! a snapshot: a sync of the directory that failed may have lost it.
 
 use std::path::Path;
 
@@ -16,7 +18,7 @@ use crate::planted::{Planted, is_planted};
 const CHUNK: usize = 1 << 20;
 const PAGE: usize = 4096;
 
-/// Replaces a segment by a copy of the same bytes that is durable.
+/// Replaces a file by a copy of the same bytes that is durable.
 ///
 /// # Errors
 /// `NoSpace` and `Io`; the segment is as it was then, or durable.

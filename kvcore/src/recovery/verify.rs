@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::report::{Finding, VerifyReport};
 use crate::directory::{
-    CLOSED, CleanMark, Files, LOCK, Roll, STORE, clean_mark, failed, files, lock, snapshot_name,
-    store_is_missing, store_note,
+    CLOSED, CleanMark, Files, LOCK, Roll, STORE, clean_mark, failed, files, identity, lock,
+    snapshot_name, store_is_missing,
 };
 use crate::error::{Error, Result, Status};
 use crate::io::{DirLock, Disk};
@@ -79,8 +79,8 @@ pub(super) fn finding(path: &Path, lost: &str, error: &Error) -> Finding {
 
 /// The identity that the files of a directory have in common, also if `STORE` cannot be read.
 pub(super) fn likely_id(disk: &dyn Disk, dir: &Path, files: &Files) -> Option<[u8; 16]> {
-    if let Ok((id, _)) = store_note(disk, dir) {
-        return Some(id);
+    if let Ok(identity) = identity(disk, dir) {
+        return Some(identity.store_id);
     }
     for file in files.snapshots.iter().rev() {
         if let Ok(reader) = SnapshotReader::open(disk, &dir.join(snapshot_name(file.number))) {
@@ -142,24 +142,18 @@ impl Check<'_> {
 
     fn directory(&mut self, files: &Files) -> Result<()> {
         let store = self.dir.join(STORE);
-        let mut roll = Roll::default();
+        let read = match files.store {
+            true => identity(self.disk, self.dir),
+            false => Err(store_is_missing(self.dir)),
+        };
         if files.store {
             self.count(128);
-            let read = store_note(self.disk, self.dir);
-            if let Some((_, read)) = self.note(&store, "what must be there", read)? {
-                roll = read;
-            }
-        } else {
-            let missing = Err::<(), _>(store_is_missing(self.dir));
-            self.note(&store, "what must be there", missing)?;
         }
+        let known = self.note(&store, "what must be there", read)?;
+        let mut roll = known.map_or(Roll::default(), |known| known.roll);
         let Some(id) = likely_id(self.disk, self.dir, files) else { return Ok(()) };
-        let mut mark = None;
-        if files.closed {
-            self.count(128);
-            let read = clean_mark(self.disk, self.dir, id);
-            mark = self.note(&self.dir.join(CLOSED), "where the log ended", read)?;
-        }
+        let edition = known.map(|known| known.edition);
+        let mark = if files.closed { self.mark(id, edition)? } else { None };
         self.snapshots(files, roll, &id)?;
         if roll.segment < self.start {
             // What the log had is in a snapshot, and the log may have been given up.
@@ -167,6 +161,24 @@ impl Check<'_> {
         }
         // A store that was closed without a log leaves the end of an older one as it is.
         self.segments(files, roll, mark.filter(|mark| mark.segment != 0), &id)
+    }
+
+    /// Where the store was closed.
+    fn mark(&mut self, id: [u8; 16], edition: Option<u64>) -> Result<Option<CleanMark>> {
+        self.count(128);
+        let path = self.dir.join(CLOSED);
+        let read = clean_mark(self.disk, self.dir, id, edition);
+        let Some(mark) = self.note(&path, "where the log ended", read)? else { return Ok(None) };
+        if mark.is_none() {
+            self.report.findings.push(Finding {
+                file: path.display().to_string(),
+                offset: 72,
+                problem: "it is from before the store was last open".into(),
+                lost: "nothing: opening takes no notice of it".into(),
+                harmless: true,
+            });
+        }
+        Ok(mark)
     }
 
     fn snapshots(&mut self, files: &Files, roll: Roll, id: &[u8; 16]) -> Result<()> {

@@ -28,8 +28,12 @@ impl Log {
     /// `NoSpace` if the disk is full, `Io` if a call of the system fails, `Corrupt` if a file is in
     /// the way that holds a log.
     pub(crate) fn begin(start: LogStart) -> Result<Log> {
-        let maker =
-            Maker { disk: start.disk.clone(), dir: start.dir.clone(), store_id: start.store_id };
+        let maker = Maker {
+            disk: start.disk.clone(),
+            dir: start.dir.clone(),
+            names: start.names.clone(),
+            store_id: start.store_id,
+        };
         let ceiling = raised(start.revision)?;
         maker.remove_unused_above(start.segment)?;
         let wanted = start.segment_bytes.max(MIN_SEGMENT_BYTES);

@@ -13,7 +13,8 @@
 //!
 //! Locks, in the order in which they are taken: `gate` (never held over input or output),
 //! `preparing`, `files`, that of a segment's sync, `ledger`, `prepared`, `queue` (never held over
-//! input or output, nor with any lock taken inside but that of the fault).
+//! input or output, nor with any lock taken inside but that of the fault). That of the directory's
+//! names comes last.
 //!
 //! Why not one log for each shard: a batch over several shards would need a commit record of its own,
 //! and the states that a crash may leave would not be those of one order.
@@ -91,6 +92,8 @@ pub(crate) struct LogStart {
     pub(crate) disk: Arc<dyn Disk>,
     /// The directory, which is there.
     pub(crate) dir: PathBuf,
+    /// The lock to hold from a change of names there until they are synced.
+    pub(crate) names: Arc<Mutex<()>>,
     /// The identity of the store.
     pub(crate) store_id: [u8; 16],
     /// The number of the segment to begin with, from 1.

@@ -107,6 +107,9 @@ impl From<Error> for NotPrepared {
 pub(super) struct Maker {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) dir: PathBuf,
+    /// Held from a change of names there until they are synced: a sync that fails may lose all changes
+    /// before it, also those of others, whose own sync would then be called a success.
+    pub(super) names: Arc<Mutex<()>>,
     pub(super) store_id: [u8; 16],
 }
 
@@ -127,11 +130,13 @@ impl Maker {
     ) -> Result<Segment, NotPrepared> {
         let path = self.path(number);
         let unfinished = path.with_extension(&SUFFIX_UNFINISHED[1..]);
+        let mut naming = None;
         let made = self.make(&unfinished, least, wanted).and_then(|(file, bytes)| {
             fill(&*file, bytes)?;
             let synced = file.sync_all();
             synced.map_err(|error| NotPrepared::at_sync("sync", &unfinished, &error))?;
             self.refuse_used(number)?;
+            naming = Some(self.names.lock());
             let renamed = self.disk.rename(&unfinished, &path);
             renamed.map_err(|error| NotPrepared::new("rename", &unfinished, &error))?;
             Ok((file, bytes))
@@ -141,6 +146,7 @@ impl Maker {
             let _ = self.disk.remove(&unfinished);
         })?;
         let synced = self.disk.sync_dir(&self.dir);
+        drop(naming);
         synced.map_err(|error| NotPrepared::at_sync("sync", &self.dir, &error))?;
         Ok(Segment { number, path, bytes, file, syncing: Mutex::new(()) })
     }
@@ -203,6 +209,7 @@ impl Maker {
 
     /// Removes what an earlier life prepared behind this segment and did not use.
     pub(super) fn remove_unused_above(&self, number: u64) -> Result<()> {
+        let _one = self.names.lock();
         let listed = self.disk.list(&self.dir);
         let mut removed = false;
         for file in listed.map_err(|error| failed("list", &self.dir, &error))? {
@@ -221,6 +228,16 @@ impl Maker {
         if removed { self.sync_dir() } else { Ok(()) }
     }
 
+    /// Removes files that may be gone already, in their order, and makes that durable.
+    ///
+    /// # Errors
+    /// `Io`; some may have been removed then.
+    pub(super) fn remove_all(&self, mut paths: impl Iterator<Item = PathBuf>) -> Result<()> {
+        let _one = self.names.lock();
+        paths.try_for_each(|path| self.remove(&path))?;
+        self.sync_dir()
+    }
+
     /// Removes a file that may be gone already. Not durable before `sync_dir`.
     pub(super) fn remove(&self, path: &Path) -> Result<()> {
         match self.disk.remove(path) {
@@ -232,7 +249,7 @@ impl Maker {
     }
 
     /// Makes names and removals durable.
-    pub(super) fn sync_dir(&self) -> Result<()> {
+    fn sync_dir(&self) -> Result<()> {
         self.disk.sync_dir(&self.dir).map_err(|error| failed("sync", &self.dir, &error))
     }
 }

@@ -121,10 +121,7 @@ impl Log {
         if retired.is_empty() {
             return Ok(());
         }
-        for info in &retired {
-            self.maker.remove(&self.maker.path(info.number))?;
-        }
-        self.maker.sync_dir()?;
+        self.maker.remove_all(retired.iter().map(|info| self.maker.path(info.number)))?;
         self.ledger.lock().complete.retain(|info| !old(info));
         Ok(())
     }
@@ -289,11 +286,8 @@ impl Log {
         self.poison(fault);
         let end = ended?;
         let unused: Vec<_> = self.prepared.lock().drain(..).collect();
-        for segment in &unused {
-            self.maker.remove(&segment.path)?;
-        }
         if !unused.is_empty() {
-            self.maker.sync_dir()?;
+            self.maker.remove_all(unused.iter().map(|segment| segment.path.clone()))?;
         }
         Ok(end)
     }

@@ -46,6 +46,8 @@ pub const CHECKS: &[Check] = &[
     check("evictions", "what was evicted stays away after a crash", evictions),
     check("counters", "a store that was recovered counts nothing", counters),
     check("settle", "a sync that failed, and a power cut after the next life", settle),
+    check("marks", "the mark of a clean close comes back with a power cut", marks),
+    check("loose", "a snapshot whose name was lost, and a power cut after it was read", loose),
     check("retire", "a power cut between a snapshot and the end of the log before it", retire),
     check("readback", "a snapshot that the disk did not write as it was told", read_back),
     check("hostile", "bytes that nobody wrote, within 64 MiB", hostile),
@@ -106,6 +108,56 @@ fn settle() {
         let mut held = contents(&world.open().unwrap());
         held.remove(&b"second"[..]);
         assert_eq!(held, shown, "seed {seed}");
+    }
+}
+
+fn marks() {
+    for persistence in ["snapshot", "wal", "hybrid"] {
+        for seed in 0..8 {
+            let options = [("sync", "always"), ("persistence", persistence)];
+            let mut world = World::new(seed, &options);
+            let store = world.open().unwrap();
+            store.set("key", "one").unwrap();
+            store.shutdown().unwrap();
+            // The next opener takes the mark away, and the sync of that fails.
+            world.disk.inject(Fault::at(1, libc::EIO).of(&[Call::SyncDir]));
+            assert_eq!(world.open().map(drop).unwrap_err().status(), Status::Io);
+            world.disk.kill();
+            let store = world.open().unwrap();
+            store.set("key", "two").unwrap();
+            store.sync().unwrap();
+            let safe = contents(&store);
+            store.set("other", "x").unwrap();
+            let revision = store.stats().unwrap().revision;
+            world.lose_power(Survivors::Nothing);
+            drop(store);
+            let what = format!("{persistence}, seed {seed}");
+            let store = world.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(store.stats().unwrap().revision >= revision, "{what}: revisions come again");
+            let mut held = contents(&store);
+            held.remove(&b"other"[..]);
+            assert_eq!(held, safe, "{what}");
+        }
+    }
+}
+
+fn loose() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, &[("persistence", "snapshot")]);
+        let store = world.open().unwrap();
+        store.set("key", "x").unwrap();
+        // The name may be lost, and the process dies before the file is removed.
+        world.disk.inject(Fault::at(1, libc::EIO).of(&[Call::SyncDir]));
+        world.disk.inject(Fault::at(1, libc::EIO).of(&[Call::Remove]).on(".kvs"));
+        store.snapshot(None).unwrap_err();
+        world.disk.kill();
+        drop(store);
+        let store = world.open().unwrap();
+        let shown = contents(&store);
+        assert_eq!(shown.len(), 1);
+        world.lose_power(Survivors::Nothing);
+        drop(store);
+        assert_eq!(contents(&world.open().unwrap()), shown, "seed {seed}");
     }
 }
 

@@ -57,6 +57,8 @@ const MISTAKES: &[(Planted, &str)] = &[
     (Planted::CountReplay, "counters"),
     (Planted::SyncToSettle, "settle"),
     (Planted::StaleMark, "lives"),
+    (Planted::OldMark, "marks"),
+    (Planted::LooseSnapshot, "loose"),
     (Planted::NoCeiling, "lives"),
     (Planted::EarlyRetire, "retire"),
     (Planted::NoVerify, "readback"),

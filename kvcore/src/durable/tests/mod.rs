@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod compaction;
+mod names;
 mod persistence;
 mod restoring;
 

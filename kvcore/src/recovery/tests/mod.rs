@@ -86,6 +86,7 @@ impl Small {
         let log = Log::begin(LogStart {
             disk: disk.disk(),
             dir: PathBuf::from(DIR),
+            names: dir.names().clone(),
             store_id: dir.store_id(),
             segment: found.next_segment,
             first_lsn: found.last_lsn + 1,

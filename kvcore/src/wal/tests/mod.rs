@@ -34,6 +34,7 @@ pub(super) fn start(disk: &SimDisk, mode: SyncMode) -> LogStart {
     LogStart {
         disk: disk.disk(),
         dir: DIR.into(),
+        names: Arc::new(crate::sync::Mutex::new(())),
         store_id: STORE,
         segment: 1,
         first_lsn: 1,
