@@ -1114,7 +1114,10 @@ kv_status_t kv_snapshot(kv_store_t *store, const char *path, kv_snapshot_info_t 
 kv_status_t kv_restore(kv_store_t *store, const char *path, kv_error_t **err);
 
 /**
- * Tells what opening the store found, as one JSON object: `snapshot_revision` and `last_revision`,
+ * Tells what opening the store found, as one JSON object: `snapshot_revision`, the last revision
+ * given out when the snapshot was taken that was read; `last_revision`, the highest one that was
+ * recovered, from the snapshot or from a record of the log behind it (after a crash, changes of
+ * lower revisions may be among those that were lost, because the log has an order of its own);
  * `records` replayed from the log, `discarded_bytes` of a torn tail and the `reason`,
  * `fallback_used` if an older snapshot had to do, `clock_regression_ms` and `seconds`. All of it
  * is zero, false or empty for a store in memory. It also answers after kv_shutdown.

@@ -22,9 +22,11 @@ type SnapshotMeta struct {
 
 // Recovery tells what opening a store found in its directory. It is zero for a store in memory.
 type Recovery struct {
-	// SnapshotRevision is the last revision of the snapshot that was read, 0 if there was none.
+	// SnapshotRevision is the last revision that had been given out when the snapshot was taken which was read, 0 if
+	// there was none.
 	SnapshotRevision uint64 `json:"snapshot_revision"`
-	// LastRevision is the last revision that was found.
+	// LastRevision is the highest revision that was recovered, from the snapshot or from a record of the log behind
+	// it. After a crash, changes of lower revisions may be among those that were lost: the log has an order of its own.
 	LastRevision uint64 `json:"last_revision"`
 	// Records is how many records of the log were replayed.
 	Records uint64 `json:"records"`

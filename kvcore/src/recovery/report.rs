@@ -6,9 +6,13 @@ use serde::Serialize;
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct RecoveryReport {
-    /// The revision of the last change in the snapshot that was read; 0 if there was none.
+    /// The last revision that had been given out when the snapshot was taken which was read; 0 if there
+    /// was none.
     pub snapshot_revision: u64,
-    /// The revision of the last change that was recovered.
+    /// The highest revision that was recovered: that of the snapshot, or of a record of the log behind it.
+    /// It is an upper bound and no cut: threads take revisions before their changes enter the log, whose
+    /// order is its own, so after a crash a change of a lower revision may be among those that were lost.
+    /// The store goes on above it, after a crash well above: see the `revision` of its statistics.
     pub last_revision: u64,
     /// Records of the log that were applied.
     pub records: u64,

@@ -123,9 +123,10 @@ class Recovery(NamedTuple):
     """What opening a store found in its directory. All zero for a store in memory."""
 
     snapshot_revision: int
-    """The last version of the snapshot that was read, 0 if there was none."""
+    """The last version that had been given out when the snapshot was taken which was read, 0 if there was none."""
     last_revision: int
-    """The last version that was found."""
+    """The highest version that was recovered, from the snapshot or from a record of the log behind it. After a crash,
+    changes of lower versions may be among those that were lost: the log has an order of its own."""
     records: int
     """Records of the log that were replayed."""
     discarded_bytes: int
