@@ -155,6 +155,14 @@ impl Batch {
         self
     }
 
+    /// The value of a change, by its place in the batch; empty if it has none.
+    pub(crate) fn value(&self, index: usize) -> &[u8] {
+        self.ops.get(index).map_or(&[], |stored| {
+            let from = stored.at + stored.key_len;
+            &self.bytes[from..from + stored.value_len]
+        })
+    }
+
     /// The changes and their keys, in order.
     pub(crate) fn ops(&self) -> impl DoubleEndedIterator<Item = (&[u8], Op<'_>)> {
         self.ops.iter().map(|stored| {

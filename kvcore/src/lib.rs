@@ -32,6 +32,8 @@
 //! Changes of many keys (`batch`) are planned, and then made as one. A scan (`scan`) reads some entries at a
 //! time and remembers where it was; with `ordered_index` each shard has its keys in order (`order`).
 //!
+//! Who serves many callers from one thread puts the waiting for the log off (`deferral`), and waits once for all.
+//!
 //! A store in a directory (`durable`) is filled from there (`recovery`, `directory`), tells a log (`wal`,
 //! `record`) of each change on its way (`journal`), and writes snapshots (`snapshot`) while it goes on.
 //!
@@ -48,6 +50,7 @@ mod batch;
 mod budget;
 mod clock;
 mod context;
+mod deferral;
 mod directory;
 mod durable;
 mod entry;
@@ -95,6 +98,7 @@ pub mod simulation;
 
 pub use batch::{Batch, BatchOutcome};
 pub use clock::{Clock, ManualClock};
+pub use deferral::Ticket;
 pub use durable::{SnapshotInfo, salvage, verify};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
@@ -110,6 +114,8 @@ pub use set_options::{
     TTL_NONE,
 };
 pub use stats::Stats;
-pub use store::{Store, Transaction, Update};
+pub use store::{Held, Store, Transaction, Update};
+#[doc(hidden)]
+pub use sync::spawn as spawn_thread;
 pub use value::{Value, Within};
 pub use watch::{Event, EventKind, EventKinds, Watch, WatchCancel, WatchOptions, Watched};

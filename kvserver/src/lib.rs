@@ -1,7 +1,20 @@
 //! The server of libkv: one store behind the Redis protocol, gRPC and HTTP.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod acl;
+mod commands;
 pub mod glob;
+mod net;
 pub mod number;
+mod options;
+mod random;
 pub mod resp;
+mod shared;
+mod signals;
+mod usage;
+
+pub use net::Server;
+pub use options::ServerOptions;
+pub use shared::Shared;
+pub use signals::{read_password, wait_for_signal};

@@ -42,6 +42,51 @@ pub fn float_text(value: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text }
 }
 
+/// Digits behind the point that sums are kept with.
+const DIGITS: u32 = 17;
+const SCALE: i128 = 10i128.pow(DIGITS);
+
+/// Adds two floating-point numbers and writes the sum as `INCRBYFLOAT` keeps it. `None` if it is infinite, or
+/// one of the texts is no number.
+///
+/// Redis adds in 80 bits, so that 0.1 and 0.2 are 0.3. Here decimals are added as decimals, which is exact;
+/// numbers too large or too fine for that are added in 64 bits.
+pub fn sum_of_floats(a: &[u8], b: &[u8]) -> Option<String> {
+    if let (Some(a), Some(b)) = (decimal(a), decimal(b))
+        && let Some(sum) = a.checked_add(b)
+    {
+        let (whole, rest) = ((sum / SCALE).unsigned_abs(), (sum % SCALE).unsigned_abs());
+        let sign = if sum < 0 { "-" } else { "" };
+        let text = format!("{sign}{whole}.{rest:017}");
+        return Some(text.trim_end_matches('0').trim_end_matches('.').to_owned());
+    }
+    let sum = float(a)? + float(b)?;
+    sum.is_finite().then(|| float_text(sum))
+}
+
+/// A decimal number in units of the last digit that is kept. `None` if it has an exponent, or more digits.
+fn decimal(text: &[u8]) -> Option<i128> {
+    let (negative, text) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] | rest => (false, rest),
+    };
+    let point = text.iter().position(|byte| *byte == b'.').unwrap_or(text.len());
+    let behind = text.get(point + 1..).unwrap_or_default();
+    if text.len() > 40 || behind.len() > DIGITS as usize {
+        return None;
+    }
+    let mut value: i128 = 0;
+    for &digit in text[..point].iter().chain(behind) {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+    }
+    let missing = DIGITS - u32::try_from(behind.len()).ok()?;
+    let value = value.checked_mul(10i128.pow(missing))?;
+    Some(if negative { -value } else { value })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +134,24 @@ mod tests {
         for text in ["", " 1", "1 ", "nan", "x"] {
             assert_eq!(float(text.as_bytes()), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn sums_of_decimals_are_exact() {
+        for (a, b, sum) in [
+            ("0.1", "0.2", "0.3"),
+            ("1", "-1.1", "-0.1"),
+            ("1.5", "1.5", "3"),
+            ("17179869184", "1.5", "17179869185.5"),
+            ("3.0e3", "200", "3200"),
+            ("-0.5", "0.5", "0"),
+            ("1.23", "-1.23", "0"),
+            ("5.0", "5.0e1", "55"),
+        ] {
+            assert_eq!(sum_of_floats(a.as_bytes(), b.as_bytes()).as_deref(), Some(sum), "{a} {b}");
+        }
+        assert_eq!(sum_of_floats(b"1e308", b"1e308"), None);
+        assert_eq!(sum_of_floats(b"1", b"inf"), None);
+        assert_eq!(sum_of_floats(b"1", b"x"), None);
     }
 }

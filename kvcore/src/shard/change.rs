@@ -5,6 +5,7 @@ use std::cell::Cell;
 use crate::budget::Need;
 use crate::clock::Now;
 use crate::context::Context;
+use crate::deferral;
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
 use crate::journal::{Lack, Unit};
@@ -152,13 +153,18 @@ impl<'a> Change<'a> {
         self.lsn = self.context.journal.append(&mut self.unit);
     }
 
-    /// Waits, once no lock is held, until the records are as safe as `sync` promises.
+    /// Waits, once no lock is held, until the records are as safe as `sync` promises, or notes for the
+    /// thread's deferral that this has still to be done.
     ///
     /// # Errors
     /// `Io` or `Poisoned` if the log could not be written: the outcome is unknown.
     #[inline]
     pub(crate) fn wait(&self) -> Result<()> {
-        let waited = self.lsn.map_or(Ok(()), |lsn| self.context.journal.wait(lsn));
+        let Some(lsn) = self.lsn else { return Ok(()) };
+        if deferral::put_off(self.context, lsn) {
+            return Ok(());
+        }
+        let waited = self.context.journal.wait(lsn);
         self.is_lost.set(waited.is_err());
         waited
     }
@@ -227,8 +233,11 @@ impl<'a> Change<'a> {
         if !self.removed.is_empty() {
             self.context.removals.push_all(self.removed);
         }
-        if !self.told.is_empty() && !self.is_lost.get() {
-            self.context.feed.publish(self.told);
+        if !self.told.is_empty()
+            && !self.is_lost.get()
+            && let Some(told) = deferral::keep(self.context, self.told)
+        {
+            self.context.feed.publish(told);
         }
     }
 }

@@ -50,6 +50,12 @@ impl Shard {
         Some(self.entries().value(&found))
     }
 
+    /// Deadline, which may be [`NEVER`](crate::entry::NEVER), and version of a key, if it is there and has
+    /// not expired.
+    pub(crate) fn live_info(&self, key: Key<'_>, now: &Now<'_>) -> Option<(i64, u64)> {
+        self.find_live(key, now).map(|found| (found.head.deadline, found.head.version))
+    }
+
     pub(super) fn value(&self, found: &Found, pins: &'static PinMeter) -> Value {
         let info = ValueInfo::of(&found.head);
         let entries = self.entries();

@@ -10,15 +10,17 @@ mod core;
 mod files;
 mod group;
 mod ops;
+mod page;
 mod read;
 mod transact;
 
 use std::sync::Arc;
 
 pub(crate) use self::core::Core;
-pub use self::transact::{Transaction, Update};
+pub use self::transact::{Held, Transaction, Update};
 use crate::background::Cleaner;
 use crate::clock::Clock;
+use crate::deferral::{Scope, Ticket};
 use crate::durable::Durable;
 use crate::error::{Error, Result, Status};
 use crate::keys::Keys;
@@ -151,6 +153,34 @@ impl Store {
             self.core.free_contents();
         }
         closed
+    }
+
+    /// Makes changes without waiting for the log: what `act` changes on this thread, by any call, is queued
+    /// and seen by everybody, and [`Ticket::wait`] waits for all of it at once. So a pipeline of changes
+    /// takes one write to the log, or one sync with `sync=always`, and a program that serves many callers
+    /// from one thread may have another one wait. Nothing may be acknowledged before that.
+    ///
+    /// In here a call that changes answers `Ok` although its record may still fail to be written; the
+    /// ticket tells. What other threads do, and changes of other stores, wait as always.
+    ///
+    /// ```
+    /// # fn main() -> kvcore::Result<()> {
+    /// # let store = kvcore::Store::memory(kvcore::Options::new())?;
+    /// let (outcomes, ticket) = store.defer(|| [store.set("a", "1"), store.set("b", "2")]);
+    /// ticket.wait()?;
+    /// assert!(outcomes.iter().all(Result::is_ok));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn defer<R>(&self, act: impl FnOnce() -> R) -> (R, Ticket) {
+        let scope = Scope::begin(&self.core);
+        let result = act();
+        (result, scope.end())
+    }
+
+    /// What time it is for the store, in Unix milliseconds: a deadline has passed once this is not less.
+    pub fn now_ms(&self) -> i64 {
+        self.core.context.clock.now_ms()
     }
 
     /// The number of entries, with those that have expired and wait to be freed.

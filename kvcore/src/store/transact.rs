@@ -6,7 +6,9 @@
 
 use super::group::{self, Target};
 use super::{Core, Store};
-use crate::batch::{Batch, Op};
+use crate::batch::Batch;
+use crate::context::Deadline;
+use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
 use crate::hash::Key;
 use crate::set_options::{Expiry, SetOptions};
@@ -29,10 +31,37 @@ pub enum Update {
 /// The keys of a [`Store::transact`], for its closure.
 pub struct Transaction<'a> {
     core: &'a Core,
+    /// Sorted, each one once.
     keys: &'a [Key<'a>],
     shards: &'a [(usize, WriteGuard<'a, Shard>)],
     change: &'a Change<'a>,
     batch: &'a mut Batch,
+    /// What the transaction has made of each key.
+    made: Vec<Made>,
+}
+
+/// What a transaction has made of a key so far.
+#[derive(Debug, Clone, Copy)]
+enum Made {
+    /// Nothing.
+    Nothing,
+    /// It has the value of this change of the batch, and this deadline.
+    Put { op: usize, deadline: i64 },
+    /// Its entry has another deadline.
+    Redated(i64),
+    /// It is gone.
+    Gone,
+}
+
+/// A key as a [`Transaction`] finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held<'t> {
+    /// Its value.
+    pub value: &'t [u8],
+    /// When it expires, in Unix milliseconds; `None` if it does not.
+    pub expire_at_ms: Option<i64>,
+    /// The revision of its last change before the transaction; `None` if the transaction itself set it.
+    pub version: Option<u64>,
 }
 
 impl Store {
@@ -95,6 +124,8 @@ impl Store {
             core.check_key(key.as_ref(), number)?;
             hashed.push(core.key(key.as_ref())?);
         }
+        hashed.sort_unstable_by_key(|key| key.bytes);
+        hashed.dedup_by_key(|key| key.bytes);
         let mut shards: Vec<usize> = hashed.iter().map(|key| core.shard_of(*key)).collect();
         shards.sort_unstable();
         shards.dedup();
@@ -103,7 +134,7 @@ impl Store {
             match attempt(core, &hashed, &shards, &mut decide) {
                 Ok(decided) => return Ok(decided),
                 Err(Refusal::Room(need)) => {
-                    core.make_room(need, home, |key| hashed.iter().any(|own| own.bytes == key))?;
+                    core.make_room(need, home, |key| position(&hashed, key).is_some())?;
                 }
                 Err(Refusal::Lacks(lack)) => core.supply(lack)?,
                 Err(Refusal::Error(error)) => return Err(error),
@@ -129,6 +160,7 @@ fn attempt<R>(
         shards: &locked,
         change: &change,
         batch: &mut batch,
+        made: vec![Made::Nothing; keys.len()],
     })?;
     let steps = group::steps(core, &batch)?;
     let steps = group::sorted(steps);
@@ -147,6 +179,11 @@ fn attempt<R>(
     Ok(decided)
 }
 
+/// Where a key is among sorted ones.
+fn position(keys: &[Key<'_>], key: &[u8]) -> Option<usize> {
+    keys.binary_search_by_key(&key, |own| own.bytes).ok()
+}
+
 impl<'a> Transaction<'a> {
     /// The value of a key, with what this transaction has made of it; `None` if it is absent or
     /// expired.
@@ -154,17 +191,33 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// `Invalid` for a key that was not named to [`Store::transact`].
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<&[u8]>> {
-        let key = self.named(key.as_ref())?;
-        let made = self.batch.ops().rev().find(|(other, _)| *other == key.bytes);
-        match made {
-            Some((_, Op::Set { value, .. })) => Ok(Some(value)),
-            Some(_) => Ok(None),
-            None => {
-                let shard = self.core.shard_of(key);
-                let locked = self.shards.iter().find(|(number, _)| *number == shard);
-                Ok(locked.and_then(|(_, shard)| shard.live_value(key, &self.change.now)))
-            }
-        }
+        Ok(self.held(key)?.map(|held| held.value))
+    }
+
+    /// A key with its value, deadline and version, and with what this transaction has made of it; `None`
+    /// if it is absent or expired.
+    ///
+    /// # Errors
+    /// `Invalid` for a key that was not named to [`Store::transact`].
+    pub fn held(&self, key: impl AsRef<[u8]>) -> Result<Option<Held<'_>>> {
+        let at = self.named(key.as_ref())?;
+        let there = || {
+            let key = self.keys[at];
+            let shard = self.shard_of(key)?;
+            let value = shard.live_value(key, &self.change.now)?;
+            shard.live_info(key, &self.change.now).map(|info| (value, info))
+        };
+        let held = |value, deadline, version| Held {
+            value,
+            expire_at_ms: (deadline != NEVER).then_some(deadline),
+            version,
+        };
+        Ok(match self.made[at] {
+            Made::Nothing => there().map(|(value, (at, version))| held(value, at, Some(version))),
+            Made::Redated(to) => there().map(|(value, (_, version))| held(value, to, Some(version))),
+            Made::Put { op, deadline } => Some(held(self.batch.value(op), deadline, None)),
+            Made::Gone => None,
+        })
     }
 
     /// Sets a key.
@@ -178,10 +231,44 @@ impl<'a> Transaction<'a> {
         expiry: Expiry,
     ) -> Result<()> {
         expiry.check()?;
-        let key = self.named(key.as_ref())?;
-        let options = SetOptions { expiry, ..SetOptions::default() };
-        self.batch.set_with(key.bytes, value, &options);
+        let at = self.named(key.as_ref())?;
+        let now = &self.change.now;
+        // Settled here, so that whatever is asked later of this key agrees with what will be written.
+        match self.core.context.deadline(expiry, self.deadline(at), now) {
+            Deadline::Past => {
+                self.batch.del(self.keys[at].bytes);
+                self.made[at] = Made::Gone;
+            }
+            Deadline::At(deadline) => {
+                self.made[at] = Made::Put { op: self.batch.len(), deadline };
+                let options = SetOptions { expiry: Expiry::AtMs(deadline), ..SetOptions::default() };
+                self.batch.set_with(self.keys[at].bytes, value, &options);
+            }
+        }
         Ok(())
+    }
+
+    /// Makes a key expire at a Unix time in milliseconds: one that has passed removes it, and
+    /// [`TTL_NONE`](crate::TTL_NONE) makes it stay. `false` if it is absent or expired.
+    ///
+    /// # Errors
+    /// `Invalid` for a key that was not named to [`Store::transact`].
+    pub fn expire_at(&mut self, key: impl AsRef<[u8]>, unix_ms: i64) -> Result<bool> {
+        let at = self.named(key.as_ref())?;
+        if self.deadline(at).is_none() {
+            return Ok(false);
+        }
+        if unix_ms <= self.change.now.ms() {
+            self.batch.del(self.keys[at].bytes);
+            self.made[at] = Made::Gone;
+            return Ok(true);
+        }
+        self.batch.expire_at(self.keys[at].bytes, unix_ms);
+        self.made[at] = match self.made[at] {
+            Made::Put { op, .. } => Made::Put { op, deadline: unix_ms },
+            _ => Made::Redated(unix_ms),
+        };
+        Ok(true)
     }
 
     /// Removes a key.
@@ -189,13 +276,39 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// `Invalid` for a key that was not named to [`Store::transact`].
     pub fn del(&mut self, key: impl AsRef<[u8]>) -> Result<()> {
-        let key = self.named(key.as_ref())?;
-        self.batch.del(key.bytes);
+        let at = self.named(key.as_ref())?;
+        self.batch.del(self.keys[at].bytes);
+        self.made[at] = Made::Gone;
         Ok(())
     }
 
-    fn named(&self, key: &[u8]) -> Result<Key<'a>> {
-        self.keys.iter().copied().find(|named| named.bytes == key).ok_or_else(|| {
+    /// The moment at which the transaction takes place, in Unix milliseconds.
+    pub fn now_ms(&self) -> i64 {
+        self.change.now.ms()
+    }
+
+    /// The deadline of a key, with what the transaction has made of it; `None` if it is absent.
+    fn deadline(&self, at: usize) -> Option<i64> {
+        match self.made[at] {
+            Made::Put { deadline, .. } | Made::Redated(deadline) => Some(deadline),
+            Made::Gone => None,
+            Made::Nothing => {
+                let key = self.keys[at];
+                let info = self.shard_of(key)?.live_info(key, &self.change.now)?;
+                Some(info.0)
+            }
+        }
+    }
+
+    /// The shard of a key, which is locked.
+    fn shard_of(&self, key: Key<'_>) -> Option<&'a Shard> {
+        let number = self.core.shard_of(key);
+        let at = self.shards.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        Some(&self.shards[at].1)
+    }
+
+    fn named(&self, key: &[u8]) -> Result<usize> {
+        position(self.keys, key).ok_or_else(|| {
             Error::new(
                 Status::Invalid,
                 "the key was not named to transact: name every key that it reads or changes",

@@ -8,7 +8,8 @@ mod thread;
 
 pub(crate) use signal::Signal;
 pub(crate) use std::thread::scope;
-pub(crate) use thread::{Thread, spawn, spawn_scoped};
+pub use thread::spawn;
+pub(crate) use thread::{Thread, spawn_scoped};
 
 #[cfg(not(kv_shuttle))]
 pub(crate) use parking_lot::{

@@ -15,7 +15,7 @@ pub(crate) type Thread = JoinHandle<()>;
 ///
 /// # Errors
 /// What the system says when it has no thread to give.
-pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<Thread> {
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     let _masked = Masked::new();
     Builder::new().name(name.to_string()).spawn(body)
 }

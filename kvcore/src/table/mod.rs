@@ -42,6 +42,7 @@ use read::LINE_WORDS;
 
 #[allow(unused_imports)]
 pub(crate) use read::{Candidate, Probe};
+pub(crate) use visit::HASH_NUMBERS;
 
 /// Buckets that stay in memory when the last entry goes.
 const KEPT_BUCKETS: usize = 4096 / LINE_BYTES;

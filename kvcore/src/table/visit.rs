@@ -11,6 +11,9 @@ use super::bucket::{self, OPEN, SLOTS};
 use super::layout::{ACCESS_BITS, HASH_BITS, Layout};
 use super::{Table, TableState};
 
+/// How many hash numbers there are, by which entries are visited in order.
+pub(crate) const HASH_NUMBERS: usize = 1 << HASH_BITS;
+
 impl Table {
     /// Shows every entry of the bucket that has the hash number `from`, if its own is not less.
     /// Answers where the next bucket begins, or `None` after the last. Hash numbers are of 26 bits:

@@ -202,7 +202,7 @@ impl Log {
     }
 
     /// Whether a write may be acknowledged only once it is durable.
-    fn is_always(&self) -> bool {
+    pub(crate) fn is_always(&self) -> bool {
         self.mode.load(Ordering::Acquire) == SyncMode::Always as u8
     }
 

@@ -14,6 +14,9 @@ pub enum Protocol {
     Three,
 }
 
+/// Bytes of memory that an empty buffer keeps at most.
+const KEPT_BYTES: usize = 64 << 10;
+
 /// A buffer of replies for one client.
 #[derive(Debug, Default)]
 pub struct Replies {
@@ -55,6 +58,17 @@ impl Replies {
     /// Takes back what was written behind the first `len` bytes.
     pub fn truncate(&mut self, len: usize) {
         self.bytes.truncate(len);
+    }
+
+    /// Takes back everything that was written and not sent. The memory of large replies goes.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// Forgets the first `len` bytes, which were sent.

@@ -78,13 +78,35 @@ pub struct Limits {
 
 /// A request: its arguments, the first of which names the command. They lie in the buffer that was
 /// read, or, for a line of words, in the reader.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     bytes: &'a [u8],
     args: &'a [Range<usize>],
 }
 
 impl<'a> Request<'a> {
+    /// A request whose arguments lie in `bytes`, as [`Request::to_owned`] made it.
+    pub fn new(bytes: &'a [u8], args: &'a [Range<usize>]) -> Request<'a> {
+        Request { bytes, args }
+    }
+
+    /// Copies the arguments, to be kept: the bytes, and where each argument lies in them.
+    pub fn to_owned(&self) -> (Vec<u8>, Vec<Range<usize>>) {
+        let mut bytes = Vec::with_capacity(self.args.iter().map(Range::len).sum());
+        let ranges = self.args().map(|arg| {
+            let start = bytes.len();
+            bytes.extend_from_slice(arg);
+            start..bytes.len()
+        });
+        let ranges = ranges.collect();
+        (bytes, ranges)
+    }
+
+    /// Whether there is no argument.
+    pub fn is_empty(&self) -> bool {
+        self.args.is_empty()
+    }
+
     /// How many arguments; at least one.
     pub fn len(&self) -> usize {
         self.args.len()
@@ -156,6 +178,11 @@ impl Reader {
             words: Vec::new(),
             inline: false,
         }
+    }
+
+    /// Whether the next byte begins a request.
+    pub fn is_at_start(&self) -> bool {
+        self.state == State::Start && self.taken == 0 && self.searched == 0
     }
 
     /// Reads on in `buffer`, which begins with the first byte of the request at hand and may have grown

@@ -97,6 +97,15 @@ impl Core {
         change.wait().inspect_err(|fault| self.state.poison(Some(fault.clone())))
     }
 
+    /// Waits for a record whose change ended before it was safe. With no lock held.
+    ///
+    /// # Errors
+    /// As [`settle_log`](Core::settle_log).
+    pub(crate) fn await_record(&self, lsn: u64) -> Result<()> {
+        let waited = self.context.journal.wait(lsn);
+        waited.inspect_err(|fault| self.state.poison(Some(fault.clone())))
+    }
+
     /// Sees to what a change lacked to be recorded, with no lock held.
     ///
     /// # Errors

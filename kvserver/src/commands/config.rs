@@ -1,0 +1,380 @@
+//! `CONFIG`: settings by the names that Redis has for them.
+//!
+//! Owns: the table of names. Some are settings of this server, some are options of the store, under the
+//! store's own names too. Some concern what does not exist here (lists, replicas): clients and tools set
+//! these without asking, so they are remembered and read back, and change nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::call::{Call, Outcome};
+use super::failure::Failure;
+use super::help;
+use super::spec::{Command, Flags, Group, NO_KEYS};
+use crate::acl::DEFAULT_USER;
+use crate::glob;
+use crate::shared::Shared;
+use crate::shared::events::Classes;
+
+const FLAGS: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+
+/// The commands of this file.
+pub const COMMANDS: &[Command] =
+    &[Command::new("config", -2, &[], NO_KEYS, Group::Server, help::container)
+        .about("2.0.0", "Settings.")
+        .containing(SUBCOMMANDS)];
+
+static SUBCOMMANDS: &[Command] = &[
+    Command::new("config|get", -3, FLAGS, NO_KEYS, Group::Server, get)
+        .about("2.0.0", "Answers settings."),
+    Command::new("config|set", -4, FLAGS, NO_KEYS, Group::Server, set)
+        .about("2.0.0", "Changes settings."),
+    Command::new("config|resetstat", 2, FLAGS, NO_KEYS, Group::Server, resetstat)
+        .about("2.0.0", "Counts anew."),
+    Command::new("config|rewrite", 2, FLAGS, NO_KEYS, Group::Server, rewrite)
+        .about("2.8.0", "Refused: the configuration file is not written by the server."),
+    Command::new("config|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Server, usage)
+        .about("5.0.0", "Says what there is."),
+];
+
+fn usage(call: &mut Call<'_, '_>) -> Outcome {
+    help::write(call, &[
+        "GET <pattern>",
+        "    Return parameters matching the glob-like <pattern> and their values.",
+        "SET <directive> <value>",
+        "    Set the configuration <directive> to <value>.",
+        "RESETSTAT",
+        "    Reset statistics reported by the INFO command.",
+        "REWRITE",
+        "    Rewrite the configuration file.",
+    ])
+}
+
+/// Why a value was refused.
+type Refused = String;
+
+/// A setting of this server.
+struct Setting {
+    name: &'static str,
+    get: fn(&Shared) -> String,
+    set: fn(&Arc<Shared>, &[u8]) -> Result<(), Refused>,
+}
+
+/// Reads a number within bounds, with a unit of memory if it may have one.
+fn number(text: &[u8], least: i64, most: i64, has_unit: bool) -> Result<i64, Refused> {
+    let text = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let units = [
+        ("kb", 1 << 10),
+        ("mb", 1 << 20),
+        ("gb", 1 << 30),
+        ("k", 1000),
+        ("m", 1_000_000),
+        ("g", 1_000_000_000),
+        ("b", 1),
+    ];
+    let unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let (digits, unit) = unit.filter(|_| has_unit).unwrap_or((&text, 1));
+    let number: Option<i64> = digits.parse().ok().and_then(|number: i64| number.checked_mul(unit));
+    match (number, has_unit) {
+        (Some(number), _) if (least..=most).contains(&number) => Ok(number),
+        (Some(_), _) => Err(format!("argument must be between {least} and {most} inclusive")),
+        (None, true) => Err("argument must be a memory value".to_owned()),
+        (None, false) => Err("argument couldn't be parsed into an integer".to_owned()),
+    }
+}
+
+fn yes_or_no(text: &[u8]) -> Result<bool, Refused> {
+    match text.to_ascii_lowercase().as_slice() {
+        b"yes" => Ok(true),
+        b"no" => Ok(false),
+        _ => Err("argument must be 'yes' or 'no'".to_owned()),
+    }
+}
+
+fn word(value: bool) -> String {
+    if value { "yes" } else { "no" }.to_owned()
+}
+
+macro_rules! numeric {
+    ($name:literal, $field:ident, $kind:ty, $least:expr, $most:expr, $has_unit:expr) => {
+        Setting {
+            name: $name,
+            get: |shared| shared.settings.$field.load(Ordering::Relaxed).to_string(),
+            set: |shared, text| {
+                let number = number(text, $least, $most, $has_unit)?;
+                let number = <$kind>::try_from(number).map_err(|_| "out of range".to_owned())?;
+                shared.settings.$field.store(number, Ordering::Relaxed);
+                Ok(())
+            },
+        }
+    };
+}
+
+const SETTINGS: &[Setting] = &[
+    numeric!("maxclients", clients_max, usize, 1, u32::MAX as i64, false),
+    numeric!("timeout", idle_timeout_s, u64, 0, i32::MAX as i64, false),
+    numeric!("slowlog-log-slower-than", slow_us, i64, -1, i64::MAX, false),
+    numeric!("slowlog-max-len", slow_entries_max, usize, 0, i64::MAX, false),
+    numeric!("latency-monitor-threshold", latency_ms, u64, 0, i64::MAX, false),
+    numeric!("client-query-buffer-limit", query_bytes_max, usize, 1 << 20, i64::MAX, true),
+    numeric!("maxmemory-clients", clients_bytes_max, usize, 0, i64::MAX, true),
+    numeric!("proto-max-bulk-len", bulk_bytes_max, u64, 1 << 20, 512 << 20, true),
+    Setting {
+        name: "maxmemory",
+        get: |shared| shared.settings.memory_max.load(Ordering::Relaxed).to_string(),
+        set: set_memory_max,
+    },
+    Setting {
+        name: "maxmemory-policy",
+        get: |shared| policy_name(shared).to_owned(),
+        set: |shared, text| {
+            let wanted = String::from_utf8_lossy(text).to_ascii_lowercase();
+            match wanted == policy_name(shared) {
+                true => Ok(()),
+                false => Err("the policy is chosen when the server starts: --eviction".to_owned()),
+            }
+        },
+    },
+    Setting {
+        name: "notify-keyspace-events",
+        get: |shared| shared.settings.notified().letters(),
+        set: |shared, text| {
+            let classes = Classes::parse(&String::from_utf8_lossy(text)).ok_or(
+                "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned(),
+            )?;
+            shared.set_notified(classes);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "requirepass",
+        // Only its hash is kept, and that is not shown either.
+        get: |shared| match shared.acl.default_user().needs_no_password() {
+            true => String::new(),
+            false => "*".repeat(8),
+        },
+        set: |shared, text| {
+            let mut user = (*shared.acl.default_user()).clone();
+            user.set_only_password(text);
+            shared.acl.put(user);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "resp-del-returns-value",
+        get: |shared| word(shared.settings.del_returns_value.load(Ordering::Relaxed)),
+        set: |shared, text| {
+            shared.settings.del_returns_value.store(yes_or_no(text)?, Ordering::Relaxed);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "acllog-max-len",
+        get: |shared| shared.acl.log.most.load(Ordering::Relaxed).to_string(),
+        set: |shared, text| {
+            let most = number(text, 0, i64::MAX, false)?;
+            shared.acl.log.most.store(usize::try_from(most).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        },
+    },
+];
+
+/// Settings that cannot be changed.
+const FIXED: &[(&str, fn(&Shared) -> String)] = &[
+    ("databases", |_| "1".to_owned()),
+    ("io-threads", |shared| shared.options.threads.to_string()),
+    ("port", |shared| shared.options.resp.map_or(0, |address| address.port()).to_string()),
+    ("bind", |shared| shared.options.resp.map(|address| address.ip().to_string()).unwrap_or_default()),
+    ("dir", |shared| {
+        shared.store.directory().map(|path| path.display().to_string()).unwrap_or_default()
+    }),
+];
+
+/// Settings that are remembered and change nothing, with what they are at first.
+const KEPT: &[(&str, &str)] = &[
+    ("save", ""),
+    ("appendonly", "no"),
+    ("appendfsync", "everysec"),
+    ("auto-aof-rewrite-percentage", "100"),
+    ("rdbcompression", "yes"),
+    ("lazyfree-lazy-eviction", "no"),
+    ("lazyfree-lazy-expire", "no"),
+    ("lazyfree-lazy-server-del", "no"),
+    ("lazyfree-lazy-user-del", "no"),
+    ("lazyfree-lazy-user-flush", "no"),
+    ("activedefrag", "no"),
+    ("active-expire-effort", "1"),
+    ("hz", "10"),
+    ("dynamic-hz", "yes"),
+    ("maxmemory-samples", "5"),
+    ("maxmemory-eviction-tenacity", "10"),
+    ("client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
+    ("tracking-table-max-keys", "1000000"),
+    ("hash-max-listpack-entries", "128"),
+    ("hash-max-listpack-value", "64"),
+    ("hash-max-ziplist-entries", "128"),
+    ("hash-max-ziplist-value", "64"),
+    ("list-max-listpack-size", "-2"),
+    ("list-max-ziplist-size", "-2"),
+    ("list-compress-depth", "0"),
+    ("set-max-intset-entries", "512"),
+    ("set-max-listpack-entries", "128"),
+    ("set-max-listpack-value", "64"),
+    ("zset-max-listpack-entries", "128"),
+    ("zset-max-listpack-value", "64"),
+    ("zset-max-ziplist-entries", "128"),
+    ("zset-max-ziplist-value", "64"),
+    ("stream-node-max-entries", "100"),
+    ("busy-reply-threshold", "5000"),
+    ("lua-time-limit", "5000"),
+    ("repl-diskless-load", "disabled"),
+    ("tcp-keepalive", "300"),
+    ("acl-pubsub-default", "resetchannels"),
+    ("latency-tracking", "yes"),
+    ("oom-score-adj", "no"),
+    ("sanitize-dump-payload", "no"),
+    ("lfu-log-factor", "10"),
+    ("lfu-decay-time", "1"),
+];
+
+/// What Redis calls the policy that the store evicts by.
+pub fn policy_name(shared: &Shared) -> &'static str {
+    match shared.options.eviction.as_str() {
+        "lru" => "allkeys-lru",
+        "lfu" | "tinylfu" | "s3fifo" => "allkeys-lfu",
+        "random" => "allkeys-random",
+        "ttl" => "volatile-ttl",
+        _ => "noeviction",
+    }
+}
+
+/// Puts a limit on memory into force. If the store holds more and may not evict, writes are refused until
+/// it does not, as Redis does it.
+fn set_memory_max(shared: &Arc<Shared>, text: &[u8]) -> Result<(), Refused> {
+    let bytes = number(text, 0, i64::MAX, true)?;
+    shared.settings.memory_max.store(bytes.unsigned_abs(), Ordering::Relaxed);
+    shared.settings.is_over_memory_max.store(true, Ordering::Relaxed);
+    fits_memory_max(shared);
+    Ok(())
+}
+
+/// Tries again to put the limit on memory into force, and says whether it is.
+pub fn fits_memory_max(shared: &Shared) -> bool {
+    let bytes = shared.settings.memory_max.load(Ordering::Relaxed);
+    let fits = shared.store.configure("max_memory", &bytes.to_string()).is_ok();
+    if fits {
+        shared.settings.is_over_memory_max.store(false, Ordering::Relaxed);
+    }
+    fits
+}
+
+/// The value of a setting that is only remembered.
+fn kept(shared: &Shared, name: &str, first: &str) -> String {
+    let kept = shared.settings.kept.lock();
+    kept.iter().find(|(known, _)| *known == name).map_or_else(|| first.to_owned(), |(_, value)| value.clone())
+}
+
+/// All settings with their values, in the order of their names.
+fn all(shared: &Shared) -> Vec<(&'static str, String)> {
+    let mut all: Vec<_> =
+        SETTINGS.iter().map(|setting| (setting.name, (setting.get)(shared))).collect();
+    all.extend(FIXED.iter().map(|(name, get)| (*name, get(shared))));
+    all.extend(KEPT.iter().map(|(name, first)| (*name, kept(shared, name, first))));
+    all.sort_unstable();
+    all
+}
+
+fn get(call: &mut Call<'_, '_>) -> Outcome {
+    let patterns: Vec<Vec<u8>> = call.args_from(2).map(<[u8]>::to_ascii_lowercase).collect();
+    let mut found = all(call.shared);
+    found.retain(|(name, _)| {
+        patterns.iter().any(|pattern| glob::matches(pattern, name.as_bytes()))
+    });
+    call.out.map(found.len());
+    for (name, value) in found {
+        call.out.bulk(name.as_bytes());
+        call.out.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+/// Changes one setting.
+fn set_one(shared: &Arc<Shared>, name: &str, value: &[u8]) -> Result<(), Refused> {
+    if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
+        return (setting.set)(shared, value);
+    }
+    if FIXED.iter().any(|(known, _)| *known == name) {
+        return Err("can't set immutable config".to_owned());
+    }
+    if let Some((name, _)) = KEPT.iter().find(|(known, _)| *known == name) {
+        let value = String::from_utf8_lossy(value).into_owned();
+        let mut kept = shared.settings.kept.lock();
+        kept.retain(|(known, _)| known != name);
+        kept.push((name, value));
+        return Ok(());
+    }
+    let value = String::from_utf8_lossy(value);
+    shared.store.configure(name, &value).map_err(|error| error.message().to_owned())
+}
+
+/// Whether there is a setting or an online option of this name.
+fn is_known(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name == name)
+        || FIXED.iter().any(|(known, _)| *known == name)
+        || KEPT.iter().any(|(known, _)| *known == name)
+        || kvcore::OPTION_TABLE.iter().any(|option| option.name == name)
+}
+
+fn set(call: &mut Call<'_, '_>) -> Outcome {
+    if !call.len().is_multiple_of(2) {
+        return Err(Failure::arity("config|set"));
+    }
+    let names: Vec<String> =
+        (2..call.len()).step_by(2).map(|at| call.text(at).to_ascii_lowercase()).collect();
+    for (at, name) in names.iter().enumerate() {
+        if !is_known(name) {
+            let shown = call.text(2 + 2 * at);
+            return Err(Failure::new(format!(
+                "ERR Unknown option or number of arguments for CONFIG SET - '{shown}'"
+            )));
+        }
+        if names[..at].contains(name) {
+            return Err(failed(name, "duplicate parameter"));
+        }
+    }
+    let before = all(call.shared);
+    for (at, name) in names.iter().enumerate() {
+        if let Err(why) = set_one(call.shared, name, call.arg(3 + 2 * at)) {
+            // All or none: what came before goes back.
+            for done in names[..at].iter().filter(|done| *done != "requirepass") {
+                if let Some((_, value)) = before.iter().find(|(known, _)| known == done) {
+                    // It was in force a moment ago.
+                    let _ = set_one(call.shared, done, value.as_bytes());
+                }
+            }
+            return Err(failed(name, &why));
+        }
+    }
+    if names.iter().any(|name| name == "requirepass") && call.session.user.name() == DEFAULT_USER {
+        call.session.refresh_user(call.shared);
+    }
+    call.out.ok();
+    Ok(())
+}
+
+fn failed(name: &str, why: &str) -> Failure {
+    Failure::new(format!(
+        "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
+    ))
+}
+
+fn resetstat(call: &mut Call<'_, '_>) -> Outcome {
+    let stats = call.shared.store.stats()?;
+    call.shared.counters.reset(&stats);
+    call.out.ok();
+    Ok(())
+}
+
+fn rewrite(_: &mut Call<'_, '_>) -> Outcome {
+    Err(Failure::fixed("ERR The server is running without a config file"))
+}

@@ -1,0 +1,139 @@
+//! The server itself: its time, its end, and what it is asked for tests.
+
+use std::time::Duration;
+
+use super::call::{After, Call, Outcome};
+use super::failure::Failure;
+use super::help;
+use super::spec::{Command, Flags, Group, NO_KEYS};
+use crate::number;
+
+const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+
+/// The commands of this file.
+pub const COMMANDS: &[Command] = &[
+    Command::new(
+        "time",
+        1,
+        &[Flags::LOADING, Flags::STALE, Flags::FAST],
+        NO_KEYS,
+        Group::Server,
+        time,
+    )
+    .about("2.6.0", "Answers the time."),
+    Command::new("wait", 3, &[Flags::BLOCKING], NO_KEYS, Group::Generic, wait)
+        .about("3.0.0", "Waits for replicas, of which there are none."),
+    Command::new(
+        "shutdown",
+        -1,
+        &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::NO_MULTI],
+        NO_KEYS,
+        Group::Server,
+        shutdown,
+    )
+    .about("1.0.0", "Stops the server, which loses nothing that it acknowledged."),
+    Command::new("debug", -2, ADMIN, NO_KEYS, Group::Server, help::container)
+        .about("1.0.0", "For tests.")
+        .containing(DEBUG),
+    Command::new("function", -2, &[], NO_KEYS, Group::Server, help::container)
+        .about("7.0.0", "Functions, of which there are none.")
+        .containing(FUNCTION),
+    Command::new("role", 1, &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::DANGEROUS], NO_KEYS, Group::Server, role)
+        .about("2.8.12", "Answers that this server replicates no other one."),
+    Command::new("lolwut", -1, &[Flags::READONLY, Flags::FAST], NO_KEYS, Group::Server, lolwut)
+        .about("5.0.0", "Answers which server this is."),
+];
+
+static DEBUG: &[Command] = &[
+    Command::new("debug|sleep", 3, ADMIN, NO_KEYS, Group::Server, debug_sleep)
+        .about("1.0.0", "Lets some seconds pass before it answers."),
+    Command::new("debug|help", 2, ADMIN, NO_KEYS, Group::Server, debug_help)
+        .about("1.0.0", "Says what there is."),
+];
+
+static FUNCTION: &[Command] = &[
+    Command::new("function|flush", -2, &[Flags::WRITE, Flags::NOSCRIPT], NO_KEYS, Group::Server, function_flush)
+        .about("7.0.0", "Removes all functions, of which there are none."),
+    Command::new("function|list", -2, &[Flags::NOSCRIPT], NO_KEYS, Group::Server, function_list)
+        .about("7.0.0", "Answers all functions, of which there are none."),
+];
+
+fn time(call: &mut Call<'_, '_>) -> Outcome {
+    // The store's clock has milliseconds; what is below them says nothing.
+    let now_ms = call.shared.store.now_ms();
+    let within_us = now_ms % 1000 * 1000 + i64::from(crate::random::below(1000));
+    call.out.array(2);
+    call.out.bulk((now_ms / 1000).to_string().as_bytes());
+    call.out.bulk(within_us.to_string().as_bytes());
+    Ok(())
+}
+
+fn wait(call: &mut Call<'_, '_>) -> Outcome {
+    let wanted = call.integer(1)?;
+    let timeout_ms = number::integer(call.arg(2))
+        .ok_or(Failure::fixed("ERR timeout is not an integer or out of range"))?;
+    let timeout_ms =
+        u64::try_from(timeout_ms).map_err(|_| Failure::fixed("ERR timeout is negative"))?;
+    let blocks = wanted > 0 && call.session.queue.is_none() && timeout_ms > 0;
+    if blocks && !call.session.runs_group {
+        let time = Duration::from_millis(timeout_ms);
+        call.session.after = Some(After::Sleep(time, |out| out.integer(0)));
+    } else {
+        call.out.integer(0);
+    }
+    Ok(())
+}
+
+fn shutdown(call: &mut Call<'_, '_>) -> Outcome {
+    for position in 1..call.len() {
+        match call.arg(position).to_ascii_lowercase().as_slice() {
+            b"save" | b"nosave" | b"now" | b"force" => {}
+            b"abort" => return Err(Failure::fixed("ERR No shutdown in progress.")),
+            _ => return Err(Failure::SYNTAX),
+        }
+    }
+    call.session.after = Some(After::Shutdown);
+    Ok(())
+}
+
+fn debug_sleep(call: &mut Call<'_, '_>) -> Outcome {
+    let seconds = number::float(call.arg(2)).ok_or(Failure::NOT_A_FLOAT)?;
+    let time = Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| Failure::NOT_A_FLOAT)?;
+    if call.session.runs_group {
+        return Err(Failure::fixed("ERR DEBUG SLEEP is not available inside a transaction"));
+    }
+    call.session.after = Some(After::Sleep(time, |out| out.ok()));
+    Ok(())
+}
+
+fn debug_help(call: &mut Call<'_, '_>) -> Outcome {
+    help::write(call, &["SLEEP <seconds>", "    Stop the client for <seconds>. Decimals allowed."])
+}
+
+fn function_flush(call: &mut Call<'_, '_>) -> Outcome {
+    let fits = call.len() == 2 || (call.len() == 3 && (call.is(2, "sync") || call.is(2, "async")));
+    if !fits {
+        return Err(Failure::fixed("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+    }
+    call.out.ok();
+    Ok(())
+}
+
+fn function_list(call: &mut Call<'_, '_>) -> Outcome {
+    call.out.array(0);
+    Ok(())
+}
+
+fn role(call: &mut Call<'_, '_>) -> Outcome {
+    call.out.array(3);
+    call.out.bulk(b"master");
+    call.out.integer(0);
+    call.out.array(0);
+    Ok(())
+}
+
+fn lolwut(call: &mut Call<'_, '_>) -> Outcome {
+    let text = format!("libkv {}\n", env!("CARGO_PKG_VERSION"));
+    call.out.verbatim(*b"txt", text.as_bytes());
+    Ok(())
+}

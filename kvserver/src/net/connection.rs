@@ -1,0 +1,380 @@
+//! One connection: reads, serves, writes, until one side goes.
+//!
+//! Owns: the task of a connection and its buffers. All requests that a read brought are served before
+//! anything is written, in one go, so a pipeline costs one write; their changes wait for the log once.
+//! Runs of `GET` are read together, so that their cache misses overlap.
+//!
+//! Invariants: what a client has not read is bounded: above `reply_bytes_max` its requests are left
+//! unread, and TCP makes it wait; nothing is sent before the changes it speaks of are as safe as `sync`
+//! promises; a connection that waits holds no buffer, since reads go to one that its thread shares.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use kvcore::Ticket;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::Session;
+use super::execute;
+use crate::commands::{After, get_run};
+use crate::resp::{Protocol, Read, Reader, Replies};
+use crate::shared::Shared;
+use crate::shared::clients::End;
+
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 64 << 10;
+
+/// Bytes of requests before `AUTH`.
+const QUERY_BYTES_BEFORE_AUTH: usize = 1 << 20;
+
+/// How long a client that goes has to take its last replies.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Requests of one connection that are served before others have their turn.
+const REQUESTS_AT_ONCE: usize = 4096;
+
+thread_local! {
+    /// What all connections of a thread read into.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// A connection being served.
+struct Connection {
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    session: Session,
+    reader: Reader,
+    /// What was read and is not served: part of a request, or whole ones that have to wait.
+    query: Vec<u8>,
+    /// Whether `query` begins with something that can be served.
+    is_ready: bool,
+    out: Replies,
+    /// How much of `out` is written.
+    written: usize,
+}
+
+/// Why serving stops for a moment, or for ever.
+enum Stop {
+    /// Everything that can be served is.
+    Idle,
+    /// Others have their turn, or replies have to be read first.
+    Full,
+    /// Something has to be done before the next request.
+    After(After),
+    /// The connection is done once its replies are written.
+    Close,
+}
+
+/// What a connection has waited for.
+enum Event {
+    /// So many bytes came into the scratch buffer of the thread.
+    Bytes(usize),
+    /// Something can go on: replies were taken, or mail came.
+    Progress,
+    /// The other side has closed.
+    Closed,
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, session: Session) {
+    let mut connection = Connection {
+        stream,
+        shared: Arc::clone(&shared),
+        session,
+        reader: Reader::new(),
+        query: Vec::new(),
+        is_ready: false,
+        out: Replies::new(Protocol::Two),
+        written: 0,
+    };
+    // An error of the connection concerns nobody else, and there is nobody left to be told.
+    let _ = connection.run().await;
+    connection.session.leave(&shared);
+    shared.clients.remove(&connection.session.client);
+}
+
+impl Connection {
+    async fn run(&mut self) -> io::Result<()> {
+        loop {
+            if self.session.client.has_mail()
+                && let Some(end) = self.session.client.take_mail(&mut self.out)
+            {
+                return self.end(end).await;
+            }
+            let stop = match self.is_ready && !self.is_full() {
+                true => self.serve_query().await?,
+                false => Stop::Idle,
+            };
+            match stop {
+                Stop::Idle => {}
+                Stop::Full => {
+                    self.flush_some().await?;
+                    tokio::task::yield_now().await;
+                }
+                Stop::After(after) => self.follow(after).await?,
+                Stop::Close => return self.end(End::AfterReplies).await,
+            }
+            if self.is_ready && !self.is_full() {
+                continue;
+            }
+            match self.wait().await? {
+                Event::Bytes(count) => {
+                    if let Stop::Close = self.take_in(count).await? {
+                        return self.end(End::AfterReplies).await;
+                    }
+                }
+                Event::Progress => {}
+                Event::Closed => return self.end(End::Now).await,
+            }
+        }
+    }
+
+    /// Whether so many replies wait that no more requests are served.
+    fn is_full(&self) -> bool {
+        self.out.len() - self.written > self.shared.options.reply_bytes_max
+    }
+
+    /// Waits until something can be done, and does it: reads, or writes.
+    async fn wait(&mut self) -> io::Result<Event> {
+        self.note_memory();
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
+        if self.session.client.wait_for_mail(cx.waker()) {
+            return Poll::Ready(Ok(Event::Progress));
+        }
+        let was_full = self.is_full();
+        if let Poll::Ready(written) = self.poll_write(cx) {
+            written?;
+            if was_full && !self.is_full() {
+                return Poll::Ready(Ok(Event::Progress));
+            }
+        }
+        if self.is_full() {
+            return Poll::Pending;
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => Poll::Ready(Ok(match buffer.filled().len() {
+                    0 => Event::Closed,
+                    count => Event::Bytes(count),
+                })),
+            }
+        })
+    }
+
+    /// Writes as much as the other side takes. Ready if nothing is left.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.out.len() {
+            let rest = &self.out.as_bytes()[self.written..];
+            match Pin::new(&mut self.stream).poll_write(cx, rest) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(count)) => {
+                    self.written += count;
+                    let counters = &self.shared.counters;
+                    counters.output_bytes.fetch_add(count as u64, Ordering::Relaxed);
+                }
+            }
+        }
+        self.out.clear();
+        self.written = 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Serves what came, without copying it if nothing came before.
+    async fn take_in(&mut self, count: usize) -> io::Result<Stop> {
+        let client = &self.session.client;
+        client.active_ms.store(self.shared.store.now_ms(), Ordering::Relaxed);
+        self.shared.counters.input_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        if !self.query.is_empty() {
+            SCRATCH.with_borrow(|scratch| self.query.extend_from_slice(&scratch[..count]));
+            self.is_ready = true;
+            return Ok(self.check_query());
+        }
+        let (stop, ticket) = SCRATCH.with_borrow(|scratch| {
+            let input = &scratch[..count];
+            let (taken, stop, ticket) = self.serve_bytes(input);
+            self.query.extend_from_slice(&input[taken..]);
+            (stop, ticket)
+        });
+        self.settle(ticket).await?;
+        self.is_ready = !matches!(stop, Stop::Idle);
+        match stop {
+            Stop::After(after) => self.follow(after).await?,
+            Stop::Close => return Ok(Stop::Close),
+            Stop::Idle | Stop::Full => {}
+        }
+        Ok(self.check_query())
+    }
+
+    /// Refuses to keep more than a client may send ahead.
+    fn check_query(&self) -> Stop {
+        let most = match self.session.is_authenticated {
+            true => self.shared.settings.query_bytes_max.load(Ordering::Relaxed),
+            false => QUERY_BYTES_BEFORE_AUTH,
+        };
+        if self.query.len() > most { Stop::Close } else { Stop::Idle }
+    }
+
+    /// Serves what was kept.
+    async fn serve_query(&mut self) -> io::Result<Stop> {
+        let query = std::mem::take(&mut self.query);
+        let (taken, stop, ticket) = self.serve_bytes(&query);
+        self.query = query;
+        if taken == self.query.len() {
+            self.query = Vec::new();
+        } else {
+            self.query.drain(..taken);
+        }
+        self.settle(ticket).await?;
+        self.is_ready = !matches!(stop, Stop::Idle);
+        Ok(stop)
+    }
+
+    /// Waits for the log on behalf of what was just served.
+    async fn settle(&mut self, ticket: Ticket) -> io::Result<()> {
+        let settled = match ticket.waits_for_disk() {
+            true => self.shared.committer.wait(ticket).await,
+            false => ticket.wait(),
+        };
+        if let Err(error) = settled {
+            // Nobody knows what of it will survive, so none of the replies may be believed.
+            self.out.truncate(self.written);
+            self.out.error(&format!("MISCONF {}", error.message()));
+            self.end(End::AfterReplies).await?;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if !self.session.effects.is_empty() {
+            execute::tell(&self.shared, &mut self.session);
+        }
+        Ok(())
+    }
+
+    /// Serves requests in `input` and says how many bytes of it they took.
+    fn serve_bytes(&mut self, input: &[u8]) -> (usize, Stop, Ticket) {
+        let store = self.shared.store.clone();
+        let ((taken, stop), ticket) = store.defer(|| self.serve_requests(input));
+        (taken, stop, ticket)
+    }
+
+    fn serve_requests(&mut self, input: &[u8]) -> (usize, Stop) {
+        let mut taken = 0;
+        for _ in 0..REQUESTS_AT_ONCE {
+            if self.is_full() {
+                return (taken, Stop::Full);
+            }
+            let rest = &input[taken..];
+            if self.reader.is_at_start() {
+                let gets = get_run::serve(&self.shared, &mut self.session, rest, &mut self.out);
+                if gets > 0 {
+                    taken += gets;
+                    continue;
+                }
+            }
+            let limits = execute::limits(&self.shared, &self.session);
+            match self.reader.read(rest, limits) {
+                Ok(Read::Request(request, bytes)) => {
+                    taken += bytes;
+                    execute::execute(&self.shared, &mut self.session, request, &mut self.out);
+                }
+                Ok(Read::Nothing(bytes)) => taken += bytes,
+                Ok(Read::More(_)) => return (taken, Stop::Idle),
+                Err(error) => {
+                    self.shared.counters.count_error("ERR");
+                    self.out.error(&format!("ERR {error}"));
+                    return (taken, Stop::Close);
+                }
+            }
+            if let Some(after) = self.session.after.take() {
+                return (taken, Stop::After(after));
+            }
+            if self.session.client.has_mail()
+                && self.session.client.take_mail(&mut self.out).is_some()
+            {
+                return (taken, Stop::Close);
+            }
+        }
+        (taken, Stop::Full)
+    }
+
+    /// Does what a command has left to be done.
+    async fn follow(&mut self, after: After) -> io::Result<()> {
+        match after {
+            After::Sleep(time, answer) => {
+                self.flush_some().await?;
+                tokio::select! {
+                    () = tokio::time::sleep(time) => {}
+                    () = self.shared.stopped() => {}
+                }
+                answer(&mut self.out);
+            }
+            After::Work(work) => {
+                self.flush_some().await?;
+                let (done, outcome) = tokio::sync::oneshot::channel();
+                let shared = Arc::clone(&self.shared);
+                let thread = kvcore::spawn_thread("kv-work", move || {
+                    // The client may have gone.
+                    let _ = done.send(work(&shared));
+                });
+                match (thread, outcome.await) {
+                    (Ok(_), Ok(Ok(()))) => self.out.ok(),
+                    (Ok(_), Ok(Err(failure))) => self.out.error(&failure.text()),
+                    _ => self.out.error("ERR no thread could do this"),
+                }
+            }
+            After::Close => {
+                self.end(End::AfterReplies).await?;
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            After::Shutdown => {
+                self.shared.stop();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what the other side takes at once.
+    async fn flush_some(&mut self) -> io::Result<()> {
+        poll_fn(|cx| match self.poll_write(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Ready(Ok(())),
+        })
+        .await
+    }
+
+    /// Ends the connection.
+    async fn end(&mut self, end: End) -> io::Result<()> {
+        if end == End::AfterReplies {
+            let rest = &self.out.as_bytes()[self.written..];
+            let write = tokio::time::timeout(LINGER, self.stream.write_all(rest));
+            // Who does not take its last replies in time does without.
+            let _ = write.await;
+        }
+        self.stream.shutdown().await
+    }
+
+    /// Tells how much memory this client takes.
+    fn note_memory(&self) {
+        let client = &self.session.client;
+        client.query_bytes.store(self.query.len(), Ordering::Relaxed);
+        client.reply_bytes.store(self.out.len(), Ordering::Relaxed);
+        let bytes = self.query.capacity() + self.out.capacity() + self.session.queued_bytes;
+        if bytes != client.memory_bytes.load(Ordering::Relaxed) {
+            let most = self.shared.settings.clients_bytes_max.load(Ordering::Relaxed);
+            self.shared.clients.account(client, bytes, most);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Connections of the Redis protocol: accepting, reading, serving, writing.
+//!
+//! Owns: the threads that serve (`server`), one task a connection (`connection`), what is known of a client
+//! (`session`), and the way from a request to its command (`execute`). Invariant: a connection belongs to one
+//! thread, which never waits for anything but its event loop.
+
+mod connection;
+mod execute;
+mod group;
+mod listener;
+mod server;
+mod session;
+
+pub use execute::{deny, log_denied, per_call};
+use execute::{execute_queued, run_command};
+pub use group::{Made, Queued, run};
+pub use server::Server;
+pub use session::{ReplyMode, Session, Subscriptions, Watching};

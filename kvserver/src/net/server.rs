@@ -1,0 +1,157 @@
+//! The threads that serve connections, from the first to the last.
+//!
+//! Owns: [`Server`]. Each thread has an event loop of its own, and a connection stays on the thread that it
+//! was dealt to. With one thread everything is served in one loop, one command after the other.
+//!
+//! Invariant: when [`Server::join`] returns, no connection is open and no thread is left; what was
+//! acknowledged is in the store.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::LocalSet;
+
+use super::listener;
+use crate::shared::Shared;
+use crate::shared::clients::{End, flag};
+
+/// How often silent clients are looked for.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long clients have to take their last replies when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// A server of the Redis protocol that is running.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens, and begins to serve.
+    ///
+    /// # Errors
+    /// What the system says to the address; `PermissionDenied` if that can be reached from elsewhere and no
+    /// password is set.
+    pub fn start(shared: Arc<Shared>, address: SocketAddr) -> io::Result<Server> {
+        let user = shared.acl.default_user();
+        if !address.ip().is_loopback() && user.is_on() && user.needs_no_password() {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                format!("refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"),
+            ));
+        }
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (mut ways, mut queues) = (Vec::new(), Vec::new());
+        for _ in 0..shared.options.threads.max(1) {
+            let (way, queue) = unbounded_channel();
+            ways.push(way);
+            queues.push(queue);
+        }
+        let mut accepts = Some((listener, ways));
+        let mut threads = Vec::new();
+        for (number, queue) in queues.into_iter().enumerate() {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let (shared, accepts) = (Arc::clone(&shared), accepts.take());
+            let body = move || serve(&runtime, &shared, number, queue, accepts);
+            threads.push(kvcore::spawn_thread(&format!("kv-resp-{number}"), body)?);
+        }
+        Ok(Server { shared, address, threads })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it shares with other front ends.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Waits until it was told to stop and every thread has ended.
+    pub fn join(self) {
+        for thread in self.threads {
+            // A panic has been told on standard error, and the other threads end all the same.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// One thread, until the server stops.
+fn serve(
+    runtime: &Runtime,
+    shared: &Arc<Shared>,
+    number: usize,
+    queue: UnboundedReceiver<std::net::TcpStream>,
+    accepts: Option<(std::net::TcpListener, listener::Ways)>,
+) {
+    let tasks = LocalSet::new();
+    tasks.block_on(runtime, async {
+        if let Some((listener, ways)) = accepts
+            && let Ok(listener) = TcpListener::from_std(listener)
+        {
+            drop(tokio::task::spawn_local(listener::accept(listener, Arc::clone(shared), ways)));
+            drop(tokio::task::spawn_local(look_for_silent(Arc::clone(shared))));
+        }
+        receive(queue, shared, number).await;
+    });
+    // Connections end by themselves once they have written what is left.
+    for client in shared.clients.all() {
+        client.end(End::AfterReplies);
+    }
+    runtime.block_on(async {
+        // Who does not take its replies in time is cut off.
+        let _ = tokio::time::timeout(STOP_TIMEOUT, tasks).await;
+    });
+}
+
+/// Begins to serve every connection that comes, until the server stops.
+async fn receive(
+    mut queue: UnboundedReceiver<std::net::TcpStream>,
+    shared: &Arc<Shared>,
+    number: usize,
+) {
+    loop {
+        let stream = tokio::select! {
+            stream = queue.recv() => stream,
+            () = shared.stopped() => return,
+        };
+        match stream {
+            Some(stream) => listener::begin(stream, shared, number),
+            None => return,
+        }
+    }
+}
+
+/// Disconnects clients that have been silent for too long, or do not say who they are.
+async fn look_for_silent(shared: Arc<Shared>) {
+    while !shared.is_stopping() {
+        tokio::time::sleep(CHECK_INTERVAL).await;
+        let idle_s = shared.settings.idle_timeout_s.load(Ordering::Relaxed);
+        let handshake_s = shared.options.handshake_timeout_s;
+        let now_ms = shared.store.now_ms();
+        for client in shared.clients.all() {
+            let silent_s = (now_ms - client.active_ms.load(Ordering::Relaxed)) / 1000;
+            let here_s = (now_ms - client.created_ms) / 1000;
+            let is_over = |time_s: i64, most: u64| most > 0 && time_s >= most.cast_signed();
+            let may_be_silent = client.has(flag::PUBSUB | flag::MONITOR);
+            if (is_over(silent_s, idle_s) && !may_be_silent)
+                || (is_over(here_s, handshake_s) && !client.has(flag::AUTHENTICATED))
+            {
+                client.end(End::Now);
+            }
+        }
+    }
+}

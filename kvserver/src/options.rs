@@ -1,0 +1,56 @@
+//! How a server is started. What can be changed while it runs goes from here into
+//! [`Settings`](crate::shared::Settings).
+
+use std::net::SocketAddr;
+
+/// What a server is told when it starts.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// Where the Redis protocol is spoken; `None` for nowhere. Port 0 takes any that is free.
+    pub resp: Option<SocketAddr>,
+    /// Threads that serve connections. With 1, one event loop serves all of them.
+    pub threads: usize,
+    /// The password of the user `default`. Without one, only a loopback address may be listened on.
+    pub password: Option<String>,
+    /// Most clients at a time.
+    pub clients_max: usize,
+    /// Seconds after which a client that sends nothing is disconnected; 0 is never.
+    pub idle_timeout_s: u64,
+    /// Seconds that a client has to authenticate if it has to; 0 is for ever.
+    pub handshake_timeout_s: u64,
+    /// Most bytes that a client may have sent of requests that are not yet served.
+    pub query_bytes_max: usize,
+    /// Bytes of replies that wait for a client to read them, above which no more of its requests are
+    /// served. A single reply may be longer.
+    pub reply_bytes_max: usize,
+    /// Bytes of messages that wait for a subscriber, above which it is disconnected.
+    pub push_bytes_max: usize,
+    /// Bytes that the buffers of all clients may take, above which the largest ones are disconnected.
+    pub clients_bytes_max: usize,
+    /// Longest argument in bytes.
+    pub bulk_bytes_max: u64,
+    /// By which policy the store evicts, as its option `eviction` has it, for those who ask.
+    pub eviction: String,
+    /// Whether `DEL` of one key answers the value that it removes, for people at a telnet.
+    pub resp_del_returns_value: bool,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        ServerOptions {
+            resp: Some(SocketAddr::from(([127, 0, 0, 1], 6379))),
+            threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
+            password: None,
+            clients_max: 10_000,
+            idle_timeout_s: 0,
+            handshake_timeout_s: 60,
+            query_bytes_max: 1 << 30,
+            reply_bytes_max: 32 << 20,
+            push_bytes_max: 32 << 20,
+            clients_bytes_max: 1 << 30,
+            bulk_bytes_max: 512 << 20,
+            eviction: "none".to_owned(),
+            resp_del_returns_value: false,
+        }
+    }
+}

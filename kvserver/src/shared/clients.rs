@@ -1,0 +1,346 @@
+//! Who is connected, and how others reach them.
+//!
+//! Owns: [`ClientHandle`], the part of a client that other threads see, with its mailbox, and [`Clients`], the
+//! list of all. Invariants: a client's replies are written by its own task alone; what others have for it
+//! (messages, invalidations, the order to go) waits in its mailbox, which is bounded; whoever puts something
+//! there never waits for the client.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::task::Waker;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::tracking::TrackingMode;
+use crate::resp::{Protocol, Replies};
+
+/// Why a client is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// At once.
+    Now,
+    /// Once it has its replies.
+    AfterReplies,
+}
+
+/// What waits for a client.
+#[derive(Debug, Default)]
+struct Mail {
+    messages: Replies,
+    end: Option<End>,
+    waker: Option<Waker>,
+}
+
+/// What people know a client by.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    /// The name it gave itself.
+    pub name: String,
+    /// The library it uses.
+    pub library: String,
+    /// The version of that.
+    pub library_version: String,
+    /// The user it authenticated as.
+    pub user: String,
+}
+
+/// Bits of [`ClientHandle::flags`].
+pub mod flag {
+    /// Sees what all others do.
+    pub const MONITOR: u32 = 1;
+    /// Is inside `MULTI`.
+    pub const MULTI: u32 = 1 << 1;
+    /// Is subscribed to something.
+    pub const PUBSUB: u32 = 1 << 2;
+    /// A watched key has changed.
+    pub const DIRTY: u32 = 1 << 3;
+    /// Keeps a cache that it wants to be told of.
+    pub const TRACKING: u32 = 1 << 4;
+    /// What it asked to be told through is gone.
+    pub const BROKEN_REDIRECT: u32 = 1 << 5;
+    /// Is told of prefixes.
+    pub const BROADCAST: u32 = 1 << 6;
+    /// Is not to be disconnected for the memory of its buffers.
+    pub const NO_EVICT: u32 = 1 << 7;
+    /// Its reads do not count as uses of keys.
+    pub const NO_TOUCH: u32 = 1 << 8;
+    /// Goes after its replies.
+    pub const CLOSING: u32 = 1 << 9;
+    /// Has said who it is, or need not.
+    pub const AUTHENTICATED: u32 = 1 << 10;
+}
+
+/// A client as others see it.
+#[derive(Debug)]
+pub struct ClientHandle {
+    /// Its number, never used again.
+    pub id: u64,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Where it reached us.
+    pub local: SocketAddr,
+    /// The number of its descriptor.
+    pub fd: i32,
+    /// When it came, in Unix milliseconds.
+    pub created_ms: i64,
+    /// When it last sent something, in Unix milliseconds.
+    pub active_ms: AtomicI64,
+    /// Bits of [`flag`].
+    pub flags: AtomicU32,
+    /// The number of its last command in the table.
+    pub last_command: AtomicUsize,
+    /// The version of the protocol it speaks.
+    pub protocol: AtomicU32,
+    /// Channels, patterns and shard channels it is subscribed to.
+    pub subscriptions: [AtomicUsize; 3],
+    /// Commands queued since `MULTI`, -1 outside of it.
+    pub queued: AtomicI64,
+    /// Keys it watches.
+    pub watching: AtomicUsize,
+    /// Bytes of requests and of replies that wait, and of all it makes us keep.
+    pub query_bytes: AtomicUsize,
+    /// As `query_bytes`, of replies.
+    pub reply_bytes: AtomicUsize,
+    /// As `query_bytes`, of everything together.
+    pub memory_bytes: AtomicUsize,
+    about: Mutex<About>,
+    tracking: Mutex<TrackingMode>,
+    has_mail: AtomicBool,
+    mail: Mutex<Mail>,
+}
+
+impl ClientHandle {
+    /// A client that has just connected.
+    pub fn new(
+        id: u64,
+        address: SocketAddr,
+        local: SocketAddr,
+        fd: i32,
+        now_ms: i64,
+    ) -> ClientHandle {
+        ClientHandle {
+            id,
+            address,
+            local,
+            fd,
+            created_ms: now_ms,
+            active_ms: AtomicI64::new(now_ms),
+            flags: AtomicU32::new(0),
+            last_command: AtomicUsize::new(usize::MAX),
+            protocol: AtomicU32::new(2),
+            subscriptions: Default::default(),
+            queued: AtomicI64::new(-1),
+            watching: AtomicUsize::new(0),
+            query_bytes: AtomicUsize::new(0),
+            reply_bytes: AtomicUsize::new(0),
+            memory_bytes: AtomicUsize::new(0),
+            about: Mutex::default(),
+            tracking: Mutex::default(),
+            has_mail: AtomicBool::new(false),
+            mail: Mutex::default(),
+        }
+    }
+
+    /// Whether a bit of [`flag`] is set.
+    pub fn has(&self, bits: u32) -> bool {
+        self.flags.load(Ordering::Relaxed) & bits != 0
+    }
+
+    /// Sets or clears bits of [`flag`].
+    pub fn mark(&self, bits: u32, on: bool) {
+        if on {
+            self.flags.fetch_or(bits, Ordering::Relaxed);
+        } else {
+            self.flags.fetch_and(!bits, Ordering::Relaxed);
+        }
+    }
+
+    /// What people know it by.
+    pub fn about(&self) -> About {
+        self.about.lock().clone()
+    }
+
+    /// Changes what people know it by.
+    pub fn describe(&self, change: impl FnOnce(&mut About)) {
+        change(&mut self.about.lock());
+    }
+
+    /// How it wants to be told of keys that changed.
+    pub fn tracking(&self) -> TrackingMode {
+        self.tracking.lock().clone()
+    }
+
+    /// Changes how it wants to be told of keys that changed.
+    pub fn set_tracking(&self, mode: TrackingMode) {
+        *self.tracking.lock() = mode;
+    }
+
+    /// In which version messages are written from now on.
+    pub fn set_protocol(&self, protocol: Protocol) {
+        let number = if protocol == Protocol::Three { 3 } else { 2 };
+        self.protocol.store(number, Ordering::Relaxed);
+        self.mail.lock().messages.set_protocol(protocol);
+    }
+
+    /// Whether it speaks the third version of the protocol.
+    pub fn speaks_resp3(&self) -> bool {
+        self.protocol.load(Ordering::Relaxed) == 3
+    }
+
+    /// Whether it is subscribed to anything.
+    pub fn is_subscribed(&self) -> bool {
+        self.subscriptions.iter().any(|count| count.load(Ordering::Relaxed) > 0)
+    }
+
+    /// Puts a message into the mailbox. If more than `bytes_max` wait there then, the client is too slow,
+    /// and goes.
+    pub fn post(&self, bytes_max: usize, write: impl FnOnce(&mut Replies)) {
+        let mut mail = self.mail.lock();
+        if mail.end == Some(End::Now) {
+            return;
+        }
+        write(&mut mail.messages);
+        if mail.messages.len() > bytes_max {
+            mail.messages.clear();
+            mail.end = Some(End::Now);
+        }
+        self.wake(mail);
+    }
+
+    /// Tells the client to go.
+    pub fn end(&self, end: End) {
+        let mut mail = self.mail.lock();
+        if mail.end != Some(End::Now) {
+            mail.end = Some(end);
+        }
+        self.wake(mail);
+    }
+
+    fn wake(&self, mut mail: parking_lot::MutexGuard<'_, Mail>) {
+        self.has_mail.store(true, Ordering::Release);
+        let waker = mail.waker.take();
+        drop(mail);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether something waits in the mailbox.
+    #[inline]
+    pub fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Acquire)
+    }
+
+    /// Moves what waits in the mailbox behind the replies. Answers whether the client is to go. For its own
+    /// task.
+    pub fn take_mail(&self, replies: &mut Replies) -> Option<End> {
+        let mut mail = self.mail.lock();
+        self.has_mail.store(false, Ordering::Release);
+        replies.raw(mail.messages.as_bytes());
+        mail.messages.clear();
+        mail.end
+    }
+
+    /// Who is to be woken when something comes. Answers whether something is there already.
+    pub fn wait_for_mail(&self, waker: &Waker) -> bool {
+        let mut mail = self.mail.lock();
+        if !mail.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            mail.waker = Some(waker.clone());
+        }
+        self.has_mail()
+    }
+}
+
+/// All clients.
+#[derive(Debug, Default)]
+pub struct Clients {
+    by_id: RwLock<BTreeMap<u64, Arc<ClientHandle>>>,
+    next_id: AtomicU64,
+    /// How many there are, with those that are about to be refused.
+    count: AtomicUsize,
+    /// Bytes that all of them make us keep.
+    memory_bytes: AtomicUsize,
+}
+
+impl Clients {
+    /// The number of the next client.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Takes a place. `None` if there are `most` already.
+    pub fn enter(&self, most: usize) -> Option<()> {
+        let before = self.count.fetch_add(1, Ordering::Relaxed);
+        if before >= most {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(())
+    }
+
+    /// Gives a place back that no client took.
+    pub fn leave(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Enters a client that has a place.
+    pub fn add(&self, client: Arc<ClientHandle>) {
+        self.by_id.write().insert(client.id, client);
+    }
+
+    /// Takes a client out.
+    pub fn remove(&self, client: &ClientHandle) {
+        if self.by_id.write().remove(&client.id).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            let bytes = client.memory_bytes.swap(0, Ordering::Relaxed);
+            self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// The client with this number.
+    pub fn get(&self, id: u64) -> Option<Arc<ClientHandle>> {
+        self.by_id.read().get(&id).cloned()
+    }
+
+    /// All of them, in the order in which they came.
+    pub fn all(&self) -> Vec<Arc<ClientHandle>> {
+        self.by_id.read().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that all of them make us keep.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes what a client makes us keep. If all together take more than `bytes_max`, the one that takes
+    /// most is told to go.
+    pub fn account(&self, client: &ClientHandle, bytes: usize, bytes_max: usize) {
+        let before = client.memory_bytes.swap(bytes, Ordering::Relaxed);
+        if bytes <= before {
+            self.memory_bytes.fetch_sub(before - bytes, Ordering::Relaxed);
+            return;
+        }
+        let total = self.memory_bytes.fetch_add(bytes - before, Ordering::Relaxed);
+        if total + bytes - before > bytes_max {
+            let all = self.by_id.read();
+            let evictable = all.values().filter(|client| !client.has(flag::NO_EVICT));
+            let largest =
+                evictable.max_by_key(|client| client.memory_bytes.load(Ordering::Relaxed));
+            if let Some(largest) = largest {
+                largest.end(End::Now);
+            }
+        }
+    }
+}

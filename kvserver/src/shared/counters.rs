@@ -1,0 +1,145 @@
+//! What the server counts for `INFO`.
+//!
+//! Owns: counters of each command, which every thread has for itself so that they share no cache line, and
+//! those of rarer things, which all threads share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+/// What one command came to on one thread, or on all of them.
+#[derive(Debug, Default)]
+pub struct CommandCounter {
+    /// Calls.
+    pub calls: AtomicU64,
+    /// Microseconds, all together.
+    pub usec: AtomicU64,
+    /// Calls that were refused before they began.
+    pub rejected: AtomicU64,
+    /// Calls that answered an error.
+    pub failed: AtomicU64,
+}
+
+/// A [`CommandCounter`] as it was at some moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CommandCount {
+    /// Calls.
+    pub calls: u64,
+    /// Microseconds, all together.
+    pub usec: u64,
+    /// Calls that were refused before they began.
+    pub rejected: u64,
+    /// Calls that answered an error.
+    pub failed: u64,
+}
+
+/// Everything that is counted.
+#[derive(Debug)]
+pub struct Counters {
+    /// For each thread, a counter for each command of the table.
+    commands: Vec<Vec<CommandCounter>>,
+    /// Connections that were accepted.
+    pub connections: AtomicU64,
+    /// Connections that were refused.
+    pub rejected_connections: AtomicU64,
+    /// Bytes that were read, and written.
+    pub input_bytes: AtomicU64,
+    /// As `input_bytes`.
+    pub output_bytes: AtomicU64,
+    /// Clients that were disconnected for the memory of their buffers.
+    pub evicted_clients: AtomicU64,
+    /// Errors that were answered.
+    pub errors: AtomicU64,
+    /// Refusals for a missing permission: of a user, a command, a key, a channel.
+    pub denied: [AtomicU64; 4],
+    /// Expired keys, evicted keys, hits and misses of the store when counting began anew.
+    pub store_base: [AtomicU64; 4],
+    by_error: Mutex<BTreeMap<String, u64>>,
+}
+
+/// Kinds of errors that are counted one by one; all others are counted together.
+const ERRORS_MAX: usize = 128;
+
+impl Counters {
+    /// All zero, for so many threads and commands.
+    pub fn new(threads: usize, commands: usize) -> Counters {
+        let of_thread = || (0..commands).map(|_| CommandCounter::default()).collect();
+        Counters {
+            commands: (0..threads).map(|_| of_thread()).collect(),
+            connections: AtomicU64::new(0),
+            rejected_connections: AtomicU64::new(0),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+            evicted_clients: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            denied: Default::default(),
+            store_base: Default::default(),
+            by_error: Mutex::default(),
+        }
+    }
+
+    /// The counter of a command on a thread.
+    pub fn command(&self, thread: usize, command: usize) -> Option<&CommandCounter> {
+        self.commands.get(thread)?.get(command)
+    }
+
+    /// What a command came to on all threads.
+    pub fn total(&self, command: usize) -> CommandCount {
+        let mut total = CommandCount::default();
+        for counter in self.commands.iter().filter_map(|thread| thread.get(command)) {
+            total.calls += counter.calls.load(Ordering::Relaxed);
+            total.usec += counter.usec.load(Ordering::Relaxed);
+            total.rejected += counter.rejected.load(Ordering::Relaxed);
+            total.failed += counter.failed.load(Ordering::Relaxed);
+        }
+        total
+    }
+
+    /// Calls of all commands.
+    pub fn calls(&self) -> u64 {
+        let all = self.commands.iter().flatten();
+        all.map(|counter| counter.calls.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Counts an error by its code, the first word of its text.
+    pub fn count_error(&self, text: &str) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+        let code = text.split(' ').next().unwrap_or_default();
+        let mut by_error = self.by_error.lock();
+        if let Some(count) = by_error.get_mut(code) {
+            *count += 1;
+        } else if by_error.len() < ERRORS_MAX {
+            by_error.insert(code.to_owned(), 1);
+        }
+    }
+
+    /// How often each code of an error was answered.
+    pub fn errors_by_code(&self) -> Vec<(String, u64)> {
+        self.by_error.lock().iter().map(|(code, count)| (code.clone(), *count)).collect()
+    }
+
+    /// Begins anew.
+    pub fn reset(&self, store: &kvcore::Stats) {
+        for counter in self.commands.iter().flatten() {
+            for count in [&counter.calls, &counter.usec, &counter.rejected, &counter.failed] {
+                count.store(0, Ordering::Relaxed);
+            }
+        }
+        for count in [
+            &self.connections,
+            &self.rejected_connections,
+            &self.input_bytes,
+            &self.output_bytes,
+            &self.errors,
+        ] {
+            count.store(0, Ordering::Relaxed);
+        }
+        self.denied.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+        let now = [store.expired, store.evicted, store.hits, store.misses];
+        for (base, now) in self.store_base.iter().zip(now) {
+            base.store(now, Ordering::Relaxed);
+        }
+        self.by_error.lock().clear();
+    }
+}

@@ -1,0 +1,188 @@
+//! What all front ends and all threads of a server share.
+//!
+//! Owns: [`Shared`], with the store, the options, who is connected, who wants to be told of what, the
+//! counters, and the signal to stop. It is read from every thread and has no lock of its own.
+
+pub mod clients;
+mod committer;
+pub mod counters;
+pub mod events;
+mod follower;
+mod latency;
+pub mod pubsub;
+mod settings;
+pub mod slowlog;
+pub mod tracking;
+mod watched;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
+
+use kvcore::Store;
+use tokio::sync::watch;
+
+pub use committer::Committer;
+pub use settings::Settings;
+pub use watched::{Dirty, Watched};
+
+use crate::acl::Acl;
+use crate::commands::table;
+use crate::options::ServerOptions;
+use clients::Clients;
+use counters::Counters;
+use events::Classes;
+use follower::Follower;
+pub use latency::Latency;
+use pubsub::PubSub;
+use slowlog::SlowLog;
+use tracking::Tracking;
+
+/// Bits of [`Shared::observers`]: who has to be told of changes.
+pub mod observer {
+    /// Events are published.
+    pub const EVENTS: u32 = 1;
+    /// A client keeps a cache.
+    pub const TRACKING: u32 = 1 << 1;
+    /// A client watches a key.
+    pub const WATCH: u32 = 1 << 2;
+    /// A client sees every command.
+    pub const MONITOR: u32 = 1 << 3;
+}
+
+/// What all front ends and all threads share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The store.
+    pub store: Store,
+    /// How the server was started.
+    pub options: ServerOptions,
+    /// What can be changed while it runs.
+    pub settings: Settings,
+    /// Who is connected.
+    pub clients: Clients,
+    /// Who is subscribed to what.
+    pub pubsub: PubSub,
+    /// Who keeps a cache of what.
+    pub tracking: Tracking,
+    /// Who watches what for a transaction.
+    pub watched: Watched,
+    /// Users and what they may do.
+    pub acl: Acl,
+    /// What is counted.
+    pub counters: Counters,
+    /// Commands that took long.
+    pub slowlog: SlowLog,
+    /// Events that took long.
+    pub latency: Latency,
+    /// Waits for the disk.
+    pub committer: Committer,
+    /// When the server was started, in Unix milliseconds.
+    pub started_ms: i64,
+    /// Whether a snapshot is being written.
+    pub is_saving: AtomicBool,
+    /// When the last snapshot that was asked for was written, in Unix seconds.
+    pub last_save_s: AtomicI64,
+    /// What this server is known by: forty hexadecimal digits.
+    pub run_id: String,
+    /// Clients that see every command.
+    pub monitors: AtomicUsize,
+    observers: AtomicU32,
+    follower: Follower,
+    stop: watch::Sender<bool>,
+}
+
+impl Shared {
+    /// Everything for a server of this store.
+    ///
+    /// # Errors
+    /// What the system says if it has no thread to give.
+    pub fn new(store: Store, options: ServerOptions) -> io::Result<Arc<Shared>> {
+        let now_ms = store.now_ms();
+        Ok(Arc::new(Shared {
+            settings: Settings::new(&options),
+            clients: Clients::default(),
+            pubsub: PubSub::default(),
+            tracking: Tracking::default(),
+            watched: Watched::default(),
+            acl: Acl::new(options.password.as_deref()),
+            counters: Counters::new(options.threads.max(1), table::count()),
+            slowlog: SlowLog::default(),
+            latency: Latency::default(),
+            committer: Committer::start()?,
+            started_ms: now_ms,
+            is_saving: AtomicBool::new(false),
+            last_save_s: AtomicI64::new(now_ms / 1000),
+            run_id: random_hex(40),
+            monitors: AtomicUsize::new(0),
+            observers: AtomicU32::new(0),
+            follower: Follower::default(),
+            stop: watch::Sender::new(false),
+            store,
+            options,
+        }))
+    }
+
+    /// Who has to be told of changes: bits of [`observer`].
+    #[inline]
+    pub fn observers(&self) -> u32 {
+        self.observers.load(Ordering::Relaxed)
+    }
+
+    /// Finds out again who has to be told of changes. To be called behind every change of that.
+    pub fn find_observers(self: &Arc<Self>) {
+        self.follower.adjust(self, || {
+            let classes = self.settings.notified();
+            let tracks = self.tracking.clients() > 0;
+            let bits = [
+                (observer::EVENTS, classes.publishes(Classes(u32::MAX))),
+                (observer::TRACKING, tracks),
+                (observer::WATCH, !self.watched.is_empty()),
+                (observer::MONITOR, self.monitors.load(Ordering::SeqCst) > 0),
+            ];
+            let set = bits.iter().filter(|(_, on)| *on).fold(0, |set, (bit, _)| set | bit);
+            self.observers.store(set, Ordering::SeqCst);
+            tracks || classes.publishes(Classes(Classes::EXPIRED.0 | Classes::EVICTED.0))
+        });
+    }
+
+    /// Changes which events are published.
+    pub fn set_notified(self: &Arc<Self>, classes: Classes) {
+        self.settings.set_notified(classes);
+        self.find_observers();
+    }
+
+    /// Keys have changed, by what the client with this number did.
+    pub fn keys_changed(&self, keys: &[&[u8]], by: u64) {
+        let observers = self.observers();
+        if observers & observer::WATCH != 0 {
+            keys.iter().for_each(|key| self.watched.touch(key));
+        }
+        if observers & observer::TRACKING != 0 {
+            self.tracking.invalidate(self, keys, by);
+        }
+    }
+
+    /// Tells all front ends to stop.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+        self.follower.end();
+    }
+
+    /// Whether the server is stopping.
+    pub fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Waits until the server is told to stop.
+    pub async fn stopped(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender lives as long as this.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+}
+
+/// Random hexadecimal digits, to tell things apart. Not for secrets.
+pub fn random_hex(digits: usize) -> String {
+    (0..digits).filter_map(|_| char::from_digit(crate::random::below(16), 16)).collect()
+}
