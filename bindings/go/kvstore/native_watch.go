@@ -3,6 +3,9 @@ package kvstore
 // The calls into C that are about watches.
 
 /*
+#cgo noescape kvgo_watch
+#cgo nocallback kvgo_watch
+#cgo nocallback kvgo_watch_next
 #include "native_watch.h"
 */
 import "C"
@@ -11,8 +14,12 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 )
+
+// watchesOpen counts the C watches that are not freed yet. Tests watch it.
+var watchesOpen atomic.Int64
 
 // watch holds a C watch until it is freed. One goroutine reads; any may cancel.
 type watch struct {
@@ -41,6 +48,7 @@ func (h *handle) watch(want WatchOptions) (*watch, Status) {
 	if answer.status != C.KV_OK {
 		return nil, Status(answer.status)
 	}
+	watchesOpen.Add(1)
 	return &watch{native: answer.watch, ready: pollable(int(C.kv_watch_fd(answer.watch)))}, StatusOK
 }
 
@@ -119,4 +127,5 @@ func (w *watch) free() {
 		w.ready.Close()
 	}
 	C.kv_watch_free(w.native)
+	watchesOpen.Add(-1)
 }

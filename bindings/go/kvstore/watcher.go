@@ -3,7 +3,10 @@ package kvstore
 // Watchers: the watch under Watch and WatchPrefix, for those who want to choose what they see, go back to an earlier
 // revision, learn why a watch ended, or read at their own pace without a goroutine in between.
 
-import "context"
+import (
+	"context"
+	"runtime"
+)
 
 // WatchOptions says which changes a watcher gives. Its zero value is all of them, from now on.
 type WatchOptions struct {
@@ -26,13 +29,14 @@ type Watcher struct {
 	watch *watch
 	ctx   context.Context
 	// stop has the context leave the watch alone.
-	stop func() bool
+	stop    func() bool
+	cleanup runtime.Cleanup
 	// ended is what Next answers once the watcher is closed.
 	ended error
 }
 
-// NewWatcher begins a watch: what changes from this call on is not missed. Whoever began it closes it. Once the context is
-// done Next fails with its error. It fails with ErrInvalid for a kind that is none, with ErrTooLarge for a key that is
+// NewWatcher begins a watch: what changes from this call on is not missed. Whoever began it closes it; one that is dropped
+// without is closed by the garbage collector. Once the context is done Next fails with its error. It fails with ErrInvalid for a kind that is none, with ErrTooLarge for a key that is
 // too long, and with ErrIO or ErrCorrupt if the log cannot be read.
 func (s *Store) NewWatcher(ctx context.Context, options WatchOptions) (*Watcher, error) {
 	h, err := s.handle()
@@ -43,7 +47,9 @@ func (s *Store) NewWatcher(ctx context.Context, options WatchOptions) (*Watcher,
 	if status != StatusOK {
 		return nil, status.err()
 	}
-	return &Watcher{watch: begun, ctx: ctx, stop: context.AfterFunc(ctx, begun.cancel)}, nil
+	w := &Watcher{watch: begun, ctx: ctx, stop: context.AfterFunc(ctx, begun.cancel)}
+	w.cleanup = runtime.AddCleanup(w, (*watch).free, begun)
+	return w, nil
 }
 
 // Next waits for the next change, without a thread of the system. If changes were missed it gives an EventLagged, and goes
@@ -97,6 +103,7 @@ func (w *Watcher) Close() {
 	if w.ended == nil {
 		w.ended = ErrDone
 		w.stop()
+		w.cleanup.Stop()
 		w.watch.free()
 	}
 }

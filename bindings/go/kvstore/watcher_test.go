@@ -3,6 +3,7 @@ package kvstore
 import (
 	"context"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -118,4 +119,22 @@ func TestTheEndOfAWatcher(t *testing.T) {
 	wants(t, <-ended, ErrClosed)
 	_, err = store.NewWatcher(context.Background(), WatchOptions{})
 	wants(t, err, ErrClosed)
+}
+
+// A watcher that is dropped is freed by the garbage collector, also under a context that goes on.
+func TestDroppedWatchersAreFreed(t *testing.T) {
+	store := newStore(t)
+	before := watchesOpen.Load()
+	for range 20 {
+		w, err := store.NewWatcher(context.Background(), WatchOptions{})
+		must(t, err)
+		_, _, err = w.TryNext()
+		must(t, err)
+	}
+	for deadline := time.Now().Add(time.Minute); watchesOpen.Load() > before; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d dropped watchers were not freed in a minute", watchesOpen.Load()-before)
+		}
+		runtime.GC()
+	}
 }
