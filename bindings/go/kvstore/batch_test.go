@@ -47,13 +47,14 @@ func TestABatchIsAppliedAsOne(t *testing.T) {
 func TestAFailedBatchChangesNothing(t *testing.T) {
 	store := newStore(t, WithMaxKeySize(10), WithMaxEntries(3))
 	must(t, store.SetString("there", "1"))
+	absent, another := SetOptions{Condition: IfAbsent}, SetOptions{Condition: IfVersion, Version: 99}
 	for name, one := range map[string]struct {
 		add     func(*Batch)
 		wants   error
 		message string
 	}{
-		"condition":    {func(b *Batch) { b.PutWith("there", nil, SetOptions{Condition: IfAbsent}) }, ErrConflict, "change 1"},
-		"version":      {func(b *Batch) { b.PutWith("there", nil, SetOptions{Condition: IfVersion, Version: 99}) }, ErrConflict, "change 1"},
+		"condition":    {func(b *Batch) { b.PutWith("there", nil, absent) }, ErrConflict, "change 1"},
+		"version":      {func(b *Batch) { b.PutWith("there", nil, another) }, ErrConflict, "change 1"},
 		"long key":     {func(b *Batch) { b.Delete("longer than ten") }, ErrTooLarge, "1"},
 		"negative TTL": {func(b *Batch) { b.PutWithTTL("k", nil, -time.Second) }, ErrInvalid, "change 1"},
 		"no condition": {func(b *Batch) { b.PutWith("k", nil, SetOptions{Condition: 9}) }, ErrInvalid, "change 1"},

@@ -35,7 +35,8 @@ func (c *conformanceCall) write() (answer, error) {
 	}
 	result, err := c.run.store.ApplyBatch(batch)
 	got := asAnswer(err)
-	if whole := result.Successful + result.Failed; whole != changes || err == nil && result.Failed != 0 || err != nil && result.Successful != 0 {
+	counted := []int{result.Successful, result.Failed}
+	if err == nil && !slices.Equal(counted, []int{changes, 0}) || err != nil && !slices.Equal(counted, []int{0, changes}) {
 		return answer{}, fmt.Errorf("%d changes came to %+v", changes, result)
 	}
 	if err != nil {
@@ -109,7 +110,8 @@ func (c *conformanceCall) scan() (answer, error) {
 	it := c.run.store.Iterator(&options)
 	again := CollectEntries(it)
 	if it.Next() || !errors.Is(it.Err(), failure) || len(again) != len(entries) {
-		return answer{}, fmt.Errorf("Scan gives %d entries and %v, Iterator %d and %v", len(entries), failure, len(again), it.Err())
+		return answer{}, fmt.Errorf("Scan gives %d entries and %v, Iterator %d and %v", len(entries), failure, len(again),
+			it.Err())
 	}
 	if !options.Sorted && !options.Reverse {
 		slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })

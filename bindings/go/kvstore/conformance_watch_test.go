@@ -57,7 +57,8 @@ func (c *conformanceCall) event() (answer, error) {
 	if (event.Value != nil) != (event.Kind == EventSet) {
 		return answer{}, fmt.Errorf("the value of %v is %q", event.Kind, event.Value)
 	}
-	got := answer{values: [][]byte{[]byte(event.Kind.String()), []byte(event.Key), append([]byte{}, event.Value...)}, whole: true}
+	got := answer{whole: true}
+	got.values = [][]byte{[]byte(event.Kind.String()), []byte(event.Key), append([]byte{}, event.Value...)}
 	expireAt := int64(math.MaxInt64)
 	if !event.ExpireAt.IsZero() {
 		expireAt = event.ExpireAt.UnixMilli()

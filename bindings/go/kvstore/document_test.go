@@ -12,8 +12,8 @@ import (
 	"github.com/libkv/libkv/bindings/go/kvstore"
 )
 
-// The calls of the basic, TTL, snapshot and statistics sections, as a program writes them that was made for the kv-store module whose interface this package keeps: it must
-// compile, and mean the same.
+// The options, and the calls of the basic, TTL, snapshot and statistics sections, as a program writes them that was made
+// for the kv-store module whose interface this package keeps: it must compile, and mean the same.
 func TestCallsOfTheKvStoreModule(t *testing.T) {
 	store, err := kvstore.New(
 		// Storage limits

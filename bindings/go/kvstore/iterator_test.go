@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// filled opens a store with the keys of a prefix and the numbers from 0 on, padded so that they sort; values are the numbers.
+// filled opens a store with the keys of a prefix and the numbers from 0 on, padded so that they sort; values are the
+// numbers.
 func filled(t testing.TB, prefix string, count int, options ...Option) *Store {
 	t.Helper()
 	store := newStore(t, options...)
@@ -106,7 +107,8 @@ func TestFilterLimitAndKeysOnly(t *testing.T) {
 	if keys := CollectKeys(it); !slices.Equal(keys, []string{"k000001", "k000003", "k000005"}) || seen != 6 {
 		t.Errorf("%q after %d", keys, seen)
 	}
-	it = store.Iterator(&IteratorOptions{KeysOnly: true, Limit: -1, Filter: func(_ string, value []byte) bool { return value == nil }})
+	noValue := func(_ string, value []byte) bool { return value == nil }
+	it = store.Iterator(&IteratorOptions{KeysOnly: true, Limit: -1, Filter: noValue})
 	count := 0
 	for it.Next() {
 		if count++; it.Value() != nil || it.Entry().Version == 0 {

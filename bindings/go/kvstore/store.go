@@ -71,10 +71,10 @@ func (s *Store) openFirst() (*handle, error) {
 	return h, nil
 }
 
-// Close ends the store and frees what it holds. A store on disk is flushed first. Calls that run meanwhile finish or fail with ErrClosed; calls that
-// come later fail with ErrClosed. Closing again does nothing. A store that nothing refers to any more is closed by the
-// garbage collector, but at a time of its choosing. Close waits until the functions of WithOnRemove were told all that
-// they are to be told; called by one of them it fails with ErrInvalid and does nothing.
+// Close ends the store and frees what it holds. A store on disk is flushed first. Calls that run meanwhile finish or fail
+// with ErrClosed; calls that come later fail with ErrClosed. Closing again does nothing. A store that nothing refers to
+// any more is closed by the garbage collector, but at a time of its choosing. Close waits until the functions of
+// WithOnRemove were told all that they are to be told; called by one of them it fails with ErrInvalid and does nothing.
 func (s *Store) Close() error {
 	s.opening.Lock()
 	s.closed = true

@@ -35,9 +35,11 @@ type Watcher struct {
 	ended error
 }
 
-// NewWatcher begins a watch: what changes from this call on is not missed. Whoever began it closes it; one that is dropped
-// without is closed by the garbage collector. Once the context is done Next fails with its error. It fails with ErrInvalid for a kind that is none, with ErrTooLarge for a key that is
-// too long, and with ErrIO or ErrCorrupt if the log cannot be read.
+// NewWatcher begins a watch: what changes from this call on is not missed. Whoever began it closes it; one that is
+// dropped without is closed by the garbage collector. Once the context is done Next fails with its error.
+//
+// NewWatcher fails with ErrInvalid for a kind that is none, with ErrTooLarge for a key that is too long, and with ErrIO
+// or ErrCorrupt if the log cannot be read.
 func (s *Store) NewWatcher(ctx context.Context, options WatchOptions) (*Watcher, error) {
 	h, err := s.handle()
 	if err != nil {
