@@ -12,7 +12,10 @@ int main() {
     // Sorted scans go from one wanted key to the next where the store keeps its keys in order.
     kv::Store store = kv::Store::memory({{"ordered_index", "true"}});
     kv::Watch watch = store.watch(kv::WatchOptions().prefix("user:"));
-    store.write(kv::Batch().set("user:3", "Grace").set("user:1", "Ada").set("page:1", "home").set("user:2", "Edsger"));
+    store.set("user:3", "Grace");
+    store.set("user:1", "Ada");
+    store.set("page:1", "home");
+    store.set("user:2", "Edsger");
 
     // The views of an entry are valid until the loop goes on.
     const kv::ScanOptions users = kv::ScanOptions().prefix("user:").order(kv::Order::asc);
@@ -29,7 +32,7 @@ int main() {
     const auto longest = [](const kv::Entry& entry) { return entry.value.size() > 5; };
     std::cout << std::count_if(again.begin(), again.end(), longest) << " long name\n";
 
-    // The events of a watch go on until it is cancelled. They come in the order of the batch.
+    // The events of a watch come in the order of the changes, and go on until it is cancelled.
     int events = 0;
     for (const kv::Event& event : watch) {
         std::cout << "set " << event.key << '\n';
