@@ -30,9 +30,9 @@ func main() {
 		serve(*store, counts[0], *calls)
 		return
 	}
-	fmt.Printf("# libkv beside other stores in Go\n\nMade by `go run . -calls %d -rounds %d -entries %s` in `bench/go/peers`, on %s, with %s "+
-		"and %d processors (%s).\n\n%s\n", *calls, *rounds, *entries, time.Now().Format("2 January 2006"), runtime.Version(),
-		runtime.GOMAXPROCS(0), processor(), method)
+	fmt.Printf("# libkv beside other stores in Go\n\nMade by `go run . -calls %d -rounds %d -entries %s` in `bench/go/peers`, "+
+		"on %s, with %s and %d processors (%s); load before the run: %s.\n\n%s\n", *calls, *rounds, *entries,
+		time.Now().Format("2 January 2006"), runtime.Version(), runtime.GOMAXPROCS(0), processor(), load(), method)
 	for _, count := range counts {
 		race := newRace(count, *calls)
 		for range *rounds {
@@ -53,7 +53,7 @@ a new slice for each. libkv alone has to pass cgo. Nobody has to evict, but a se
 then finds nothing.
 
 "Collection" is what a collection of garbage takes, in milliseconds, and "memory" what the process grows by, in bytes of an
-entry; key and value have 116.
+entry; key and value have 116. The list of the keys is collected too, in every process.
 `
 
 func numbers(text string) []int {
@@ -80,6 +80,16 @@ func names(count int) []string {
 		keys[i] = run.String()[16*i : 16*i+16]
 	}
 	return keys
+}
+
+// load is the system's load average over a minute: with more than the processors, other work is in the times.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
 }
 
 // processor is the name of the machine's, as far as the system tells.
