@@ -114,6 +114,23 @@ fn what_expires_before_its_turn_does_not_come() {
 }
 
 #[test]
+fn an_entry_that_was_taken_is_shown_until_it_expires() {
+    let (clock, hand) = Clock::manual(1_000_000);
+    let store = Store::with_clock(Options::new(), clock).unwrap();
+    let ttl = std::time::Duration::from_millis(10);
+    store.set_with("k", "v", &SetOptions::default().ttl(ttl)).unwrap();
+    store.set("l", "v").unwrap();
+    let mut scan = store.scan(&ScanOptions::new().order(Order::Asc)).unwrap();
+    let (k, l) = (scan.try_next().unwrap().unwrap(), scan.try_next().unwrap().unwrap());
+    hand.advance_ms(9);
+    assert!(scan.still_shows(&k).unwrap() && scan.still_shows(&l).unwrap());
+    hand.advance_ms(1);
+    assert!(!scan.still_shows(&k).unwrap() && scan.still_shows(&l).unwrap());
+    store.shutdown().unwrap();
+    assert_eq!(scan.still_shows(&l).unwrap_err().status(), Status::Closed);
+}
+
+#[test]
 fn a_scan_ends_with_the_contents_it_began_with() {
     let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
     let path = folder.join(format!("scan-{}.kvs", std::process::id()));

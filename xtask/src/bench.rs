@@ -4,7 +4,9 @@
 //! The first word says what is measured, and so what has to be there: the engine alone, or also the
 //! installed C library, or all surfaces, or engines of other makers. The bench crate reads everything else.
 
-use anyhow::Result;
+use std::ffi::OsString;
+
+use anyhow::{Context, Result};
 use xshell::cmd;
 
 use crate::artifacts::Artifacts;
@@ -18,10 +20,16 @@ const ENGINES: &str = "memory";
 /// What compares engines that keep their data on disk.
 const DURABLE: &str = "durable";
 
+/// What compares libkv in Python with caches and stores that Python has.
+const PYTHON: &str = "python-caches";
+
 /// Runs the benchmarks; `arguments` go to the bench program as they are.
 pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
     let sh = &artifacts.sh;
     let first = arguments.first().map_or("", String::as_str);
+    if first == PYTHON {
+        return python(artifacts, &arguments[1..]);
+    }
     let mut environment = Vec::new();
     if first == DURABLE {
         environment.extend(peers::environment(sh, &artifacts.workspace)?);
@@ -40,4 +48,20 @@ pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
     say("running the benchmarks");
     cmd!(sh, "cargo run --locked --release --package kvbench -- {arguments...}").run()?;
     Ok(())
+}
+
+/// A program in Python, since what it compares is. A run with arguments is one to look at, and leaves the
+/// committed page as it is.
+fn python(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
+    let sh = &artifacts.sh;
+    let _peers = peers::environment(sh, &artifacts.workspace)?;
+    let program = artifacts.workspace.file("bench/python")?;
+    let requirements = program.join("requirements.txt");
+    let requirements = requirements.to_str().context("the path of the repository is no UTF-8")?;
+    let python = artifacts.wheel_venv("bench-python", &["--requirement", requirements])?;
+    let page = artifacts.workspace.file("bench/results")?.join("python.md");
+    let write: Vec<OsString> =
+        if arguments.is_empty() { vec!["--write".into(), page.into_os_string()] } else { vec![] };
+    say("running the benchmarks");
+    Ok(cmd!(sh, "{python} {program} {write...} {arguments...}").run()?)
 }

@@ -3,6 +3,8 @@
 //! A step can be run alone by its name, in any order; what it needs it builds first. All steps run
 //! even if one fails. The continuous integration runs the same command, and nothing beside it.
 
+use std::path::Path;
+
 use anyhow::{Result, bail, ensure};
 use xshell::cmd;
 
@@ -45,7 +47,7 @@ const STEPS: &[Step] = &[
     }),
     step("python", "the wheel in a fresh environment: pytest, stubtest", python),
     step("go", "gofmt, go vet, go test -race", go),
-    step("examples", "the Python and Rust examples", examples),
+    step("examples", "the Python and Rust examples, and one in C and Python", examples),
     step("quickstart", "the programs printed in README.md", |artifacts| {
         quickstart::run(artifacts, &[])
     }),
@@ -178,7 +180,16 @@ fn examples(artifacts: &Artifacts) -> Result<()> {
             cmd!(sh, "{python} {file}").run()?;
         }
     }
-    Ok(())
+    shared_cache(artifacts, &python)
+}
+
+/// A program in C and one in Python over one snapshot.
+fn shared_cache(artifacts: &Artifacts, python: &Path) -> Result<()> {
+    let sh = &artifacts.sh;
+    let folder = artifacts.workspace.file("examples/shared_cache")?;
+    let writer = artifacts.build_consumer(&folder, "example-shared-cache")?.join("writer");
+    let reader = folder.join("reader.py");
+    Ok(cmd!(sh, "{python} {reader} {writer}").run()?)
 }
 
 #[cfg(test)]

@@ -57,8 +57,22 @@ pub(crate) fn no_items(py: Python<'_>) -> PyErr {
     error(py, Status::NotFound, "the store is empty")
 }
 
+/// A batch of which nothing was applied: `ConflictError`, with the number of the change whose condition
+/// did not hold.
 #[cold]
-fn from_engine(py: Python<'_>, error_from: &kvcore::Error) -> PyErr {
+pub(crate) fn conflict(py: Python<'_>, index: usize) -> PyErr {
+    let message = format!(
+        "the condition of change {index} of the batch, counted from 0, does not hold: read again and \
+         retry; nothing was applied"
+    );
+    class(py, Status::Conflict)
+        .and_then(|class| class.call1((message, index)))
+        .map_or_else(|e| e, PyErr::from_value)
+}
+
+/// The exception for an error of the engine.
+#[cold]
+pub(crate) fn from_engine(py: Python<'_>, error_from: &kvcore::Error) -> PyErr {
     let message = error_from.message();
     let raised = class(py, error_from.status()).and_then(|class| match error_from.os_code() {
         Some(os_code) => class.call1((os_code, message)),

@@ -113,6 +113,18 @@ pub(crate) fn ttl_or_default(object: Option<&Bound<'_, PyAny>>) -> PyResult<Expi
     object.map_or(Ok(Expiry::Default), ttl_of_write)
 }
 
+/// Reads the TTL that an entry is given anew, in the engine's milliseconds, where zero or less ends it.
+///
+/// # Errors
+/// As [`ttl`].
+pub(crate) fn ttl_of_expire(object: &Bound<'_, PyAny>) -> PyResult<i64> {
+    Ok(match ttl(object)? {
+        Ttl::Never => TTL_NONE,
+        // The engine gives some negative numbers a meaning of their own.
+        Ttl::Ms(ms) => ms.max(0),
+    })
+}
+
 /// Reads a deadline: Unix milliseconds.
 ///
 /// # Errors

@@ -5,13 +5,14 @@
 //! exception classes, the views, the records) is said in `python/libkv`.
 //!
 //! The GIL is held for calls on one key in memory, because releasing it costs more than the call. It
-//! is released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`,
-//! `clear`, `purge_expired`, `configure`, `close`, `watch` and its waits; and for all that may wait for a
-//! disk: `open`, `sync`, `snapshot`, `restore`, `verify`, `salvage`, and every change of a store in a directory. No Python code ever runs under a lock of the
-//! engine.
+//! is released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`, batches,
+//! scans, `clear`, `purge_expired`, `configure`, `close`, `watch` and its waits; and for all that may wait
+//! for a disk: `open`, `sync`, `snapshot`, `restore`, `verify`, `salvage`, and every change of a store in a
+//! directory. No Python code ever runs under a lock of the engine.
 
 #![deny(unsafe_code)]
 
+mod batch;
 mod comforts;
 mod convert;
 mod errors;
@@ -24,6 +25,8 @@ mod options;
 #[cfg(feature = "planted-panics")]
 mod plant;
 mod removals;
+mod scan;
+mod set_arguments;
 mod stats;
 mod store;
 mod verify;
@@ -43,11 +46,15 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::batch::Batch;
+    #[pymodule_export]
     use crate::expiry::NeverType;
     #[pymodule_export]
     use crate::iterate::KeyIterator;
     #[pymodule_export]
     use crate::options::open;
+    #[pymodule_export]
+    use crate::scan::Scan;
     #[pymodule_export]
     use crate::store::Store;
     #[pymodule_export]

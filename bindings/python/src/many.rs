@@ -19,7 +19,7 @@ use crate::store::Store;
 
 /// From this many keys on, writes release the GIL: the work then outweighs the hand-over. On disk they
 /// always do.
-const RELEASE_FROM: usize = 32;
+pub(crate) const RELEASE_FROM: usize = 32;
 
 /// From this many keys on, reads release the GIL: building the list needs it anyway.
 const READ_RELEASE_FROM: usize = 256;

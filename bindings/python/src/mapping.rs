@@ -53,7 +53,7 @@ impl Store {
     }
 
     fn __delitem__(&self, key_object: &Bound<'_, PyAny>) -> PyResult<()> {
-        if self.delete(key_object)? { Ok(()) } else { Err(not_found(key_object)) }
+        if self.removed(key_object)? { Ok(()) } else { Err(not_found(key_object)) }
     }
 
     fn __contains__(&self, key_object: &Bound<'_, PyAny>) -> PyResult<bool> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kvcore::{Expiry, Remaining, SetOptions, SetOutcome, Status};
+use kvcore::{DeleteOutcome, Remaining, SetOutcome, Status};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -13,11 +13,12 @@ use pyo3::types::PyList;
 
 use crate::Backend;
 use crate::convert::{Data, key, read, value};
-use crate::errors::{OrRaise, guarded, invalid, not_found};
-use crate::expiry::{Ttl, deadline_ms, seconds, ttl_of_write, ttl_or_default};
+use crate::errors::{OrRaise, from_engine, guarded, not_found};
+use crate::expiry::{deadline_ms, seconds, ttl_of_expire, ttl_or_default};
 use crate::many;
 use crate::options::text_of;
 use crate::removals::Listener;
+use crate::set_arguments::SetArguments;
 
 /// A key-value store, used as a dict from keys (bytes, or str taken as UTF-8) to bytes.
 ///
@@ -60,6 +61,13 @@ impl Store {
         })
     }
 
+    /// Removes a key, and says whether it was there.
+    pub(crate) fn removed(&self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let py = object.py();
+        let name = key(object)?;
+        self.change(py, |store| store.del(name))
+    }
+
     /// The value of a key that is removed by this.
     pub(crate) fn taken<'py>(
         &self,
@@ -88,53 +96,6 @@ pub(crate) fn record<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, Py
         .get_or_try_init(py, || py.import("libkv._records").map(Bound::unbind))?
         .bind(py)
         .getattr(name)
-}
-
-/// The keywords of `set`, where most calls name none.
-struct SetArguments<'a, 'py> {
-    ttl: Option<&'a Bound<'py, PyAny>>,
-    expire_at: Option<&'a Bound<'py, PyAny>>,
-    keep_ttl: bool,
-    if_absent: bool,
-    if_present: bool,
-    if_version: Option<u64>,
-}
-
-impl SetArguments<'_, '_> {
-    #[inline]
-    fn is_plain(&self) -> bool {
-        self.ttl.is_none()
-            && self.expire_at.is_none()
-            && !(self.keep_ttl | self.if_absent | self.if_present)
-            && self.if_version.is_none()
-    }
-
-    fn options(&self, py: Python<'_>) -> PyResult<SetOptions> {
-        let expiries = [self.ttl.is_some(), self.expire_at.is_some(), self.keep_ttl];
-        if expiries.iter().filter(|given| **given).count() > 1 {
-            return Err(invalid(py, "give one of ttl, expire_at and keep_ttl"));
-        }
-        let conditions = [self.if_absent, self.if_present, self.if_version.is_some()];
-        if conditions.iter().filter(|given| **given).count() > 1 {
-            return Err(invalid(py, "give one of if_absent, if_present and if_version"));
-        }
-        let mut options = SetOptions::default();
-        if let Some(ttl) = self.ttl {
-            options.expiry = ttl_of_write(ttl)?;
-        } else if let Some(when) = self.expire_at {
-            options.expiry = Expiry::AtMs(deadline_ms(when)?);
-        } else if self.keep_ttl {
-            options.expiry = Expiry::Keep;
-        }
-        if self.if_absent {
-            options = options.if_absent();
-        } else if self.if_present {
-            options = options.if_present();
-        } else if let Some(version) = self.if_version {
-            options = options.if_version(version);
-        }
-        Ok(options)
-    }
 }
 
 #[pymethods]
@@ -238,11 +199,16 @@ impl Store {
         many::set_many(self, mapping, ttl_or_default(ttl)?)
     }
 
-    /// Remove a key. Returns whether it was there.
-    pub(crate) fn delete(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+    /// Remove a key. Returns whether it was removed.
+    ///
+    /// With if_version, a version that set or entry gave, only if the key still has that version.
+    #[pyo3(signature = (key, *, if_version=None))]
+    fn delete(&self, key: &Bound<'_, PyAny>, if_version: Option<u64>) -> PyResult<bool> {
+        let Some(version) = if_version else { return self.removed(key) };
         let py = key.py();
         let name = crate::convert::key(key)?;
-        self.change(py, |store| store.del(name))
+        let outcome = self.change(py, |store| store.del_if(name, version))?;
+        Ok(outcome == DeleteOutcome::Deleted)
     }
 
     /// Remove a key and return its value, atomically; the default when it is absent.
@@ -290,11 +256,7 @@ impl Store {
     fn expire(&self, key: &Bound<'_, PyAny>, ttl: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key.py();
         let name = crate::convert::key(key)?;
-        let ttl_ms = match crate::expiry::ttl(ttl)? {
-            Ttl::Never => kvcore::TTL_NONE,
-            // The engine gives some negative numbers a meaning of their own.
-            Ttl::Ms(ms) => ms.max(0),
-        };
+        let ttl_ms = ttl_of_expire(ttl)?;
         self.change(py, |store| store.expire(name, ttl_ms))
     }
 
@@ -349,6 +311,15 @@ impl Store {
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let stats = guarded(py, &self.backend, |store| store.stats().or_raise(py))?;
         crate::stats::record_of(&record(py, "Stats")?, &stats)
+    }
+
+    /// Return what stopped the store's writes, as the exception that tells it, or None.
+    ///
+    /// For a failure of the disk or a contained bug, also in a thread of the store. It can be asked
+    /// after close, too.
+    fn last_fault<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let fault = self.backend.last_fault()?;
+        Some(from_engine(py, &fault).into_value(py).into_bound(py).into_any())
     }
 
     /// Stop the store and free what it holds; later calls raise ClosedError. Releases the GIL.

@@ -131,7 +131,12 @@ impl Store {
         let class = CLASS.get_or_try_init(py, || -> PyResult<_> {
             Ok(py.import("libkv._watch")?.getattr("Watch")?.unbind())
         })?;
-        class.bind(py).call1((raw,))
+        let what = match (&key, &prefix) {
+            (Some(one), _) => format!("key {}", one.repr()?),
+            (None, Some(prefix)) => format!("prefix {}", prefix.repr()?),
+            (None, None) => "all keys".to_owned(),
+        };
+        class.bind(py).call1((raw, what))
     }
 }
 

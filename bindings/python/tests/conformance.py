@@ -1,46 +1,26 @@
 """Runs the cases of tests/conformance against libkv, as their README describes.
 
-Owns: the reader of the format and the way from an operation to a call. It holds no expectation of
-its own, and a word it does not know is a failure.
+Owns: the way from an operation to a call. It holds no expectation of its own, and a word it does not
+know is a failure.
 """
 
 from __future__ import annotations
 
-import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import libkv
+from case_files import NUMBER, Case, Failure, as_bytes, changes_of, named, text_of, words
 
-DIRECTORY = Path(__file__).parents[3] / "tests" / "conformance"
-FEATURES = frozenset({"set_many", "keys", "location", "directory"})
-NOT_HERE = frozenset({"batch", "scan", "get_into", "del_if", "last_fault", "raw_ttl", "wide_ttl", "watch"})
 TTL_NONE = 2**63 - 1
+KINDS = {1: "set", 2: "deleted", 4: "expired", 8: "evicted", 16: "cleared", 64: "touched"}
 CAUSES = {2: "deleted", 4: "expired", 8: "evicted", 16: "cleared", 32: "replaced"}
+BYTES_ARE_ALL = frozenset({"get_many", "keys", "scan", "removed", "event"})
 UNMET = ("EXISTS", "NOT_FOUND", "CONFLICT")
-
-
-class Failure(Exception):
-    """A case that does not hold, or that cannot be read."""
-
-
-@dataclass
-class Line:
-    number: int
-    text: str
-
-
-@dataclass
-class Case:
-    file: str
-    name: str
-    needs: frozenset[str] = frozenset()
-    lines: list[Line] = field(default_factory=list)
 
 
 @dataclass
@@ -53,79 +33,9 @@ class Answer:
     message: str = ""
 
 
-def read_cases(directory: Path = DIRECTORY) -> list[Case]:
-    cases: list[Case] = []
-    for path in sorted(directory.glob("*.kvt")):
-        cases.extend(parse(path.name, path.read_bytes()))
-    return cases
-
-
-def parse(file: str, data: bytes) -> Iterator[Case]:
-    case: Case | None = None
-    # Latin-1 keeps each byte as one character: quotes hold bytes, not text.
-    for number, raw in enumerate(data.decode("latin-1").split("\n"), 1):
-        text = raw.strip(" ")
-        first, _, rest = text.partition(" ")
-        if not text or text.startswith("#"):
-            continue
-        if first == "case":
-            if case is not None:
-                yield case
-            case = Case(file, rest.strip(" "))
-        elif case is None:
-            raise Failure(f"{file}:{number}: before the first case")
-        elif first == "needs":
-            case.needs = frozenset(rest.split())
-            if unknown := case.needs - FEATURES - NOT_HERE:
-                raise Failure(f"{file}:{number}: unknown feature {sorted(unknown)}")
-        else:
-            case.lines.append(Line(number, text))
-    if case is not None:
-        yield case
-
-
-WORD = re.compile(r' *((?:"(?:[^"\\]|\\.)*"|[^ "])+)(?= |$)')
-TERM = re.compile(r'"((?:[^"\\]|\\.)*)"(?:\*([0-9]+))?(\+|$)')
-ESCAPE = re.compile(r'\\(?:x([0-9a-fA-F]{2})|([\\"]))')
-NUMBER = re.compile(r"(now|never|\$[^+-]+|-?[0-9]+)([+-][0-9]+)?")
-
-
-def words(text: str) -> list[str]:
-    found = []
-    at = 0
-    while at < len(text):
-        match = WORD.match(text, at)
-        if match is None:
-            raise Failure(f"cannot read {text[at:]!r}")
-        found.append(match[1])
-        at = match.end()
-    return found
-
-
-def as_bytes(word: str) -> bytes:
-    out = []
-    at = 0
-    more = True
-    while more:
-        match = TERM.match(word, at)
-        if match is None:
-            raise Failure(f"cannot read the bytes {word!r}")
-        plain = ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], match[1])
-        out.append(plain.encode("latin-1") * int(match[2] or 1))
-        at = match.end()
-        more = match[3] == "+"
-    return b"".join(out)
-
-
-def named(arguments: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Splits words into those without and those with a name."""
-    plain = [word for word in arguments if word.startswith('"') or "=" not in word]
-    names = [word.split("=", 1) for word in arguments if word not in plain]
-    return plain, {name: word for name, word in names}
-
-
-def text_of(word: str) -> str:
-    return as_bytes(word).decode() if word.startswith('"') else word
+def bits_of(mask: int, names: dict[int, str]) -> list[str]:
+    """The names of the bits of a number; a bit without a name has one that nobody knows."""
+    return [names.get(1 << n, f"bit {n}") for n in range(32) if mask >> n & 1]
 
 
 def seconds(ms: int) -> float:
@@ -144,6 +54,7 @@ class Runner:
         self.opened: libkv.Store | None = None
         self.variables: dict[str, int] = {}
         self.told: list[bytes | None] = []
+        self.watched: libkv.Watch | None = None
         self.folder = tempfile.TemporaryDirectory(prefix="conformance-")
         self.moved = threading.Condition()
 
@@ -183,7 +94,9 @@ class Runner:
                 call: Callable[..., Answer] | None = getattr(self, f"do_{operation}", None)
                 if call is None:
                     raise Failure(f"unknown operation {operation}")
-                plain, names = named(arguments[:at])
+                # Of a batch the words with names belong to the change before them.
+                given = arguments[:at]
+                plain, names = (given, {}) if operation == "write" else named(given)
                 try:
                     answer = call(*plain, **names)
                 except libkv.Error as error:
@@ -221,7 +134,7 @@ class Runner:
             raise Failure(f"expected {status}, got {got} {answer.message}")
         plain = [word for word in results if word == "-" or word.startswith('"')]
         want = [None if word == "-" else as_bytes(word) for word in plain]
-        several = operation in ("get_many", "keys", "removed") and status == "OK"
+        several = operation in BYTES_ARE_ALL and status == "OK"
         if plain or several:
             got_values = answer.values or []
             if operation == "keys":
@@ -272,8 +185,7 @@ class Runner:
         location = self.path(texts.pop("at")) if "at" in texts else None
         keywords: dict[str, Any] = dict(texts)
         if (mask := texts.get("on_remove")) is not None:
-            bits = self.number(mask)
-            names = [CAUSES.get(1 << n, f"bit {n}") for n in range(32) if bits >> n & 1]
+            names = bits_of(self.number(mask), CAUSES)
             keywords |= {"on_remove": self.on_remove, "on_remove_causes": names or None}
             self.told = []
         self.opened = libkv.open(location, **keywords)
@@ -297,7 +209,7 @@ class Runner:
         self.store.configure(name, text_of(word))
         return Answer()
 
-    def do_set(self, key: str, value: str, **options: str) -> Answer:
+    def set_keywords(self, options: dict[str, str]) -> dict[str, Any]:
         keywords: dict[str, Any] = {}
         if (ttl := options.pop("ttl", None)) == "keep":
             keywords["keep_ttl"] = True
@@ -311,6 +223,10 @@ class Runner:
             keywords["if_version"] = self.number(version)
         if options:
             raise Failure(f"unknown arguments {options}")
+        return keywords
+
+    def do_set(self, key: str, value: str, **options: str) -> Answer:
+        keywords = self.set_keywords(options)
         stored = self.store.set(as_bytes(key), as_bytes(value), **keywords)
         return Answer(UNMET) if stored is None else Answer(numbers={"version": stored})
 
@@ -338,6 +254,10 @@ class Runner:
     def do_del(self, key: str) -> Answer:
         return was_there(self.store.delete(as_bytes(key)))
 
+    def do_del_if(self, key: str, version: str) -> Answer:
+        deleted = self.store.delete(as_bytes(key), if_version=self.number(version))
+        return Answer(("OK",) if deleted else ("NOT_FOUND", "CONFLICT"))
+
     def do_exists(self, key: str) -> Answer:
         return was_there(as_bytes(key) in self.store)
 
@@ -345,9 +265,11 @@ class Runner:
         return was_there(self.store.persist(as_bytes(key)))
 
     def do_expire(self, key: str, ms: str) -> Answer:
+        return was_there(self.store.expire(as_bytes(key), self.new_ttl(ms)))
+
+    def new_ttl(self, ms: str) -> Any:
         number = self.number(ms)
-        ttl = libkv.NEVER if number == TTL_NONE else seconds(number)
-        return was_there(self.store.expire(as_bytes(key), ttl))
+        return libkv.NEVER if number == TTL_NONE else seconds(number)
 
     def do_expire_at(self, key: str, ms: str) -> Answer:
         return was_there(self.store.expire_at(as_bytes(key), seconds(self.number(ms))))
@@ -370,6 +292,78 @@ class Runner:
     def do_set_many(self, *pairs: str, ttl: str | None = None) -> Answer:
         data = [as_bytes(word) for word in pairs]
         self.store.set_many(list(zip(data[::2], data[1::2], strict=True)), ttl=self.ttl(ttl))
+        return Answer()
+
+    def do_write(self, *line: str) -> Answer:
+        try:
+            with self.store.batch() as batch:
+                for change, *arguments in changes_of(line):
+                    self.add(batch, change, *named(arguments))
+        except libkv.ConflictError as error:
+            return Answer(("CONFLICT",), numbers={"failed": -1 if error.index is None else error.index})
+        if batch.result is None:
+            raise Failure("a batch was written and has no result")
+        return Answer(numbers=batch.result._asdict())
+
+    def add(
+        self, batch: libkv.Batch, change: str, plain: list[str], names: dict[str, str]
+    ) -> None:
+        match change, plain:
+            case "set", [key, value]:
+                batch.set(as_bytes(key), as_bytes(value), **self.set_keywords(names))
+            case "del", [key] if not names:
+                batch.delete(as_bytes(key))
+            case "expire", [key, ms] if not names:
+                batch.expire(as_bytes(key), self.new_ttl(ms))
+            case _:
+                raise Failure(f"write does not take these words behind {change}")
+
+    def do_scan(self, *, order: str | None = None, **options: str) -> Answer:
+        keywords: dict[str, Any] = {"order": order}
+        for name, word in options.items():
+            keywords[name] = as_bytes(word) if word.startswith('"') else self.number(word)
+        keys_only = keywords.pop("keys_only", 0) == 1
+        found = list(self.store.scan(**keywords, keys_only=keys_only))
+        rows: list[tuple[bytes, ...]] = [row if isinstance(row, tuple) else (row,) for row in found]
+        if order is None:
+            rows.sort()
+        return Answer(values=[each for row in rows for each in row], numbers={"count": len(rows)})
+
+    def do_watch(self, **options: str) -> Answer:
+        keywords: dict[str, Any] = {}
+        for name in ("key", "prefix"):
+            if name in options:
+                keywords[name] = as_bytes(options.pop(name))
+        if (revision := options.pop("from", None)) is not None:
+            keywords["from_revision"] = self.number(revision)
+        if (mask := options.pop("changes", None)) is not None:
+            keywords["kinds"] = bits_of(self.number(mask), KINDS)
+        if options:
+            raise Failure(f"unknown arguments {options}")
+        self.watched = self.store.watch(**keywords)
+        return Answer()
+
+    @property
+    def watch(self) -> libkv.Watch:
+        if self.watched is None:
+            raise Failure("there is no watch")
+        return self.watched
+
+    def do_event(self) -> Answer:
+        try:
+            event = self.watch.next(0)
+        except libkv.LaggedError as error:
+            numbers = {"revision": error.revision, "lagged": error.missed}
+            return Answer(("LAGGED",), numbers=numbers)
+        if event is None:
+            return Answer(("DONE",) if self.watch.closed else ("TIMEOUT",))
+        return Answer(
+            values=[event.kind.encode(), event.key, event.value or b""],
+            numbers={"revision": event.revision, "expire_at": milliseconds(event.expire_at)},
+        )
+
+    def do_cancel(self) -> Answer:
+        self.watch.close()
         return Answer()
 
     def do_del_many(self, *keys: str) -> Answer:
@@ -400,6 +394,12 @@ class Runner:
     def do_clear(self) -> Answer:
         self.store.clear()
         return Answer()
+
+    def do_last_fault(self) -> Answer:
+        fault = self.store.last_fault()
+        if fault is None:
+            return Answer(("NOT_FOUND",))
+        return Answer((fault.status_name.removeprefix("KV_"),), message=str(fault))
 
     def do_stats(self) -> Answer:
         return Answer(numbers=self.store.stats()._asdict())

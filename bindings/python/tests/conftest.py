@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import libkv
-from conformance import NOT_HERE, read_cases
+from case_files import NOT_HERE, read_cases
 
 
 @pytest.fixture

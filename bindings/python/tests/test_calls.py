@@ -150,8 +150,3 @@ def test_unknown_arguments_are_refused(store: libkv.Store) -> None:
     with pytest.raises(TypeError):
         store.get()  # type: ignore[call-overload]
     assert len(store) == 0
-
-
-def test_what_is_not_in_this_version_is_absent(store: libkv.Store) -> None:
-    for name in ("batch", "scan"):
-        assert not hasattr(store, name)

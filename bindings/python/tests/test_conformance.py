@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conformance import NOT_HERE, Case, Failure, Runner, parse, read_cases
+from case_files import NOT_HERE, Case, Failure, parse, read_cases
+from conformance import Runner
 
 CASES = read_cases()
 HERE = [case for case in CASES if not case.needs & NOT_HERE]
@@ -16,7 +17,7 @@ def test_case(case: Case) -> None:
 
 
 def test_all_files_were_read() -> None:
-    assert len(HERE) >= 150
+    assert len(HERE) >= 375
     names = [case.name for case in CASES]
     assert len(names) == len(set(names)), "case names are unique"
 
@@ -43,6 +44,23 @@ PLANTED = [
     'open -> OK\nstats -> OK nonsense=1',
     'open -> OK\nincr "k" 1 -> OK number=2',
     'open nonsense=1 -> ERR_UNSUPPORTED message="no such text"',
+    'open -> OK\nwrite set "k" "v" del "k" -> OK applied=1',
+    'open -> OK\nwrite del "k" -> OK missing=0',
+    'open -> OK\nwrite set "k" "v" if=present -> OK',
+    'open -> OK\nwrite set "j" "v" set "k" "v" if=present -> CONFLICT failed=0',
+    'open -> OK\nwrite frobnicate "k" -> OK',
+    'open -> OK\nwrite del "k" if=absent -> OK',
+    'open -> OK\nset "k" "v" -> OK\nscan -> OK',
+    'open -> OK\nset "k" "v" -> OK\nscan prefix="x" -> OK "k" "v"',
+    'open -> OK\nset "k" "v" -> OK\nscan keys_only=1 -> OK "k" "v"',
+    'open -> OK\nscan colour=1 -> OK',
+    'open -> OK\nwatch -> OK\nset "k" "v" -> OK\nevent -> TIMEOUT',
+    'open -> OK\nwatch -> OK\nset "k" "v" -> OK\nevent -> OK "deleted" "k" ""',
+    'open -> OK\nwatch -> OK\nset "k" "v" -> OK\nevent -> OK',
+    "open -> OK\nwatch -> OK\nevent -> DONE",
+    "open -> OK\nevent -> TIMEOUT",
+    'open -> OK\nset "k" "v" -> OK version=?v\ndel_if "k" $v+1 -> OK',
+    "open -> OK\nlast_fault -> ERR_PANIC",
     "open -> OK\nfrobnicate -> OK",
     "open -> OK\nget -> OK",
     "open -> OK\nlen",

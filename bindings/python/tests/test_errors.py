@@ -14,6 +14,7 @@ from libkv._errors import CLASSES
 def test_every_error_status_has_its_class() -> None:
     errors = {code: name for code, name, _ in _native.STATUSES if code < 0}
     errors[1] = "KV_NOT_FOUND"
+    errors[3] = "KV_CONFLICT"
     assert {code: cls.status_name for code, cls in CLASSES.items()} == errors
     assert len({cls for cls in CLASSES.values()}) == len(errors)
 

@@ -36,6 +36,7 @@ CALLS: dict[str, Any] = {
     "set ttl": lambda store: store.set("k", "v", ttl=5),
     "set_many": lambda store: store.set_many({"k": "v"}),
     "set_many of many": lambda store: store.set_many({str(n): "v" for n in range(100)}),
+    "batch": lambda store: store.batch(),
     "delete": lambda store: store.delete("k"),
     "delete_many": lambda store: store.delete_many(["k"]),
     "delete_many of many": lambda store: store.delete_many(["k"] * 100),
@@ -54,6 +55,7 @@ CALLS: dict[str, Any] = {
     "purge_expired": lambda store: store.purge_expired(),
     "configure": lambda store: store.configure("max_entries", 5),
     "stats": lambda store: store.stats(),
+    "scan": lambda store: list(store.scan()),
     "sync": lambda store: store.sync(),
     "watch": lambda store: store.watch(),
     "snapshot": lambda store: store.snapshot("no folder/never written"),
@@ -61,7 +63,7 @@ CALLS: dict[str, Any] = {
 }
 """Every call but close. test_fork uses them too."""
 
-OF_THE_HANDLE = {"memoize", "path", "recovery", "view"}
+OF_THE_HANDLE = {"last_fault", "memoize", "path", "recovery", "view"}
 """What does not reach for the contents, and is there after close as well."""
 
 

@@ -163,6 +163,18 @@ impl Scan {
         next
     }
 
+    /// Whether an entry that it gave earlier may be shown now: it has not expired since. For a caller who
+    /// takes entries in stretches, and hands them on one by one.
+    ///
+    /// # Errors
+    /// As [`try_next`](Scan::try_next).
+    pub fn still_shows(&self, entry: &Entry) -> Result<bool> {
+        let core = &*self.store.core;
+        core.state.check_read()?;
+        core.check_contents(self.contents)?;
+        Ok(entry.is_live(&Now::new(&core.context.clock)))
+    }
+
     fn step(&mut self) -> Result<Option<Entry>> {
         let core = &*self.store.core;
         let now = Now::new(&core.context.clock);

@@ -12,6 +12,7 @@ from collections.abc import MutableMapping
 from libkv import codecs
 from libkv._errors import (
     ClosedError,
+    ConflictError,
     CorruptError,
     CrossSlotError,
     Error,
@@ -31,8 +32,9 @@ from libkv._errors import (
     UnsupportedError,
     WrongTypeError,
 )
-from libkv._native import NEVER, NeverType, Store, __version__, open, salvage, verify
+from libkv._native import NEVER, Batch, NeverType, Scan, Store, __version__, open, salvage, verify
 from libkv._records import (
+    BatchResult,
     Entry,
     Event,
     Finding,
@@ -44,14 +46,17 @@ from libkv._records import (
     ViewEntry,
 )
 from libkv._types import Memoized, Ttl
-from libkv._view import View
+from libkv._view import View, ViewBatch
 from libkv._watch import Watch
 
 MutableMapping.register(Store)
 
 __all__ = [
     "NEVER",
+    "Batch",
+    "BatchResult",
     "ClosedError",
+    "ConflictError",
     "CorruptError",
     "CrossSlotError",
     "Entry",
@@ -73,6 +78,7 @@ __all__ = [
     "PoisonedError",
     "Recovery",
     "SalvageReport",
+    "Scan",
     "Snapshot",
     "Stats",
     "Store",
@@ -82,6 +88,7 @@ __all__ = [
     "UnsupportedError",
     "VerifyReport",
     "View",
+    "ViewBatch",
     "ViewEntry",
     "Watch",
     "WrongTypeError",

@@ -155,6 +155,22 @@ class CrossSlotError(Error, ValueError):
     status_name = "KV_ERR_CROSS_SLOT"
 
 
+class ConflictError(Error, RuntimeError):
+    """A condition of a batch did not hold, or a restore came in the way of a scan. Nothing changed."""
+
+    __module__ = "libkv"
+    status = 3
+    status_name = "KV_CONFLICT"
+
+    def __init__(self, message: str, index: int | None = None) -> None:
+        super().__init__(message) if index is None else super().__init__(message, index)
+        self.index = index
+        """Which change of the batch it was, counted from 0; None for a scan."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class LaggedError(Error, RuntimeError):
     """A watch missed events; it goes on at revision."""
 
@@ -191,6 +207,7 @@ CLASSES: Final[dict[int, type[Error]]] = {
         PanicError,
         UnavailableError,
         CrossSlotError,
+        ConflictError,
     )
 }
 """The class of each status number. The native module raises through this table."""

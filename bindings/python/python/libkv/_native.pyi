@@ -1,12 +1,13 @@
 from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, KeysView, MutableMapping, ValuesView
 from datetime import datetime, timedelta
 from os import PathLike
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Any, ClassVar, Final, Literal, ParamSpec, Protocol, TypeAlias, TypeVar, final, overload, type_check_only
 
 from typing_extensions import Buffer, Self
 
-from libkv._records import Entry, EventKind, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
+from libkv._errors import Error
+from libkv._records import BatchResult, Entry, EventKind, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
 from libkv._types import Memoized, Ttl
 from libkv._view import View
 from libkv._watch import Watch
@@ -15,9 +16,11 @@ from libkv.codecs import Codec
 __all__ = [
     "NEVER",
     "STATUSES",
+    "Batch",
     "KeyIterator",
     "NeverType",
     "RawWatch",
+    "Scan",
     "Store",
     "__version__",
     "duration",
@@ -31,6 +34,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_T_co = TypeVar("_T_co", covariant=True)
 _Key: TypeAlias = bytes | str
 _Data: TypeAlias = Buffer | str
 _Option: TypeAlias = str | bool | float | timedelta | NeverType
@@ -38,6 +42,7 @@ _Bytes: TypeAlias = Literal["bytes"]
 _Str: TypeAlias = Literal["str"]
 _Any: TypeAlias = Literal["json", "msgpack"]
 _Cause: TypeAlias = Literal["deleted", "expired", "evicted", "cleared", "replaced"]
+_Order: TypeAlias = Literal["asc", "desc"]
 _Phase: TypeAlias = Literal["snapshot", "log"]
 
 class _HasKeys(Protocol[_K]):
@@ -77,6 +82,44 @@ class _Memoize(Protocol):
 class KeyIterator(Iterator[bytes]):
     def __iter__(self) -> Self: ...
     def __next__(self) -> bytes: ...
+
+@final
+class Scan(Iterator[_T_co]):
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> _T_co: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
+
+@final
+class Batch:
+    def set(
+        self,
+        key: _Key,
+        value: _Data,
+        *,
+        ttl: Ttl | None = None,
+        expire_at: float | datetime | None = None,
+        keep_ttl: bool = False,
+        if_absent: bool = False,
+        if_present: bool = False,
+        if_version: int | None = None,
+    ) -> None: ...
+    def delete(self, key: _Key) -> None: ...
+    def expire(self, key: _Key, ttl: Ttl) -> None: ...
+    def expire_at(self, key: _Key, when: float | datetime) -> None: ...
+    def write(self) -> BatchResult: ...
+    def clear(self) -> None: ...
+    @property
+    def result(self) -> BatchResult | None: ...
+    def __len__(self) -> int: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
 
 @final
 class RawWatch:
@@ -131,7 +174,8 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
         if_version: int | None = None,
     ) -> int | None: ...
     def set_many(self, mapping: _Pairs, *, ttl: Ttl | None = None) -> None: ...
-    def delete(self, key: _Key) -> bool: ...
+    def batch(self) -> Batch: ...
+    def delete(self, key: _Key, *, if_version: int | None = None) -> bool: ...
     def delete_many(self, keys: Iterable[_Key]) -> int: ...
     @overload
     def take(self, key: _Key, default: None = None) -> bytes | None: ...
@@ -154,6 +198,40 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
     def purge_expired(self) -> int: ...
     def configure(self, name: str, value: _Option) -> None: ...
     def stats(self) -> Stats: ...
+    def last_fault(self) -> Error | None: ...
+    @overload
+    def scan(
+        self,
+        *,
+        prefix: _Key | None = None,
+        start: _Key | None = None,
+        end: _Key | None = None,
+        order: _Order | None = None,
+        limit: int | None = None,
+        keys_only: Literal[False] = False,
+    ) -> Scan[tuple[bytes, bytes]]: ...
+    @overload
+    def scan(
+        self,
+        *,
+        prefix: _Key | None = None,
+        start: _Key | None = None,
+        end: _Key | None = None,
+        order: _Order | None = None,
+        limit: int | None = None,
+        keys_only: Literal[True],
+    ) -> Scan[bytes]: ...
+    @overload
+    def scan(
+        self,
+        *,
+        prefix: _Key | None = None,
+        start: _Key | None = None,
+        end: _Key | None = None,
+        order: _Order | None = None,
+        limit: int | None = None,
+        keys_only: bool,
+    ) -> Scan[tuple[bytes, bytes]] | Scan[bytes]: ...
     def watch(
         self,
         *,

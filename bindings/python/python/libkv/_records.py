@@ -42,6 +42,15 @@ class ViewEntry(NamedTuple):
     """About how often it was read; 0 unless the store keeps entry_stats."""
 
 
+class BatchResult(NamedTuple):
+    """What writing a batch did."""
+
+    applied: int
+    """Changes that were made."""
+    missing: int
+    """Deletions and new deadlines of keys that were absent or expired."""
+
+
 class Event(NamedTuple):
     """A change that a watch saw."""
 

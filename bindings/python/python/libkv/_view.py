@@ -7,11 +7,12 @@ may be used side by side, if their keys do not meet.
 
 from collections.abc import ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar, overload
+from types import TracebackType
+from typing import Any, Generic, Self, TypeAlias, TypeVar, overload
 
 from libkv._errors import NotFoundError
-from libkv._native import Store
-from libkv._records import ViewEntry
+from libkv._native import Batch, Store
+from libkv._records import BatchResult, ViewEntry
 from libkv._types import Ttl
 from libkv.codecs import Codec, named
 
@@ -146,6 +147,10 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
         encode_key, encode = self._keys.encode, self._values.encode
         self._store.set_many([(encode_key(k), encode(v)) for k, v in pairs], ttl=ttl)
 
+    def batch(self) -> "ViewBatch[_K, _V]":
+        """An empty batch of changes that are made all together or not at all: Store.batch."""
+        return ViewBatch(self._store.batch(), self._keys, self._values)
+
     def setdefault(self, key: _K, default: _V = None, /) -> _V:  # type: ignore[assignment]
         """The value of a key; when it is absent, store the default and return that. Atomic."""
         data = self._keys.encode(key)
@@ -158,9 +163,9 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
         if not self.delete(key):
             raise NotFoundError(key)
 
-    def delete(self, key: _K) -> bool:
-        """Remove a key. Returns whether it was there."""
-        return self._store.delete(self._keys.encode(key))
+    def delete(self, key: _K, *, if_version: int | None = None) -> bool:
+        """Remove a key, if it has that version. Returns whether it was removed: Store.delete."""
+        return self._store.delete(self._keys.encode(key), if_version=if_version)
 
     def delete_many(self, keys: Iterable[_K]) -> int:
         """Remove keys. Returns how many were there."""
@@ -221,6 +226,84 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
             return self._store.ttl(self._keys.encode(key))
         except NotFoundError:
             raise NotFoundError(key) from None
+
+
+class ViewBatch(Generic[_K, _V]):
+    """A Batch whose keys and values go through the codecs of a view. Made by View.batch."""
+
+    __slots__ = ("_batch", "_keys", "_values")
+
+    def __init__(self, batch: Batch, keys: Codec[_K], values: Codec[_V]) -> None:
+        self._batch = batch
+        self._keys = keys
+        self._values = values
+
+    def set(
+        self,
+        key: _K,
+        value: _V,
+        *,
+        ttl: Ttl | None = None,
+        expire_at: float | datetime | None = None,
+        keep_ttl: bool = False,
+        if_absent: bool = False,
+        if_present: bool = False,
+        if_version: int | None = None,
+    ) -> None:
+        """Set a key when the batch is written: Batch.set."""
+        self._batch.set(
+            self._keys.encode(key),
+            self._values.encode(value),
+            ttl=ttl,
+            expire_at=expire_at,
+            keep_ttl=keep_ttl,
+            if_absent=if_absent,
+            if_present=if_present,
+            if_version=if_version,
+        )
+
+    def delete(self, key: _K) -> None:
+        """Remove a key when the batch is written: Batch.delete."""
+        self._batch.delete(self._keys.encode(key))
+
+    def expire(self, key: _K, ttl: Ttl) -> None:
+        """Give a key a new ttl when the batch is written: Batch.expire."""
+        self._batch.expire(self._keys.encode(key), ttl)
+
+    def expire_at(self, key: _K, when: float | datetime) -> None:
+        """Let a key expire at a timestamp or an aware datetime: Batch.expire_at."""
+        self._batch.expire_at(self._keys.encode(key), when)
+
+    def write(self) -> BatchResult:
+        """Make all changes, or none, and return a BatchResult: Batch.write."""
+        return self._batch.write()
+
+    def clear(self) -> None:
+        """Take all changes out, so that nothing is left to write."""
+        self._batch.clear()
+
+    @property
+    def result(self) -> BatchResult | None:
+        """The BatchResult of the last write, or None before the first one."""
+        return self._batch.result
+
+    def __len__(self) -> int:
+        return len(self._batch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
+        self._batch.__exit__(exc_type, exc_value, traceback)
+
+    def __repr__(self) -> str:
+        return f"<libkv.ViewBatch of {self._batch!r}, keys={self._keys!r}, values={self._values!r}>"
 
 
 class _Items(ItemsView[_K, _V]):

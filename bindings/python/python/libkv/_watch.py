@@ -19,8 +19,13 @@ class Watch:
 
     __module__ = "libkv"
 
-    def __init__(self, raw: Any) -> None:
+    def __init__(self, raw: Any, what: str) -> None:
         self._raw = raw
+        self._what = what
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<libkv.Watch of {self._what}{', closed' if self._closed else ''}>"
 
     def next(self, timeout: float | None = None) -> Event | None:
         """Return the next event, or None after timeout seconds or once the watch is closed.
@@ -40,7 +45,13 @@ class Watch:
 
     def close(self) -> None:
         """End the watch. From any thread; who waits for an event is woken."""
+        self._closed = True
         self._raw.cancel()
+
+    @property
+    def closed(self) -> bool:
+        """Whether close was called. A watch of a closed store is not; it raises ClosedError."""
+        return self._closed
 
     def __enter__(self) -> Self:
         return self
