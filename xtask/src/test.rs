@@ -45,7 +45,7 @@ const STEPS: &[Step] = &[
     step("valgrind", "C and C++ under valgrind", |artifacts| {
         ctest(artifacts, "valgrind", &["-DCMAKE_BUILD_TYPE=Debug", "-DKV_VALGRIND=ON"])
     }),
-    step("python", "the wheel in a fresh environment: pytest, stubtest", python),
+    step("python", "the wheel in a fresh environment: pytest, stubtest, pyright", python),
     step("go", "gofmt, go vet, go test -race", go),
     step("examples", "the Python and Rust examples, and one in C and Python", examples),
     step("quickstart", "the programs printed in README.md", |artifacts| {
@@ -137,8 +137,12 @@ fn ctest(artifacts: &Artifacts, tree_name: &str, options: &[&str]) -> Result<()>
     Ok(cmd!(sh, "ctest --test-dir {tree} --output-on-failure --no-tests=error -j 2").run()?)
 }
 
+/// Not in `tools.txt`, whose tools every build installs. It runs on Node.js, which comes with it.
+const PYRIGHT: &str = "pyright[nodejs]==1.1.414";
+
 fn python(artifacts: &Artifacts) -> Result<()> {
-    let python = artifacts.wheel_venv("test", &tools::pinned(&["mypy", "pytest"])?)?;
+    let packages = [&tools::pinned(&["mypy", "pytest"])?[..], &[PYRIGHT]].concat();
+    let python = artifacts.wheel_venv("test", &packages)?;
     let sh = &artifacts.sh;
     // From the root, so that the wheel is imported and not the source folder.
     cmd!(sh, "{python} -m pytest -q bindings/python/tests").run()?;

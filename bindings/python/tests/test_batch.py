@@ -23,6 +23,7 @@ def test_the_end_of_the_block_writes(store: libkv.Store) -> None:
         batch.expire("dated", timedelta(minutes=5))
         assert len(batch) == 5
         assert "user:1" not in store, "nothing is written before the end"
+    assert batch.result is not None
     assert batch.result == (4, 1)
     assert batch.result._fields == ("applied", "missing")
     assert store == {b"user:1": b"Ada", b"user:2": b"Eve", b"dated": b"2"}

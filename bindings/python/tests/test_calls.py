@@ -78,6 +78,7 @@ def test_entry(store: libkv.Store) -> None:
     assert store.entry("k") is None
     version = store.set("k", "v")
     entry = store.entry("k")
+    assert entry is not None
     assert entry == libkv.Entry(b"v", version or 0, None, None, 0)
     assert entry.value == b"v" and entry.version == version
     store.set("k", "v", expire_at=4_000_000_000.125)

@@ -106,7 +106,7 @@ def test_the_whole(cache: Cache) -> None:
     assert cache.volume() > 0
     assert cache.expire() == cache.cull() == 0
     cache.stats(reset=True)
-    cache.get(0), cache.get(1)
+    assert cache.get(0) != cache.get(1)
     assert cache.stats() == (1, 1)
     assert cache.clear() == 5
     assert len(cache) == 0

@@ -101,7 +101,7 @@ def test_a_restore_ends_its_scans(users: libkv.Store, tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(libkv.ConflictError, match="restore") as caught:
             next(scan)
-    assert caught.value.index is None
+        assert caught.value.index is None
     assert len(list(users.scan())) == len(KEYS) + 1
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import array
+import asyncio
 from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import assert_type
+from typing import Any, assert_type
 
 import libkv
 
@@ -69,6 +70,55 @@ def writes(store: libkv.Store) -> None:
     assert_type(store.popitem(), tuple[bytes, bytes])
 
 
+def groups(store: libkv.Store) -> None:
+    with store.batch() as batch:
+        assert_type(batch, libkv.Batch)
+        batch.set("a", "1", ttl="5m", if_absent=True)
+        batch.set(b"b", bytearray(b"2"))
+        batch.expire("a", timedelta(hours=1))
+        batch.delete("b")
+    assert_type(batch.result, libkv.BatchResult | None)
+    assert_type(store.batch().write().applied, int)
+    view = store.view(keys="str", values="json")
+    assert_type(view.batch(), libkv.ViewBatch[str, Any])
+    assert_type(store.delete("a", if_version=5), bool)
+    assert_type(store.last_fault(), libkv.Error | None)
+
+
+def scans(store: libkv.Store, keys_only: bool) -> None:
+    assert_type(store.scan(prefix="a"), libkv.Scan[tuple[bytes, bytes]])
+    assert_type(store.scan(keys_only=True), libkv.Scan[bytes])
+    assert_type(list(store.scan(start="a", end=b"b", order="asc", limit=5, keys_only=True)), list[bytes])
+    for key, value in store.scan(order="desc"):
+        assert_type(key, bytes)
+        assert_type(value, bytes)
+    for found in store.scan(keys_only=keys_only):
+        assert_type(found, tuple[bytes, bytes] | bytes)
+
+
+async def watches(store: libkv.Store) -> None:
+    with store.watch(prefix="a", kinds=["set", "deleted"]) as watch:
+        assert_type(watch, libkv.Watch)
+        assert_type(watch.next(timeout=0), libkv.Event | None)
+        assert_type(watch.closed, bool)
+        store["a"] = "1"
+        async for event in watch:
+            assert_type(event.key, bytes)
+            assert_type(event.value, bytes | None)
+            assert_type(event.revision, int)
+            break
+
+
+def memoizes(store: libkv.Store) -> None:
+    @store.memoize(ttl="5m", stale_ttl=60)
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert_type(double(5), int)
+    assert_type(double.refresh(5), int)
+    assert_type(double.forget(5), bool)
+
+
 def iterates(store: libkv.Store) -> Iterator[bytes]:
     for key, value in store.items():
         assert_type(key, bytes)
@@ -106,6 +156,10 @@ def main() -> None:
         store["k"] = "v"
         reads(store)
         list(iterates(store))
+        groups(store)
+        scans(store, keys_only=True)
+        memoizes(store)
+        asyncio.run(watches(store))
         assert_type(store.stats().memory_bytes, int)
         store.configure("default_ttl", timedelta(minutes=5))
         with TemporaryDirectory() as folder:

@@ -8,6 +8,8 @@ b'token'
 """
 
 from collections.abc import MutableMapping
+from typing import Any as _Any
+from typing import cast as _cast
 
 from libkv import codecs
 from libkv._errors import (
@@ -49,7 +51,8 @@ from libkv._types import Memoized, Ttl
 from libkv._view import View, ViewBatch
 from libkv._watch import Watch
 
-MutableMapping.register(Store)
+# A type checker may take the abstract class for a protocol, which nobody registers with.
+_cast(_Any, MutableMapping).register(Store)
 
 __all__ = [
     "NEVER",

@@ -248,15 +248,14 @@ class _Kept:
 
     def _report(self, error: BaseException) -> None:
         """Tells of an exception that no caller is there to get."""
-        sys.unraisablehook(
-            SimpleNamespace(
-                exc_type=type(error),
-                exc_value=error,
-                exc_traceback=error.__traceback__,
-                err_msg="Exception ignored while a memoized result was refreshed by",
-                object=self.function,
-            )
+        arguments: Any = SimpleNamespace(
+            exc_type=type(error),
+            exc_value=error,
+            exc_traceback=error.__traceback__,
+            err_msg="Exception ignored while a memoized result was refreshed by",
+            object=self.function,
         )
+        sys.unraisablehook(arguments)
 
 
 class _Function(_Kept):

@@ -58,6 +58,8 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
     @overload
     def get(self, key: _K, default: None = None) -> _V | None: ...
     @overload
+    def get(self, key: _K, default: _V) -> _V: ...
+    @overload
     def get(self, key: _K, default: _T) -> _V | _T: ...
     def get(self, key: _K, default: Any = None) -> Any:
         """The value of a key, or the default when it is absent or expired."""
@@ -143,7 +145,8 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
 
     def set_many(self, mapping: _Pairs[_K, _V], *, ttl: Ttl | None = None) -> None:
         """Store all pairs, or none of them."""
-        pairs = mapping.items() if isinstance(mapping, Mapping) else mapping
+        # Type checkers disagree about the items of what may be a mapping with pairs for keys.
+        pairs: Any = mapping.items() if isinstance(mapping, Mapping) else mapping
         encode_key, encode = self._keys.encode, self._values.encode
         self._store.set_many([(encode_key(k), encode(v)) for k, v in pairs], ttl=ttl)
 
@@ -183,6 +186,8 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
 
     @overload
     def pop(self, key: _K, /) -> _V: ...
+    @overload
+    def pop(self, key: _K, default: _V, /) -> _V: ...
     @overload
     def pop(self, key: _K, default: _T, /) -> _V | _T: ...
     def pop(self, key: _K, default: Any = _ABSENT, /) -> Any:

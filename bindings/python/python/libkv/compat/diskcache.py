@@ -489,7 +489,8 @@ def _copy(
         if filename is not None:
             value = _read(folder, filename, mode)
         if mode == _PICKLED and codec is not None:
-            value = codec.decode(bytes(value))
+            pickled: Any = value
+            value = codec.decode(bytes(pickled))
         cache.set(key, value, expire, tag=tag)
         entries += 1
     return Imported(entries, expired)
