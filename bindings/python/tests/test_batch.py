@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -125,37 +123,6 @@ def test_limits_hold_for_all_changes_together(store: libkv.Store) -> None:
     assert len(store) == 0 and len(batch) == 3
     store.configure("max_entries", 3)
     assert batch.write() == (3, 0)
-
-
-def test_many_changes_release_the_gil(store: libkv.Store) -> None:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(3600)
-    begun = threading.Event()
-    ended: list[bool] = []
-
-    def work() -> None:
-        begun.set()
-        batch.write()
-        ended.append(True)
-
-    try:
-        # A busy machine may be slow to wake this thread; a call that holds the GIL never lets it in.
-        for _ in range(200):
-            batch = store.batch()
-            for number in range(20_000):
-                batch.set(b"%d" % number, b"v" * 100)
-            thread = threading.Thread(target=work)
-            thread.start()
-            begun.wait()
-            within = not ended
-            thread.join()
-            if within:
-                return
-            begun.clear()
-            ended.clear()
-    finally:
-        sys.setswitchinterval(before)
-    pytest.fail("no other thread ran meanwhile")
 
 
 def test_a_batch_of_a_directory_is_there_again(tmp_path: Path) -> None:

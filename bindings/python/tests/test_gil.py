@@ -47,10 +47,26 @@ def gives_up_the_gil(call: Callable[[], object]) -> bool:
 PAIRS = [(b"%d" % number, b"v" * 100) for number in range(MANY)]
 KEYS = [key for key, _ in PAIRS]
 
+
+def write_batch(store: libkv.Store) -> None:
+    with store.batch() as batch:
+        for key, value in PAIRS:
+            batch.set(key, value)
+
+
+def write_all(store: libkv.Store, *keys: Any) -> None:
+    with store.batch() as batch:
+        for key in keys:
+            batch.set(key, key, ttl=5)
+            batch.delete(key)
+
+
 RELEASED: dict[str, Callable[[libkv.Store], object]] = {
     "set_many": lambda store: store.set_many(PAIRS),
     "get_many": lambda store: store.get_many(KEYS),
     "delete_many": lambda store: store.delete_many(KEYS),
+    "batch": write_batch,
+    "scan": lambda store: list(store.scan(prefix="absent")),
     "clear": lambda store: store.clear(),
     "purge_expired": lambda store: store.purge_expired(),
     "close": lambda store: store.close(),
@@ -133,6 +149,10 @@ def test_calls_leave_reference_counts_as_they_were(state: str) -> None:
         lambda store: store.update([(key, absent)]),
         lambda store: store.append(key, value),
         lambda store: store.get(absent),
+        lambda store: write_all(store, key, value, text),
+        lambda store: write_all(store, key, absent),
+        lambda store: list(store.scan(prefix=text, start=key, end=key)),
+        lambda store: next(store.scan(keys_only=True)),
     ]
     watched = [key, value, absent, text, buffer, None, libkv.NEVER, libkv.Store]
 
@@ -146,7 +166,7 @@ def test_calls_leave_reference_counts_as_they_were(state: str) -> None:
                     store.close()
                 try:
                     call(store)
-                except (libkv.Error, TypeError):
+                except (libkv.Error, StopIteration, TypeError):
                     pass
 
     def leaks() -> str:

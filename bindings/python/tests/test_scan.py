@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from pathlib import Path
@@ -113,36 +112,6 @@ def test_memory_is_bounded(store: libkv.Store) -> None:
     before = store.stats().pinned_bytes
     assert next(scan)[1] == large
     assert store.stats().pinned_bytes - before < 4_000_000
-
-
-def test_reading_ahead_releases_the_gil() -> None:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(3600)
-    begun = threading.Event()
-    ended: list[bool] = []
-
-    def work() -> None:
-        begun.set()
-        list(store.scan(prefix="absent"))
-        ended.append(True)
-
-    try:
-        with libkv.open() as store:
-            store.set_many([(b"%d" % number, b"v") for number in range(100_000)])
-            # A busy machine may be slow to wake this thread; a call that holds the GIL never lets it in.
-            for _ in range(200):
-                thread = threading.Thread(target=work)
-                thread.start()
-                begun.wait()
-                within = not ended
-                thread.join()
-                if within:
-                    return
-                begun.clear()
-                ended.clear()
-    finally:
-        sys.setswitchinterval(before)
-    pytest.fail("no other thread ran meanwhile")
 
 
 def test_threads_that_share_a_scan_lose_nothing(users: libkv.Store) -> None:
