@@ -155,7 +155,8 @@ static bool run_call(kvt_run_t *run, const kvt_word_t *words, int count) {
 static bool run_needs(kvt_run_t *run, const kvt_word_t *words, int count) {
   static const char *const known[] = {"location", "directory", "get_into", "del_if",
                                       "last_fault", "raw_ttl",   "wide_ttl", "set_many",
-                                      "batch",      "scan",      "watch",    "!keys"};
+                                      "batch",      "scan",      "watch",    "far_deadline",
+                                      "!keys"};
   enum { KNOWN = sizeof known / sizeof known[0] };
   for (int n = 1; n < count; n++) {
     size_t k = 0;

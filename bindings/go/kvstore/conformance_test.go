@@ -17,13 +17,14 @@ import (
 
 // conformanceFeatures are those of the format's features that this package has.
 var conformanceFeatures = []string{
-	"batch", "del_if", "directory", "keys", "last_fault", "location", "raw_ttl", "scan", "set_many", "watch",
+	"batch", "del_if", "directory", "far_deadline", "keys", "last_fault", "location", "raw_ttl", "scan", "set_many",
+	"watch",
 }
 
 // allFeatures are those the format knows; a case that needs another one is an error.
 var allFeatures = []string{
 	"set_many", "batch", "scan", "keys", "location", "directory", "get_into", "del_if",
-	"last_fault", "raw_ttl", "wide_ttl", "watch",
+	"last_fault", "raw_ttl", "wide_ttl", "far_deadline", "watch",
 }
 
 // answer is what an operation came to.

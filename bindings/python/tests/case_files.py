@@ -20,12 +20,13 @@ FEATURES = frozenset(
         "keys",
         "last_fault",
         "location",
+        "raw_ttl",
         "scan",
         "set_many",
         "watch",
     }
 )
-NOT_HERE = frozenset({"get_into", "raw_ttl", "wide_ttl"})
+NOT_HERE = frozenset({"far_deadline", "get_into", "wide_ttl"})
 
 
 class Failure(Exception):

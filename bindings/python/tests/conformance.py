@@ -291,7 +291,14 @@ class Runner:
 
     def do_set_many(self, *pairs: str, ttl: str | None = None) -> Answer:
         data = [as_bytes(word) for word in pairs]
-        self.store.set_many(list(zip(data[::2], data[1::2], strict=True)), ttl=self.ttl(ttl))
+        items = list(zip(data[::2], data[1::2], strict=True))
+        if ttl == "keep":
+            # A batch has a keyword for it.
+            with self.store.batch() as batch:
+                for key, value in items:
+                    batch.set(key, value, keep_ttl=True)
+        else:
+            self.store.set_many(items, ttl=self.ttl(ttl))
         return Answer()
 
     def do_write(self, *line: str) -> Answer:

@@ -17,7 +17,7 @@ def test_case(case: Case) -> None:
 
 
 def test_all_files_were_read() -> None:
-    assert len(HERE) >= 375
+    assert len(HERE) >= 390
     names = [case.name for case in CASES]
     assert len(names) == len(set(names)), "case names are unique"
 

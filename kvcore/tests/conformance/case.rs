@@ -15,6 +15,7 @@ const FEATURES: &[&str] = &[
     "last_fault",
     "raw_ttl",
     "wide_ttl",
+    "far_deadline",
     "watch",
 ];
 
