@@ -1,13 +1,19 @@
 //! Fills a store from files.
+//!
+//! Steps come by the thousand and are sorted by shard, so that a thread holds each lock for many of them. A
+//! lock for each would pass the shard's state, with every step, from the cache of one processor to that of
+//! another: two threads then take as long as one.
 
 use crate::error::Result;
 use crate::hash::Key;
 use crate::planted::{Planted, is_planted};
-use crate::recovery::Target;
+use crate::recovery::{Step, Target};
 use crate::shard::{Change, Loaded, Refusal, Shard};
-use crate::snapshot::Saved;
 use crate::store::Core;
 use crate::sync::atomic::{AtomicBool, Ordering};
+
+/// Entries whose places are fetched into the cache together.
+const TOGETHER: usize = 32;
 
 /// A store while it is being filled.
 pub(super) struct Loader<'a> {
@@ -29,61 +35,106 @@ impl<'a> Loader<'a> {
         self.has_dropped.load(Ordering::Relaxed)
     }
 
-    /// Changes the shard of a key.
-    fn change<R>(
+    /// Takes the steps for one shard, under one hold of its lock.
+    fn fill(&self, steps: &[Step<'_>], aims: &[Aim<'_>]) -> Result<()> {
+        let Some(first) = aims.first() else { return Ok(()) };
+        let mut change = Change::new(&self.core.context);
+        let mut shard = self.core.write_shard(first.shard);
+        let filled = aims.chunks(TOGETHER).try_for_each(|aims| {
+            self.core.prefetch(aims.iter().map(|aim| aim.key));
+            aims.iter()
+                .try_for_each(|aim| self.step(&mut shard, aim.key, &steps[aim.step], &mut change))
+        });
+        drop(shard);
+        change.finish();
+        filled.map_err(Refusal::without_room)
+    }
+
+    fn step(
         &self,
-        key: &[u8],
-        change: impl FnOnce(&mut Shard, Key<'_>, &mut Change<'_>) -> Result<R, Refusal>,
-    ) -> Result<R> {
-        let key = self.core.context.hasher.key(key);
-        let mut under_way = Change::new(&self.core.context);
-        let result =
-            change(&mut self.core.write_shard(self.core.shard_of(key)), key, &mut under_way);
-        under_way.finish();
-        result.map_err(Refusal::without_room)
+        shard: &mut Shard,
+        key: Key<'_>,
+        step: &Step<'_>,
+        change: &mut Change<'_>,
+    ) -> Result<(), Refusal> {
+        match step {
+            Step::Put(saved) => {
+                if is_planted(Planted::ExpireFirst)
+                    && saved.deadline <= self.core.context.clock.now_ms()
+                {
+                    shard.unload(key, change);
+                    return Ok(());
+                }
+                if is_planted(Planted::CountReplay) {
+                    self.core.context.count_read(true);
+                }
+                let loaded = Loaded {
+                    version: saved.version,
+                    created_at_ms: saved.created_at_ms,
+                    hits: saved.hits,
+                    access: if self.same_policy.load(Ordering::Relaxed) { saved.access } else { 0 },
+                };
+                shard.load(key, saved.value, saved.deadline, loaded, change)
+            }
+            Step::Delete(_) => {
+                shard.unload(key, change);
+                Ok(())
+            }
+            &Step::Touch { deadline, version, .. } => {
+                shard.load_deadline(key, deadline, version, change)
+            }
+        }
     }
 }
 
+/// Which step goes where.
+#[derive(Clone, Copy, Default)]
+struct Aim<'a> {
+    shard: usize,
+    /// Its place among the steps.
+    step: usize,
+    key: Key<'a>,
+}
+
+/// Sorts by shard, and leaves those of one shard in their order.
+fn by_shard<'a>(aims: &[Aim<'a>], shards: usize) -> Vec<Aim<'a>> {
+    let mut next = vec![0; shards];
+    aims.iter().for_each(|aim| next[aim.shard] += 1);
+    let mut before = 0;
+    for place in &mut next {
+        before += std::mem::replace(place, before);
+    }
+    let mut sorted = vec![Aim::default(); aims.len()];
+    for aim in aims {
+        sorted[next[aim.shard]] = *aim;
+        next[aim.shard] += 1;
+    }
+    sorted
+}
+
 impl Target for Loader<'_> {
-    fn begin(&self, eviction: &str) {
+    fn begin(&self, eviction: &str, entries: u64) {
         self.same_policy.store(eviction == self.core.eviction(), Ordering::Relaxed);
+        let each = usize::try_from(entries).unwrap_or(usize::MAX) / self.core.shard_count();
+        (0..self.core.shard_count())
+            .for_each(|shard| self.core.write_shard(shard).expect_entries(each));
     }
 
-    fn put(&self, saved: &Saved<'_>) -> Result<()> {
-        let loaded = Loaded {
-            version: saved.version,
-            created_at_ms: saved.created_at_ms,
-            hits: saved.hits,
-            access: if self.same_policy.load(Ordering::Relaxed) { saved.access } else { 0 },
-        };
-        if is_planted(Planted::ExpireFirst) && saved.deadline <= self.core.context.clock.now_ms() {
-            return self.delete(saved.key);
-        }
-        if is_planted(Planted::CountReplay) {
-            self.core.context.count_read(true);
-        }
-        self.change(saved.key, |shard, key, change| {
-            shard.load(key, saved.value, saved.deadline, loaded, change)
-        })
+    fn make(&self, steps: &[Step<'_>]) -> Result<()> {
+        let core = self.core;
+        let keys = steps.iter().map(|step| core.context.hasher.key(step.key()));
+        let aim = |(step, key)| Aim { shard: core.shard_of(key), step, key };
+        let aims: Vec<_> = keys.enumerate().map(aim).collect();
+        let Some(first) = aims.first().map(|aim| aim.shard) else { return Ok(()) };
+        let aims = by_shard(&aims, core.shard_count());
+        let runs: Vec<_> = aims.chunk_by(|a, b| a.shard == b.shard).collect();
+        // Threads that begin anywhere and go on in one order seldom meet at a lock.
+        let (later, sooner) = runs.split_at(runs.partition_point(|run| run[0].shard < first));
+        sooner.iter().chain(later).try_for_each(|run| self.fill(steps, run))
     }
 
     fn part_of(&self, key: &[u8], parts: usize) -> usize {
         self.core.shard_of(self.core.context.hasher.key(key)) % parts
-    }
-
-    fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>) {
-        self.core.prefetch(keys.map(|key| self.core.context.hasher.key(key)));
-    }
-
-    fn delete(&self, key: &[u8]) -> Result<()> {
-        self.change(key, |shard, key, change| {
-            shard.unload(key, change);
-            Ok(())
-        })
-    }
-
-    fn touch(&self, key: &[u8], deadline: i64, version: u64) -> Result<()> {
-        self.change(key, |shard, key, change| shard.load_deadline(key, deadline, version, change))
     }
 
     fn clear(&self) -> Result<()> {

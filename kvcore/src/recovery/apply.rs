@@ -18,7 +18,7 @@ use crate::snapshot::Saved;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, RwLock, scope, spawn_scoped};
 
-use super::Target;
+use super::{STEPS, Step, Target};
 
 /// Bytes of records from which on a wave is full.
 const WAVE_BYTES: usize = 1 << 20;
@@ -28,8 +28,6 @@ const ALONE_BYTES: usize = WAVE_BYTES / 4;
 const WAVES: usize = 3;
 /// Threads that apply, at most: more would wait for the one that reads.
 const THREADS_MAX: usize = 8;
-/// Records whose places are fetched into the cache together.
-const TOGETHER: usize = 32;
 
 /// Records on their way.
 #[derive(Default)]
@@ -51,31 +49,33 @@ impl Wave {
 
     /// Applies the records of one part.
     fn apply(&self, part: usize, target: &dyn Target) -> Result<()> {
-        for starts in self.parts[part].chunks(TOGETHER) {
-            let mut records = [None; TOGETHER];
-            for (record, &start) in records.iter_mut().zip(starts) {
-                // They were decoded before they came here.
-                *record = Records::new(&self.bytes[start..]).next().and_then(|record| record.ok());
-            }
-            target.prefetch(&mut records.iter().flatten().filter_map(Record::key));
-            records.iter().flatten().try_for_each(|record| apply(record, target))?;
-        }
-        Ok(())
+        // They were decoded before they came here.
+        let decoded = |&start: &usize| Records::new(&self.bytes[start..]).next()?.ok();
+        self.parts[part].chunks(STEPS).try_for_each(|starts| {
+            let records = starts.iter().filter_map(decoded);
+            let steps: Vec<_> = records.filter_map(|record| step(&record)).collect();
+            target.make(&steps)
+        })
     }
 }
 
 /// Applies one record.
 fn apply(record: &Record<'_>, target: &dyn Target) -> Result<()> {
-    match *record {
+    step(record).map_or_else(|| target.clear(), |step| target.make(&[step]))
+}
+
+/// What a record comes to; `None` if it concerns all entries.
+fn step<'a>(record: &Record<'a>) -> Option<Step<'a>> {
+    Some(match *record {
         Record::Set { key, value, deadline, version, created_at_ms } => {
             // A record that was decoded has its value in one piece.
             let [value, _] = value;
-            target.put(&Saved::unused(key, value, deadline, version, created_at_ms))
+            Step::Put(Saved::unused(key, value, deadline, version, created_at_ms))
         }
-        Record::Delete { key, .. } => target.delete(key),
-        Record::Touch { key, deadline, version } => target.touch(key, deadline, version),
-        Record::Clear { .. } => target.clear(),
-    }
+        Record::Delete { key, .. } => Step::Delete(key),
+        Record::Touch { key, deadline, version } => Step::Touch { key, deadline, version },
+        Record::Clear { .. } => return None,
+    })
 }
 
 /// How far the threads are.
@@ -397,21 +397,14 @@ mod tests {
     }
 
     impl Target for Failing {
-        fn begin(&self, _: &str) {}
-        fn put(&self, saved: &Saved<'_>) -> Result<()> {
-            self.step().and_then(|()| self.model.put(saved))
+        fn begin(&self, _: &str, _: u64) {}
+        fn make(&self, steps: &[Step<'_>]) -> Result<()> {
+            steps.iter().try_for_each(|step| {
+                self.step().and_then(|()| self.model.make(std::slice::from_ref(step)))
+            })
         }
         fn part_of(&self, key: &[u8], parts: usize) -> usize {
             self.model.part_of(key, parts)
-        }
-        fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>) {
-            self.model.prefetch(keys);
-        }
-        fn delete(&self, key: &[u8]) -> Result<()> {
-            self.step().and_then(|()| self.model.delete(key))
-        }
-        fn touch(&self, key: &[u8], deadline: i64, version: u64) -> Result<()> {
-            self.step().and_then(|()| self.model.touch(key, deadline, version))
         }
         fn clear(&self) -> Result<()> {
             self.model.clear()

@@ -1,14 +1,11 @@
 //! From a snapshot to the engine, block by block, by several threads.
 
 use crate::error::Result;
-use crate::snapshot::{BlockBuffer, Saved, SnapshotReader};
+use crate::snapshot::{BlockBuffer, SnapshotReader};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Mutex, scope, spawn_scoped};
 
-use super::Target;
-
-/// Entries whose places are fetched into the cache together.
-const TOGETHER: usize = 32;
+use super::{STEPS, Step, Target};
 
 /// Puts all entries of a snapshot into the target. `tell` hears how many bytes are done.
 ///
@@ -65,21 +62,16 @@ impl Work<'_> {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(block) = self.reader.blocks().get(number) else { break };
             let mut entries = self.reader.read_block(number, &mut buffer)?;
-            while self.put_some(&mut entries)? {}
+            loop {
+                let some = entries.by_ref().take(STEPS).map(|saved| saved.map(Step::Put));
+                let steps: Vec<_> = some.collect::<Result<_>>()?;
+                if steps.is_empty() {
+                    break;
+                }
+                self.target.make(&steps)?;
+            }
             tell(self.done.fetch_add(block.bytes, Ordering::Relaxed) + block.bytes);
         }
         Ok(())
-    }
-
-    /// Puts the next few entries of a block. False if there are none.
-    fn put_some<'a>(&self, entries: &mut impl Iterator<Item = Result<Saved<'a>>>) -> Result<bool> {
-        let mut some = [None; TOGETHER];
-        for (place, saved) in some.iter_mut().zip(entries) {
-            *place = Some(saved?);
-        }
-        let some = || some.iter().flatten();
-        self.target.prefetch(&mut some().map(|saved| saved.key));
-        some().try_for_each(|saved| self.target.put(saved))?;
-        Ok(some().next().is_some())
     }
 }

@@ -45,26 +45,44 @@ pub(crate) use verify::verify;
 
 /// The engine, while it is being filled.
 ///
-/// `put` may be called by several threads at once, for entries of a snapshot. After those are done,
-/// `put`, `delete` and `touch` may be, for keys of different parts. All else comes from one thread.
+/// `make` may be called by several threads at once, for entries of a snapshot. After those are done, it may
+/// be for keys of different parts. All else comes from one thread.
 pub(crate) trait Target: Sync {
-    /// Entries of a snapshot come, with access bits of this eviction policy.
-    fn begin(&self, eviction: &str);
-    /// Puts an entry, in place of the one that has the key.
-    fn put(&self, saved: &Saved<'_>) -> Result<()>;
+    /// So many entries of a snapshot come, with access bits of this eviction policy. There are none yet.
+    fn begin(&self, eviction: &str, entries: u64);
+    /// Takes steps, those of one key in their order. Many at once, so that they can be sorted by the
+    /// locks that they need: two threads that take turns at each lock are no faster than one.
+    fn make(&self, steps: &[Step<'_>]) -> Result<()>;
     /// Which of so many parts a key belongs to.
     fn part_of(&self, key: &[u8], parts: usize) -> usize;
-    /// Hears what keys are about to be put, deleted or touched: a few, to be fetched into the cache.
-    fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>);
-    /// Removes an entry if it is there.
-    fn delete(&self, key: &[u8]) -> Result<()>;
-    /// Changes the deadline and the version of an entry if it is there.
-    fn touch(&self, key: &[u8], deadline: i64, version: u64) -> Result<()>;
     /// Removes all entries.
     fn clear(&self) -> Result<()>;
     /// All is there. Removes the entries for whose version and deadline the function says that they
     /// had expired, whatever the clock says.
     fn finish(&self, expired: &dyn Fn(u64, i64) -> bool) -> Result<()>;
+}
+
+/// Steps that are taken at once, at most: a block or a wave of them, unless they are very small.
+const STEPS: usize = 4096;
+
+/// One step of filling the engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step<'a> {
+    /// Puts an entry, in place of the one that has the key.
+    Put(Saved<'a>),
+    /// Removes an entry if it is there.
+    Delete(&'a [u8]),
+    /// Changes the deadline and the version of an entry if it is there.
+    Touch { key: &'a [u8], deadline: i64, version: u64 },
+}
+
+impl<'a> Step<'a> {
+    /// The key that it concerns.
+    pub(crate) fn key(&self) -> &'a [u8] {
+        match *self {
+            Step::Put(Saved { key, .. }) | Step::Delete(key) | Step::Touch { key, .. } => key,
+        }
+    }
 }
 
 /// What was recovered, and how the log goes on.
@@ -192,7 +210,7 @@ impl<'a> Recovery<'a> {
         let total_bytes = snapshot_bytes + log_bytes;
         let meter = Meter::new(self.progress, total_bytes);
         if let Some(reader) = &reader {
-            self.target.begin(&reader.head().eviction);
+            self.target.begin(&reader.head().eviction, likely_entries(reader));
             meter.mark(Phase::Snapshot, 0);
             let tell = |done| meter.tell(Phase::Snapshot, done);
             load::load(reader, self.target, self.threads, &tell).map_err(of_snapshot)?;
@@ -332,6 +350,14 @@ impl<'a> Recovery<'a> {
         );
         Error::new(Status::Corrupt, message)
     }
+}
+
+/// How many entries to prepare for: as many as a snapshot says that it has, but no more than a file of its
+/// length has that is not compressed. A few bytes must not make much memory of a large number.
+fn likely_entries(reader: &SnapshotReader) -> u64 {
+    const ENTRY_BYTES: u64 = 8;
+    let summary = reader.summary();
+    summary.entries.min(summary.bytes / ENTRY_BYTES)
 }
 
 /// A snapshot is damaged, and the log does not make up for it.

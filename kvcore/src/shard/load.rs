@@ -22,6 +22,13 @@ pub(crate) struct Loaded {
 }
 
 impl Shard {
+    /// Prepares the index of an empty shard for about so many entries, which then come in without moving
+    /// others. A fifth of what filling a store takes was spent on that.
+    pub(crate) fn expect_entries(&mut self, entries: usize) {
+        // Without memory for all of it at once it grows on the way.
+        let _ = self.space.table.presize(&mut self.table, entries);
+    }
+
     /// Puts an entry as it was, instead of what the key has.
     ///
     /// # Errors

@@ -175,6 +175,15 @@ impl Layout {
         }
     }
 
+    /// At rest, with the largest size that is not above so many buckets.
+    pub(super) const fn sized(self, buckets: usize) -> Layout {
+        let mut step = 0;
+        while step < LAST_STEP && size(step + 1) <= buckets as u64 {
+            step += 1;
+        }
+        self.still(step)
+    }
+
     /// Without a bucket.
     pub(super) const fn emptied(self) -> Layout {
         self.still(0)
@@ -236,6 +245,21 @@ mod tests {
         assert!(sizes[8..].windows(2).all(|pair| pair[1] * 8 <= pair[0] * 9));
         assert!(sizes[17..].iter().zip(&sizes[9..]).all(|(large, small)| *large == small * 2));
         assert_eq!(sizes[LAST_STEP as usize], 1 << HASH_BITS);
+    }
+
+    #[test]
+    fn a_layout_is_as_large_as_it_may_be() {
+        for buckets in (0..200).chain([1 << 20, (1 << 26) - 1, 1 << 26, usize::MAX]) {
+            let layout = Layout::EMPTY.sized(buckets);
+            assert!(
+                layout.is_still() && layout.high() <= buckets && layout.cursor() == layout.low()
+            );
+            assert!(
+                layout.growing().is_none_or(
+                    |next| size(layout.low_step() + 1) > buckets as u64 && next.high() > 0
+                )
+            );
+        }
     }
 
     /// Walks a layout from one end to the other and checks each place on the way.

@@ -6,6 +6,7 @@
 //! before they are closed: a reader either sees the old places of the entries, or the new ones, or
 //! that it must look again.
 
+use crate::error::Error;
 use crate::sync::atomic::{AtomicU64, Ordering::*, fence};
 
 use super::bucket::{self, LINE_BYTES, NODE_BYTES, NODE_SLOTS, SLOTS};
@@ -79,6 +80,23 @@ impl TableState {
 }
 
 impl Table {
+    /// Gives an empty table the buckets that so many entries need, or a few less, so that those move
+    /// hardly any on their way in. A table that has entries is left as it is.
+    ///
+    /// # Errors
+    /// `NoMemory`.
+    pub(crate) fn presize(&self, state: &mut TableState, entries: usize) -> Result<(), Error> {
+        if state.len > 0 {
+            return Ok(());
+        }
+        let layout = state.layout.sized(entries.saturating_mul(4) / CROWDED);
+        self.buckets.reserve(layout.high() * LINE_WORDS)?;
+        state.touched = state.touched.max(layout.high());
+        self.publish(state, layout);
+        state.count_buckets();
+        Ok(())
+    }
+
     /// Adds buckets if the entries need more.
     #[inline]
     pub(super) fn widen(&self, state: &mut TableState) {

@@ -6,6 +6,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::*;
 
+/// Entries of a bucket, on average, above which a table grows.
+const CROWDED_BUCKET: usize = 6;
+
 /// A table with what it must have.
 #[derive(Default)]
 struct Model {
@@ -37,6 +40,13 @@ impl Pair {
         self.model.entries.insert(id, (hash, access));
         self.model.ids.push(id);
         id
+    }
+
+    /// A pair of which the table was made for so many entries.
+    fn presized(entries: usize) -> Self {
+        let mut pair = Pair::new();
+        pair.table.presize(&mut pair.state, entries).unwrap();
+        pair
     }
 
     fn remove(&mut self, index: usize) {
@@ -89,6 +99,35 @@ fn one_table_from_nothing_to_nothing() {
     }
     assert_eq!((pair.state.len(), pair.state.bytes()), (0, 0));
     assert!(pair.state.resident_bytes() <= 4096);
+}
+
+#[test]
+fn a_table_that_was_made_for_its_entries_is_no_larger_than_one_that_grew() {
+    for entries in [0, 1, 5, 6, 7, 40, 1_000, 30_000] {
+        let mut random = fastrand::Rng::with_seed(3);
+        let (mut grown, mut made) = (Pair::new(), Pair::presized(entries));
+        let prepared = made.state.used;
+        assert!(prepared * CROWDED_BUCKET <= entries, "{prepared} buckets for {entries} entries");
+        for _ in 0..entries {
+            let hash = random.u32(..);
+            grown.insert(hash);
+            made.insert(hash);
+        }
+        made.check_all();
+        // It grew by what the sizes leave over, and moved nothing else.
+        assert!(made.state.used <= prepared + prepared / 8 + 2);
+        assert!(made.state.used <= grown.state.used + 1, "{entries}");
+        while !made.model.ids.is_empty() {
+            made.remove(random.usize(..made.model.ids.len()));
+        }
+        assert_eq!(made.state.bytes(), 0);
+    }
+    // One that has entries stays as it is.
+    let mut pair = Pair::new();
+    pair.insert(7);
+    pair.table.presize(&mut pair.state, 1_000_000).unwrap();
+    assert_eq!(pair.state.used, 1);
+    pair.check_all();
 }
 
 #[test]

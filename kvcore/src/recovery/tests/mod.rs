@@ -27,27 +27,26 @@ pub(super) type Map = BTreeMap<Vec<u8>, (Vec<u8>, i64, u64)>;
 pub(super) struct Model(pub(super) Mutex<Map>);
 
 impl Target for Model {
-    fn begin(&self, _: &str) {}
-    fn put(&self, saved: &Saved<'_>) -> Result<()> {
-        let entry = (saved.value.to_vec(), saved.deadline, saved.version);
-        self.0.lock().insert(saved.key.to_vec(), entry);
+    fn begin(&self, _: &str, _: u64) {}
+    fn make(&self, steps: &[Step<'_>]) -> Result<()> {
+        let mut map = self.0.lock();
+        for step in steps {
+            match *step {
+                Step::Put(Saved { key, value, deadline, version, .. }) => {
+                    map.insert(key.to_vec(), (value.to_vec(), deadline, version));
+                }
+                Step::Delete(key) => drop(map.remove(key)),
+                Step::Touch { key, deadline, version } => {
+                    if let Some(entry) = map.get_mut(key) {
+                        (entry.1, entry.2) = (deadline, version);
+                    }
+                }
+            }
+        }
         Ok(())
     }
     fn part_of(&self, key: &[u8], parts: usize) -> usize {
         key.iter().map(|&byte| usize::from(byte)).sum::<usize>() % parts
-    }
-    fn prefetch(&self, keys: &mut dyn Iterator<Item = &[u8]>) {
-        keys.for_each(drop);
-    }
-    fn delete(&self, key: &[u8]) -> Result<()> {
-        self.0.lock().remove(key);
-        Ok(())
-    }
-    fn touch(&self, key: &[u8], deadline: i64, version: u64) -> Result<()> {
-        if let Some(entry) = self.0.lock().get_mut(key) {
-            (entry.1, entry.2) = (deadline, version);
-        }
-        Ok(())
     }
     fn clear(&self) -> Result<()> {
         self.0.lock().clear();
