@@ -1,6 +1,8 @@
-//! Any bytes as a segment of the log, as they are and with their checksums mended, and as records.
+//! Segments of the log. What is done with them is in `bodies.rs`.
 #![no_main]
 
+mod bodies;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = kvcore::simulation::fuzz_log(bytes);
+    let _ = bodies::log(bytes);
 });

@@ -1,6 +1,8 @@
-//! Any bytes as the small files of a directory, and as a location with options.
+//! The small files of a directory, and locations. What is done with them is in `bodies.rs`.
 #![no_main]
 
+mod bodies;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = kvcore::simulation::fuzz_notes(bytes);
+    let _ = bodies::notes(bytes);
 });

@@ -1,6 +1,8 @@
-//! Any bytes as a snapshot, as they are and with their checksums mended, and as entries.
+//! Snapshots. What is done with them is in `bodies.rs`.
 #![no_main]
 
+mod bodies;
+
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let _ = kvcore::simulation::fuzz_snapshot(bytes);
+    let _ = bodies::snapshot(bytes);
 });
