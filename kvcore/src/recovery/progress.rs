@@ -84,12 +84,17 @@ pub(super) struct Meter<'a> {
     total_bytes: u64,
     /// When the last call was.
     last: Cell<Option<Stopwatch>>,
+    /// How far it had come when the clock was last asked.
+    looked_at: Cell<u64>,
 }
+
+/// Bytes between two looks at the clock: a log may have a group, and so a call, for every hundred.
+const LOOK_BYTES: u64 = 256 << 10;
 
 impl<'a> Meter<'a> {
     /// Nothing of so many bytes is read yet.
     pub(super) fn new(listener: &'a dyn Fn(Progress), total_bytes: u64) -> Meter<'a> {
-        Meter { listener, total_bytes, last: Cell::new(None) }
+        Meter { listener, total_bytes, last: Cell::new(None), looked_at: Cell::new(0) }
     }
 
     /// A phase begins or ends here.
@@ -100,6 +105,10 @@ impl<'a> Meter<'a> {
 
     /// It has come so far, which is told if the last time is a while ago.
     pub(super) fn tell(&self, phase: Phase, done_bytes: u64) {
+        if done_bytes < self.looked_at.get().saturating_add(LOOK_BYTES) {
+            return;
+        }
+        self.looked_at.set(done_bytes);
         let last = self.last.take();
         if last.as_ref().is_none_or(|last| last.seconds() * 1_000.0 >= EVERY_MS) {
             self.mark(phase, done_bytes);
@@ -119,14 +128,15 @@ mod tests {
     fn what_comes_at_once_is_told_once() {
         let told = RefCell::new(Vec::new());
         let listener = |progress: Progress| told.borrow_mut().push(progress.done_bytes);
-        let meter = Meter::new(&listener, 1_000);
+        let end = 1_000 * LOOK_BYTES;
+        let meter = Meter::new(&listener, end);
         meter.mark(Phase::Log, 0);
         // Far less time than a tenth of a second, unless the machine is suspended for each of them.
-        (1..1_000).for_each(|done| meter.tell(Phase::Log, done));
-        meter.mark(Phase::Log, 1_000);
+        (1..1_000).for_each(|done| meter.tell(Phase::Log, done * LOOK_BYTES));
+        meter.mark(Phase::Log, end);
         let told = told.into_inner();
         assert!(told.len() < 500, "{} calls", told.len());
-        assert_eq!((told.first(), told.last()), (Some(&0), Some(&1_000)));
+        assert_eq!((told.first(), told.last()), (Some(&0), Some(&end)));
         assert!(told.is_sorted());
     }
 }

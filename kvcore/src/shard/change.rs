@@ -60,8 +60,9 @@ pub(crate) struct Change<'a> {
     pub(crate) scrap: Scrap,
     /// What callbacks will be told.
     removed: Vec<Removed>,
-    /// What watches will be told.
-    told: Told,
+    /// What watches will be told. Out of line, as most stores have none, and every change pays for what it
+    /// has in it, when it begins and when it ends.
+    told: Option<Box<Told>>,
     /// Whether the log could not be written, so that nobody knows what is left of the change.
     is_lost: Cell<bool>,
     /// The earliest deadline that was put on the wheel.
@@ -88,7 +89,7 @@ impl<'a> Change<'a> {
             now: Now::new(&context.clock),
             scrap: Scrap::default(),
             removed: Vec::new(),
-            told: Told::default(),
+            told: None,
             is_lost: Cell::new(false),
             earliest: NEVER,
             settles_whole: false,
@@ -220,7 +221,8 @@ impl<'a> Change<'a> {
     /// Where to note what watches are to be told, if there are any. Under the lock.
     #[inline]
     pub(super) fn tells(&mut self) -> Option<&mut Told> {
-        (self.context.feed.is_on() && self.loaded.is_none()).then_some(&mut self.told)
+        let tells = self.context.feed.is_on() && self.loaded.is_none();
+        tells.then(|| &mut **self.told.get_or_insert_default())
     }
 
     /// Ends the change, once no lock is held: tells the cleaner of new deadlines, the callbacks of
@@ -233,9 +235,9 @@ impl<'a> Change<'a> {
         if !self.removed.is_empty() {
             self.context.removals.push_all(self.removed);
         }
-        if !self.told.is_empty()
+        if let Some(told) = self.told
             && !self.is_lost.get()
-            && let Some(told) = deferral::keep(self.context, self.told)
+            && let Some(told) = deferral::keep(self.context, *told)
         {
             self.context.feed.publish(told);
         }

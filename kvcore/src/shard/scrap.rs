@@ -8,9 +8,12 @@ use crate::order::OrderIndex;
 use crate::value::PinMeter;
 
 /// What a change removed. Most changes remove nothing of the kind: that must cost no more than a
-/// look.
+/// look, when it begins and when it ends. So the lists are out of line.
 #[derive(Default)]
-pub(crate) struct Scrap {
+pub(crate) struct Scrap(Option<Box<Lists>>);
+
+#[derive(Default)]
+struct Lists {
     entries: Vec<LargeEntry>,
     orders: Vec<OrderIndex>,
 }
@@ -19,12 +22,12 @@ impl Scrap {
     /// Takes an entry that the store has let go of.
     pub(super) fn entry(&mut self, entry: LargeEntry, pins: &'static PinMeter) {
         entry.value.release(pins);
-        self.entries.push(entry);
+        self.0.get_or_insert_default().entries.push(entry);
     }
 
     /// Takes the order of a shard that was cleared: it may have many nodes.
     pub(super) fn order(&mut self, order: OrderIndex) {
-        self.orders.push(order);
+        self.0.get_or_insert_default().orders.push(order);
     }
 
     /// Takes all entries of a shard.

@@ -16,12 +16,6 @@ pub(crate) struct Told {
 }
 
 impl Told {
-    /// Whether there is nothing to tell.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_none()
-    }
-
     /// An entry has a new value.
     pub(crate) fn set(&mut self, revision: u64, key: &[u8], value: [&[u8]; 2], deadline: i64) {
         self.push(revision, Body::copy(EventKind::Set, key, value, deadline));
