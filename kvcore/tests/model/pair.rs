@@ -284,7 +284,10 @@ impl Pair {
                 assert_eq!(number, sum);
                 self.stored(key, sum.to_string().into_bytes(), deadline, None);
             }
-            (Err(status), Ok(_) | Err(Status::Full)) if self.memory_refusal(status) => {}
+            (Err(status), Ok((sum, _))) if self.memory_refusal(status) => {
+                self.refused(key.len() + sum.to_string().len());
+            }
+            (Err(status), Err(Status::Full)) if self.memory_refusal(status) => {}
             (got, want) => assert_eq!(got, want.map(|(sum, _)| sum)),
         }
         self.see(key);
