@@ -29,8 +29,10 @@ pub struct ServerOptions {
     pub clients_bytes_max: usize,
     /// Longest argument in bytes.
     pub bulk_bytes_max: u64,
-    /// By which policy the store evicts, as its option `eviction` has it, for those who ask.
+    /// The policy that the store was opened with, as its option `eviction` has it.
     pub eviction: String,
+    /// Whether that policy evicts from the beginning, or only once `maxmemory-policy` is set.
+    pub evicts: bool,
     /// Whether `DEL` of one key answers the value that it removes, for people at a telnet.
     pub resp_del_returns_value: bool,
 }
@@ -50,6 +52,7 @@ impl Default for ServerOptions {
             clients_bytes_max: 1 << 30,
             bulk_bytes_max: 512 << 20,
             eviction: "none".to_owned(),
+            evicts: true,
             resp_del_returns_value: false,
         }
     }

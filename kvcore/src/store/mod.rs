@@ -245,6 +245,17 @@ impl Store {
         self.core.configure(name, value)
     }
 
+    /// Lets the eviction policy make room, as it does at first, or makes a full store refuse writes as with
+    /// `eviction=none`. Which policy it is was chosen when the store was opened. Answers whether entries are
+    /// evicted from now on: never with `eviction=none`.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn allow_eviction(&self, allow: bool) -> Result<bool> {
+        self.core.state.check_read()?;
+        Ok(self.core.allow_eviction(allow))
+    }
+
     /// What the store holds and has done.
     ///
     /// # Errors
@@ -327,6 +338,19 @@ impl std::fmt::Debug for Store {
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_that_may_not_evict_refuses() {
+        let options = Options::new().with("eviction", "lru").unwrap().with("max_entries", "1").unwrap();
+        let store = Store::memory(options).unwrap();
+        store.set("a", "").unwrap();
+        assert_eq!(store.allow_eviction(false), Ok(false));
+        assert_eq!(store.set("b", "").map_err(|e| e.status()), Err(Status::Full));
+        assert_eq!(store.allow_eviction(true), Ok(true));
+        store.set("b", "").unwrap();
+        assert_eq!(store.get("a").unwrap().as_deref(), None);
+        assert_eq!(Store::memory(Options::new()).unwrap().allow_eviction(true), Ok(false));
+    }
 
     #[test]
     fn shutdown_frees_the_contents_though_a_handle_stays() {

@@ -17,7 +17,7 @@ use parking_lot::RwLock;
 
 pub use log::{AclLog, Context, Entry, Reason};
 pub use permissions::{Denied, Permissions};
-pub use user::{User, hash_password};
+pub use user::User;
 
 /// The name of the user that clients are before they say otherwise.
 pub const DEFAULT_USER: &str = "default";

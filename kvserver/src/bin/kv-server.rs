@@ -62,6 +62,9 @@ fn arguments() -> Result<Option<Arguments>, String> {
         directory: None,
         store: Options::new(),
     };
+    // Ready for CONFIG SET maxmemory-policy, and refusing until then, as Redis does at first.
+    arguments.set("eviction", "lru".to_owned())?;
+    arguments.options.evicts = false;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let name = word.strip_prefix("--").ok_or_else(|| format!("unknown argument {word}\n{USAGE}"))?;
@@ -97,6 +100,7 @@ impl Arguments {
             _ => {
                 if name == "eviction" {
                     self.options.eviction.clone_from(&value);
+                    self.options.evicts = true;
                 }
                 let option = name.replace('-', "_");
                 self.store.set(&option, &value).map_err(|error| error.to_string())?;

@@ -129,10 +129,16 @@ const SETTINGS: &[Setting] = &[
         get: |shared| policy_name(shared).to_owned(),
         set: |shared, text| {
             let wanted = String::from_utf8_lossy(text).to_ascii_lowercase();
-            match wanted == policy_name(shared) {
-                true => Ok(()),
-                false => Err("the policy is chosen when the server starts: --eviction".to_owned()),
+            let evicts = wanted == opened_policy(shared);
+            if !evicts && wanted != NO_EVICTION {
+                let known = opened_policy(shared);
+                return Err(format!(
+                    "argument must be one of the following: {NO_EVICTION}, {known}; others have to be chosen when the server starts, with --eviction"
+                ));
             }
+            shared.store.allow_eviction(evicts).map_err(|error| error.message().to_owned())?;
+            shared.settings.evicts.store(evicts, Ordering::Relaxed);
+            Ok(())
         },
     },
     Setting {
@@ -237,16 +243,29 @@ const KEPT: &[(&str, &str)] = &[
     ("lfu-decay-time", "1"),
 ];
 
+const NO_EVICTION: &str = "noeviction";
+
 /// What Redis calls the policy that the store evicts by.
 pub fn policy_name(shared: &Shared) -> &'static str {
+    match shared.settings.evicts.load(Ordering::Relaxed) {
+        true => opened_policy(shared),
+        false => NO_EVICTION,
+    }
+}
+
+/// What Redis calls the policy that the store was opened with.
+fn opened_policy(shared: &Shared) -> &'static str {
     match shared.options.eviction.as_str() {
         "lru" => "allkeys-lru",
         "lfu" | "tinylfu" | "s3fifo" => "allkeys-lfu",
         "random" => "allkeys-random",
         "ttl" => "volatile-ttl",
-        _ => "noeviction",
+        _ => NO_EVICTION,
     }
 }
+
+/// A limit on memory below this leaves no room for anything.
+const MEMORY_MIN: u64 = 64 << 10;
 
 /// Puts a limit on memory into force. If the store holds more and may not evict, writes are refused until
 /// it does not, as Redis does it.
@@ -261,7 +280,8 @@ fn set_memory_max(shared: &Arc<Shared>, text: &[u8]) -> Result<(), Refused> {
 /// Tries again to put the limit on memory into force, and says whether it is.
 pub fn fits_memory_max(shared: &Shared) -> bool {
     let bytes = shared.settings.memory_max.load(Ordering::Relaxed);
-    let fits = shared.store.configure("max_memory", &bytes.to_string()).is_ok();
+    let is_in_force = shared.store.configure("max_memory", &bytes.to_string()).is_ok();
+    let fits = is_in_force && (bytes == 0 || bytes >= MEMORY_MIN);
     if fits {
         shared.settings.is_over_memory_max.store(false, Ordering::Relaxed);
     }

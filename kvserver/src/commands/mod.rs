@@ -7,6 +7,7 @@ mod call;
 pub mod client;
 mod command;
 pub mod config;
+mod dump;
 mod expire_time;
 mod expiry;
 mod failure;

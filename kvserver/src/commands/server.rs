@@ -56,6 +56,8 @@ static FUNCTION: &[Command] = &[
         .about("7.0.0", "Removes all functions, of which there are none."),
     Command::new("function|list", -2, &[Flags::NOSCRIPT], NO_KEYS, Group::Server, function_list)
         .about("7.0.0", "Answers all functions, of which there are none."),
+    Command::new("function|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Server, function_help)
+        .about("7.0.0", "Says what there is."),
 ];
 
 fn time(call: &mut Call<'_, '_>) -> Outcome {
@@ -117,6 +119,15 @@ fn function_flush(call: &mut Call<'_, '_>) -> Outcome {
     }
     call.out.ok();
     Ok(())
+}
+
+fn function_help(call: &mut Call<'_, '_>) -> Outcome {
+    help::write(call, &[
+        "FLUSH [ASYNC|SYNC]",
+        "    Delete all the functions, of which there are none.",
+        "LIST",
+        "    Return the functions, of which there are none.",
+    ])
 }
 
 fn function_list(call: &mut Call<'_, '_>) -> Outcome {

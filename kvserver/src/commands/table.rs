@@ -9,7 +9,7 @@ use ahash::HashMap;
 
 use super::spec::Command;
 use super::{
-    acl, auth, bits, client, command, config, expiry, increments, info, keys, lcs,
+    acl, auth, bits, client, command, config, dump, expiry, increments, info, keys, lcs,
     memory, monitor, object, persistence, pubsub, ranges, scan, server, slowlog, strings, transactions,
 };
 use crate::resp::Request;
@@ -23,6 +23,7 @@ const GROUPS: &[&[Command]] = &[
     bits::COMMANDS,
     keys::COMMANDS,
     object::COMMANDS,
+    dump::COMMANDS,
     expiry::COMMANDS,
     scan::COMMANDS,
     transactions::COMMANDS,

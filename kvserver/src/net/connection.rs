@@ -103,7 +103,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, session: Sessi
 impl Connection {
     async fn run(&mut self) -> io::Result<()> {
         loop {
-            if self.session.client.has_mail()
+            if self.takes_mail()
                 && let Some(end) = self.session.client.take_mail(&mut self.out)
             {
                 return self.end(end).await;
@@ -136,6 +136,15 @@ impl Connection {
         }
     }
 
+    /// Whether there is mail, and it may be put behind the replies. While the client reads none of those, it
+    /// stays in the mailbox, where it is counted.
+    fn takes_mail(&self) -> bool {
+        let client = &self.session.client;
+        let waiting = self.out.len() - self.written;
+        client.has_mail()
+            && (waiting <= self.shared.options.push_bytes_max || client.is_ended())
+    }
+
     /// Whether so many replies wait that no more requests are served.
     fn is_full(&self) -> bool {
         self.out.len() - self.written > self.shared.options.reply_bytes_max
@@ -148,15 +157,13 @@ impl Connection {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
-        if self.session.client.wait_for_mail(cx.waker()) {
-            return Poll::Ready(Ok(Event::Progress));
-        }
         let was_full = self.is_full();
-        if let Poll::Ready(written) = self.poll_write(cx) {
-            written?;
-            if was_full && !self.is_full() {
-                return Poll::Ready(Ok(Event::Progress));
-            }
+        if let Poll::Ready(Err(error)) = self.poll_write(cx) {
+            return Poll::Ready(Err(error));
+        }
+        self.session.client.wait_for_mail(cx.waker());
+        if self.takes_mail() || (was_full && !self.is_full()) {
+            return Poll::Ready(Ok(Event::Progress));
         }
         if self.is_full() {
             return Poll::Pending;
@@ -301,9 +308,7 @@ impl Connection {
             if let Some(after) = self.session.after.take() {
                 return (taken, Stop::After(after));
             }
-            if self.session.client.has_mail()
-                && self.session.client.take_mail(&mut self.out).is_some()
-            {
+            if self.takes_mail() && self.session.client.take_mail(&mut self.out).is_some() {
                 return (taken, Stop::Close);
             }
         }

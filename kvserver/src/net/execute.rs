@@ -38,9 +38,17 @@ pub fn execute(shared: &Arc<Shared>, session: &mut Session, request: Request<'_>
             session.has_bad_queue |= session.queue.is_some();
             refuse(shared, &failure, before, out);
         }
-        Ok(id) => serve(shared, session, id, request, out),
+        Ok(id) => {
+            serve(shared, session, id, request, out);
+            // It holds for the one command behind it, or for all of a transaction.
+            if session.queue.is_none() && !table::get(id).name.starts_with("client|") {
+                session.caching = None;
+            }
+        }
     }
-    if matches!(session.reply_mode, ReplyMode::Off | ReplyMode::SkipNext | ReplyMode::Skip) {
+    let is_silent =
+        matches!(session.reply_mode, ReplyMode::Off | ReplyMode::SkipNext | ReplyMode::Skip);
+    if is_silent && !answers_with_pushes(session) {
         out.truncate(before);
     }
     if session.reply_mode == ReplyMode::Skip {
@@ -49,6 +57,12 @@ pub fn execute(shared: &Arc<Shared>, session: &mut Session, request: Request<'_>
     if !session.effects.is_empty() {
         tell(shared, session);
     }
+}
+
+/// Whether what the last command answered are messages of subscriptions, which no client does without.
+fn answers_with_pushes(session: &Session) -> bool {
+    let last = session.client.last_command.load(Ordering::Relaxed);
+    last < table::count() && table::get(last).name.ends_with("subscribe")
 }
 
 /// The number of the command or subcommand that a request names.
@@ -109,10 +123,14 @@ fn serve(
         if let Some(counter) = shared.counters.command(session.thread, id) {
             counter.rejected.fetch_add(1, Ordering::Relaxed);
         }
-        refuse(shared, &failure, before, out);
         if command.name == "exec" && session.queue.is_some() {
             session.leave_multi();
             session.unwatch(shared);
+            let why = failure.text();
+            let text = format!("EXECABORT Transaction discarded because of: {why}");
+            refuse(shared, &Failure::new(text), before, out);
+        } else {
+            refuse(shared, &failure, before, out);
         }
         return;
     }
@@ -157,7 +175,7 @@ fn check(
     {
         return Err(deny(shared, session, command, denied, Context::Toplevel));
     }
-    if command.flags.has(Flags::DENYOOM)
+    if needs_memory(session, command)
         && shared.settings.is_over_memory_max.load(Ordering::Relaxed)
         && !crate::commands::config::fits_memory_max(shared)
     {
@@ -177,6 +195,16 @@ fn check(
         )));
     }
     Ok(())
+}
+
+/// Whether a command, or one of those that it would do, may need memory.
+fn needs_memory(session: &Session, command: &Command) -> bool {
+    let queue = match command.name {
+        "exec" => session.queue.as_deref().unwrap_or_default(),
+        _ => &[],
+    };
+    command.flags.has(Flags::DENYOOM)
+        || queue.iter().any(|queued| table::get(queued.id).flags.has(Flags::DENYOOM))
 }
 
 /// Notes a missing permission, and says so.

@@ -15,4 +15,4 @@ pub use execute::{deny, log_denied, per_call};
 use execute::{execute_queued, run_command};
 pub use group::{Made, Queued, run};
 pub use server::Server;
-pub use session::{ReplyMode, Session, Subscriptions, Watching};
+pub use session::{ReplyMode, Session, Watching};

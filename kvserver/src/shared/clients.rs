@@ -233,6 +233,11 @@ impl ClientHandle {
         self.has_mail.load(Ordering::Acquire)
     }
 
+    /// Whether the client was told to go.
+    pub fn is_ended(&self) -> bool {
+        self.mail.lock().end.is_some()
+    }
+
     /// Moves what waits in the mailbox behind the replies. Answers whether the client is to go. For its own
     /// task.
     pub fn take_mail(&self, replies: &mut Replies) -> Option<End> {
@@ -243,13 +248,12 @@ impl ClientHandle {
         mail.end
     }
 
-    /// Who is to be woken when something comes. Answers whether something is there already.
-    pub fn wait_for_mail(&self, waker: &Waker) -> bool {
+    /// Who is to be woken when something comes.
+    pub fn wait_for_mail(&self, waker: &Waker) {
         let mut mail = self.mail.lock();
         if !mail.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
             mail.waker = Some(waker.clone());
         }
-        self.has_mail()
     }
 }
 

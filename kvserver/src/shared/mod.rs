@@ -99,6 +99,7 @@ impl Shared {
     /// What the system says if it has no thread to give.
     pub fn new(store: Store, options: ServerOptions) -> io::Result<Arc<Shared>> {
         let now_ms = store.now_ms();
+        store.allow_eviction(options.evicts).map_err(io::Error::other)?;
         Ok(Arc::new(Shared {
             settings: Settings::new(&options),
             clients: Clients::default(),

@@ -33,6 +33,8 @@ pub struct Settings {
     pub memory_max: AtomicU64,
     /// Whether the store holds more than the limit, so that writes are refused until it does not.
     pub is_over_memory_max: AtomicBool,
+    /// Whether the store evicts.
+    pub evicts: AtomicBool,
     /// Whether `DEL` of one key answers its value.
     pub del_returns_value: AtomicBool,
     notified: AtomicU32,
@@ -54,6 +56,7 @@ impl Settings {
             bulk_bytes_max: AtomicU64::new(options.bulk_bytes_max),
             memory_max: AtomicU64::new(0),
             is_over_memory_max: AtomicBool::new(false),
+            evicts: AtomicBool::new(options.evicts),
             del_returns_value: AtomicBool::new(options.resp_del_returns_value),
             notified: AtomicU32::new(0),
             kept: Mutex::default(),

@@ -24,6 +24,7 @@ use crate::options::Options;
 use crate::poison::State;
 use crate::policy::Policy;
 use crate::shard::{Shard, ShardPlan, Space};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
 
 /// Keys whose buckets and entries are brought into the cache together.
@@ -34,7 +35,9 @@ pub(crate) struct Core {
     pub(crate) state: State,
     pub(crate) context: Context,
     shards: Box<[CachePadded<Cell>]>,
-    may_evict: bool,
+    /// Whether the policy can evict, and whether it may.
+    can_evict: bool,
+    may_evict: AtomicBool,
     keeps_access: bool,
     keeps_order: bool,
     max_key_bytes: usize,
@@ -74,7 +77,8 @@ impl Core {
             state,
             context,
             shards: (0..count).map(cell).collect(),
-            may_evict: policy.may_evict(),
+            can_evict: policy.may_evict(),
+            may_evict: AtomicBool::new(policy.may_evict()),
             keeps_access: options.entry_stats(),
             keeps_order: options.ordered_index(),
             max_key_bytes: options.max_key_bytes(),
@@ -95,6 +99,17 @@ impl Core {
             Status::NoSpace => self.state.note_fault(fault),
             _ => self.state.poison(Some(fault)),
         }
+    }
+
+    /// Whether entries may be evicted.
+    pub(crate) fn may_evict(&self) -> bool {
+        self.may_evict.load(Ordering::Relaxed)
+    }
+
+    /// Lets the policy evict or not. Answers whether it evicts from now on.
+    pub(crate) fn allow_eviction(&self, allow: bool) -> bool {
+        self.may_evict.store(self.can_evict && allow, Ordering::Relaxed);
+        self.may_evict()
     }
 
     /// How many shards there are.

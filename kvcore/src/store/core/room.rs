@@ -56,7 +56,7 @@ impl Core {
             found |= cleaned.more || cleaned.freed > 0;
         }
         let mut evicted = Ok(false);
-        for shard in shards.iter_mut().take_while(|_| !found && self.may_evict) {
+        for shard in shards.iter_mut().take_while(|_| !found && self.may_evict()) {
             if matches!(evicted, Ok(false)) {
                 evicted = shard.evict(&spares, &mut change);
             }
@@ -83,7 +83,7 @@ impl Core {
     /// Evicts one entry: of the shard that is to be written, unless others are fuller. So every shard
     /// keeps about its share of the limit.
     fn evict_one(&self, home: usize, spares: impl Fn(&[u8]) -> bool) -> Result<bool> {
-        if !self.may_evict {
+        if !self.may_evict() {
             return Ok(false);
         }
         let count = self.shards.len();
@@ -179,7 +179,7 @@ impl Core {
         if self.free_expired(|| false) > 0 {
             return Ok(());
         }
-        if !self.may_evict {
+        if !self.may_evict() {
             return Err(Error::new(
                 Status::Full,
                 format!(
