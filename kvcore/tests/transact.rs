@@ -124,3 +124,53 @@ fn room_is_made_and_the_closure_asked_again() {
     assert_eq!(full.map_err(|error| error.status()), Err(Status::Full));
     assert!(store.exists("old").unwrap());
 }
+
+#[test]
+fn deadlines_are_seen_and_set_as_they_will_be_written() {
+    let (clock, hand) = kvcore::Clock::manual(1_000_000);
+    let store =
+        Store::with_clock(Options::new().with("ttl_jitter", "50%").unwrap(), clock).unwrap();
+    let version = store.set("a", "1").unwrap();
+    let deadline = store
+        .transact(&["a", "b", "c"], |keys| {
+            assert_eq!(keys.held("a")?.and_then(|held| held.version), Some(version));
+            assert_eq!(keys.held("b")?, None);
+            assert!(!keys.expire_at("b", 2_000_000)?);
+            // A deadline with jitter is settled once.
+            keys.set("b", "2", Expiry::AfterMs(1000))?;
+            let deadline = keys.held("b")?.and_then(|held| held.expire_at_ms);
+            assert_eq!(
+                keys.held("b")?.map(|held| (held.value, held.version)),
+                Some((&b"2"[..], None))
+            );
+            assert!(keys.expire_at("a", 1_000_500)?);
+            assert_eq!(
+                keys.held("a")?.map(|held| (held.value, held.expire_at_ms)),
+                Some((&b"1"[..], Some(1_000_500)))
+            );
+            // What is set with a deadline that has passed is not there.
+            keys.set("c", "3", Expiry::AtMs(1_000_000))?;
+            assert_eq!(keys.get("c")?, None);
+            assert_eq!(keys.now_ms(), 1_000_000);
+            Ok(deadline)
+        })
+        .unwrap();
+    assert_eq!(store.get("b").unwrap().unwrap().expire_at_ms(), deadline);
+    assert_eq!(store.get("a").unwrap().unwrap().expire_at_ms(), Some(1_000_500));
+    assert_eq!(store.get("c").unwrap().as_deref(), None);
+    // Keeping means the deadline of this moment, and removing takes both.
+    store
+        .transact(&["a"], |keys| {
+            keys.set("a", "4", Expiry::Keep)?;
+            assert_eq!(keys.held("a")?.and_then(|held| held.expire_at_ms), Some(1_000_500));
+            assert!(keys.expire_at("a", kvcore::TTL_NONE)?);
+            assert_eq!(keys.held("a")?.map(|held| held.expire_at_ms), Some(None));
+            assert!(keys.expire_at("a", 0)?);
+            assert_eq!(keys.held("a")?, None);
+            Ok(())
+        })
+        .unwrap();
+    hand.advance_ms(1);
+    assert_eq!(store.get("a").unwrap().as_deref(), None);
+    store.validate();
+}

@@ -341,7 +341,8 @@ mod tests {
 
     #[test]
     fn a_store_that_may_not_evict_refuses() {
-        let options = Options::new().with("eviction", "lru").unwrap().with("max_entries", "1").unwrap();
+        let options =
+            Options::new().with("eviction", "lru").unwrap().with("max_entries", "1").unwrap();
         let store = Store::memory(options).unwrap();
         store.set("a", "").unwrap();
         assert_eq!(store.allow_eviction(false), Ok(false));

@@ -22,12 +22,7 @@ impl Store {
     ///
     /// # Errors
     /// `Closed`, `Forked`.
-    pub fn scan_page(
-        &self,
-        cursor: u64,
-        count: usize,
-        mut each: impl FnMut(&[u8]),
-    ) -> Result<u64> {
+    pub fn scan_page(&self, cursor: u64, count: usize, mut each: impl FnMut(&[u8])) -> Result<u64> {
         let core = &*self.core;
         core.state.check_read()?;
         let (mut number, mut from) = ((cursor >> 32) as usize, cursor as u32);
@@ -151,7 +146,13 @@ mod tests {
         let store = Store::with_clock(options, clock).unwrap();
         assert_eq!(store.random_key().unwrap(), None);
         for n in 0..100 {
-            store.set_with(format!("dies{n}"), "", &crate::SetOptions::default().expire_at_ms(1_000_010)).unwrap();
+            store
+                .set_with(
+                    format!("dies{n}"),
+                    "",
+                    &crate::SetOptions::default().expire_at_ms(1_000_010),
+                )
+                .unwrap();
         }
         store.set("a", "").unwrap();
         store.set("b", "").unwrap();

@@ -214,7 +214,9 @@ impl<'a> Transaction<'a> {
         };
         Ok(match self.made[at] {
             Made::Nothing => there().map(|(value, (at, version))| held(value, at, Some(version))),
-            Made::Redated(to) => there().map(|(value, (_, version))| held(value, to, Some(version))),
+            Made::Redated(to) => {
+                there().map(|(value, (_, version))| held(value, to, Some(version)))
+            }
             Made::Put { op, deadline } => Some(held(self.batch.value(op), deadline, None)),
             Made::Gone => None,
         })
@@ -241,7 +243,8 @@ impl<'a> Transaction<'a> {
             }
             Deadline::At(deadline) => {
                 self.made[at] = Made::Put { op: self.batch.len(), deadline };
-                let options = SetOptions { expiry: Expiry::AtMs(deadline), ..SetOptions::default() };
+                let options =
+                    SetOptions { expiry: Expiry::AtMs(deadline), ..SetOptions::default() };
                 self.batch.set_with(self.keys[at].bytes, value, &options);
             }
         }

@@ -200,9 +200,10 @@ impl Permissions {
     /// Whether a key may be used so. What is neither read nor written needs any permission on the key.
     pub(super) fn allows_key(&self, key: &[u8], access: Access) -> bool {
         self.all_keys
-            || self.keys.iter().any(|own| {
-                own.access.0 & access.0 == access.0 && glob::matches(&own.pattern, key)
-            })
+            || self
+                .keys
+                .iter()
+                .any(|own| own.access.0 & access.0 == access.0 && glob::matches(&own.pattern, key))
     }
 
     /// Whether a channel may be used. Of a pattern, the very same has to be allowed.

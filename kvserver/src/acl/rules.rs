@@ -14,8 +14,7 @@ const DUPLICATE_KEYS: Refused = "Adding a pattern after the * pattern (or the 'a
 const DUPLICATE_CHANNELS: Refused = "Adding a pattern after the * pattern (or the 'allchannels' flag) is not valid and does not have any effect. Try 'resetchannels' to start with an empty list of channels";
 const NO_SUCH_PASSWORD: Refused =
     "The password you are trying to remove from the user does not exist";
-const BAD_HASH: Refused =
-    "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters";
+const BAD_HASH: Refused = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters";
 const FIRST_ARG: Refused = "Allowing first-arg of a subcommand is not supported";
 const UNKNOWN_SUBCOMMAND: Refused = "Unknown command or category name in ACL";
 
@@ -55,9 +54,13 @@ impl User {
                 [b'#', digits @ ..] => self.add_hash(read_hash(digits)?),
                 [b'!', digits @ ..] => self.remove_hash(read_hash(digits)?)?,
                 [b'(', ..] => {
-                    let inner = rule.strip_suffix(b")").ok_or("Unmatched parenthesis in selector definition.")?;
+                    let inner = rule
+                        .strip_suffix(b")")
+                        .ok_or("Unmatched parenthesis in selector definition.")?;
                     let mut selector = Permissions::none();
-                    for word in inner[1..].split(|byte| *byte == b' ').filter(|word| !word.is_empty()) {
+                    for word in
+                        inner[1..].split(|byte| *byte == b' ').filter(|word| !word.is_empty())
+                    {
                         selector.apply(word)?;
                     }
                     self.selectors.push(selector);
@@ -250,13 +253,18 @@ impl Permissions {
             true => self.describe_channels(),
             false => ["resetchannels".to_owned(), self.describe_channels()].join(" "),
         };
-        let parts = [self.describe_keys(), channels.trim_end().to_owned(), self.describe_commands()];
+        let parts =
+            [self.describe_keys(), channels.trim_end().to_owned(), self.describe_commands()];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 
 fn no_blanks(pattern: &[u8]) -> Result<(), Refused> {
-    if pattern.iter().any(|byte| byte.is_ascii_whitespace() || *byte == 0) { Err(SYNTAX) } else { Ok(()) }
+    if pattern.iter().any(|byte| byte.is_ascii_whitespace() || *byte == 0) {
+        Err(SYNTAX)
+    } else {
+        Ok(())
+    }
 }
 
 fn read_hash(digits: &[u8]) -> Result<Hash, Refused> {
@@ -288,11 +296,26 @@ mod tests {
     #[test]
     fn a_user_is_written_as_the_rules_that_make_it() {
         for (rules, written) in [
-            (&["on", "nopass", "~*", "&*", "+@all"][..], "user ada on nopass sanitize-payload ~* &* +@all"),
-            (&["~a*", "%R~b", "+get"], "user ada off sanitize-payload ~a* %R~b resetchannels -@all +get"),
-            (&["+@all", "-config|set"], "user ada off sanitize-payload resetchannels +@all -config|set"),
-            (&["(+get ~x)"], "user ada off sanitize-payload resetchannels -@all (~x resetchannels -@all +get)"),
-            (&["(+get", "~x)"], "user ada off sanitize-payload resetchannels -@all (~x resetchannels -@all +get)"),
+            (
+                &["on", "nopass", "~*", "&*", "+@all"][..],
+                "user ada on nopass sanitize-payload ~* &* +@all",
+            ),
+            (
+                &["~a*", "%R~b", "+get"],
+                "user ada off sanitize-payload ~a* %R~b resetchannels -@all +get",
+            ),
+            (
+                &["+@all", "-config|set"],
+                "user ada off sanitize-payload resetchannels +@all -config|set",
+            ),
+            (
+                &["(+get ~x)"],
+                "user ada off sanitize-payload resetchannels -@all (~x resetchannels -@all +get)",
+            ),
+            (
+                &["(+get", "~x)"],
+                "user ada off sanitize-payload resetchannels -@all (~x resetchannels -@all +get)",
+            ),
         ] {
             let made = user(rules).unwrap().describe();
             assert_eq!(made, written);

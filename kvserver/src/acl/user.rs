@@ -54,12 +54,7 @@ impl User {
 
     /// A user that may do everything, without a password.
     pub fn unlimited(name: &str) -> User {
-        User {
-            is_on: true,
-            needs_no_password: true,
-            root: Permissions::all(),
-            ..User::new(name)
-        }
+        User { is_on: true, needs_no_password: true, root: Permissions::all(), ..User::new(name) }
     }
 
     /// Its name.

@@ -57,17 +57,15 @@ fn run() -> Result<(), String> {
 
 /// Reads the command line. `None` if it only asked for help.
 fn arguments() -> Result<Option<Arguments>, String> {
-    let mut arguments = Arguments {
-        options: ServerOptions::default(),
-        directory: None,
-        store: Options::new(),
-    };
+    let mut arguments =
+        Arguments { options: ServerOptions::default(), directory: None, store: Options::new() };
     // Ready for CONFIG SET maxmemory-policy, and refusing until then, as Redis does at first.
     arguments.set("eviction", "lru".to_owned())?;
     arguments.options.evicts = false;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let name = word.strip_prefix("--").ok_or_else(|| format!("unknown argument {word}\n{USAGE}"))?;
+        let name =
+            word.strip_prefix("--").ok_or_else(|| format!("unknown argument {word}\n{USAGE}"))?;
         if name == "help" {
             // As above.
             let _ = writeln!(std::io::stdout(), "{USAGE}");
@@ -89,7 +87,8 @@ impl Arguments {
         match name {
             "resp" if value == "off" => self.options.resp = None,
             "resp" => {
-                self.options.resp = Some(value.parse().map_err(|_| wrong("no address with a port"))?);
+                self.options.resp =
+                    Some(value.parse().map_err(|_| wrong("no address with a port"))?);
             }
             "threads" => self.options.threads = value.parse().map_err(|_| wrong("no number"))?,
             "max-clients" => {

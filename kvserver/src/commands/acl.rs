@@ -56,30 +56,33 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "CAT [<category>]",
-        "    List all commands that belong to <category>, or all command categories",
-        "    when no category is specified.",
-        "DELUSER <username> [<username> ...]",
-        "    Delete a list of users.",
-        "DRYRUN <username> <command> [<arg> ...]",
-        "    Returns whether the user can execute the given command without executing the command.",
-        "GETUSER <username>",
-        "    Get the user's details.",
-        "GENPASS [<bits>]",
-        "    Generate a secure 256-bit user password. The optional `bits` argument can",
-        "    be used to specify a different size.",
-        "LIST",
-        "    Show users details in config file format.",
-        "LOG [<count> | RESET]",
-        "    Show the ACL log entries.",
-        "SETUSER <username> <attribute> [<attribute> ...]",
-        "    Create or modify a user with the specified attributes.",
-        "USERS",
-        "    List all the registered usernames.",
-        "WHOAMI",
-        "    Return the current connection username.",
-    ])
+    help::write(
+        call,
+        &[
+            "CAT [<category>]",
+            "    List all commands that belong to <category>, or all command categories",
+            "    when no category is specified.",
+            "DELUSER <username> [<username> ...]",
+            "    Delete a list of users.",
+            "DRYRUN <username> <command> [<arg> ...]",
+            "    Returns whether the user can execute the given command without executing the command.",
+            "GETUSER <username>",
+            "    Get the user's details.",
+            "GENPASS [<bits>]",
+            "    Generate a secure 256-bit user password. The optional `bits` argument can",
+            "    be used to specify a different size.",
+            "LIST",
+            "    Show users details in config file format.",
+            "LOG [<count> | RESET]",
+            "    Show the ACL log entries.",
+            "SETUSER <username> <attribute> [<attribute> ...]",
+            "    Create or modify a user with the specified attributes.",
+            "USERS",
+            "    List all the registered usernames.",
+            "WHOAMI",
+            "    Return the current connection username.",
+        ],
+    )
 }
 
 /// The name of a user in a request.
@@ -93,7 +96,8 @@ fn user_name(call: &Call<'_, '_>, position: usize) -> Result<String, Failure> {
 
 fn setuser(call: &mut Call<'_, '_>) -> Outcome {
     let name = user_name(call, 2)?;
-    let mut user = call.shared.acl.user(&name).map_or_else(|| User::new(&name), |user| (*user).clone());
+    let mut user =
+        call.shared.acl.user(&name).map_or_else(|| User::new(&name), |user| (*user).clone());
     let rules: Vec<&[u8]> = call.args_from(3).collect();
     user.apply(&rules).map_err(|why| Failure::new(format!("ERR {why}")))?;
     call.shared.acl.put(user);
@@ -200,9 +204,10 @@ fn cat(call: &mut Call<'_, '_>) -> Outcome {
         }
         3 => {
             let asked = call.text(2).to_ascii_lowercase();
-            let bit = CATEGORIES.iter().position(|category| *category == asked).ok_or_else(|| {
-                Failure::new(format!("ERR Unknown category '{}'", call.text(2)))
-            })?;
+            let bit = CATEGORIES
+                .iter()
+                .position(|category| *category == asked)
+                .ok_or_else(|| Failure::new(format!("ERR Unknown category '{}'", call.text(2))))?;
             let named: Vec<&str> = table::all()
                 .filter(|entry| entry.categories & 1 << bit != 0)
                 .map(|entry| entry.command.name)
@@ -293,7 +298,9 @@ fn dryrun(call: &mut Call<'_, '_>) -> Outcome {
     let container = table::get(table::find(request.arg(0)).ok_or_else(unknown)?);
     let command = match (container.subcommands, request.len()) {
         ([], _) | (_, 1) => container,
-        _ => table::find_subcommand(container, request.arg(1)).map(table::get).ok_or_else(unknown)?,
+        _ => {
+            table::find_subcommand(container, request.arg(1)).map(table::get).ok_or_else(unknown)?
+        }
     };
     if !command.takes(request.len()) {
         return Err(Failure::arity(command.name));
@@ -302,10 +309,9 @@ fn dryrun(call: &mut Call<'_, '_>) -> Outcome {
         Ok(()) => call.out.ok(),
         Err(denied) => {
             let text = match denied {
-                Denied::Command => format!(
-                    "User {name} has no permissions to run the '{}' command",
-                    command.name
-                ),
+                Denied::Command => {
+                    format!("User {name} has no permissions to run the '{}' command", command.name)
+                }
                 Denied::Key(key) => format!(
                     "User {name} has no permissions to access the '{}' key",
                     String::from_utf8_lossy(&key)

@@ -125,8 +125,7 @@ fn auth(call: &mut Call<'_, '_>) -> Outcome {
 fn hello(call: &mut Call<'_, '_>) -> Outcome {
     let mut protocol = None;
     if call.len() > 1 {
-        let invalid =
-            Failure::fixed("ERR Protocol version is not an integer or out of range");
+        let invalid = Failure::fixed("ERR Protocol version is not an integer or out of range");
         protocol = Some(match crate::number::integer(call.arg(1)).ok_or(invalid)? {
             2 => Protocol::Two,
             3 => Protocol::Three,
@@ -184,7 +183,6 @@ fn reset(call: &mut Call<'_, '_>) -> Outcome {
     call.session.leave(call.shared);
     call.session.reply_mode = ReplyMode::On;
     call.session.client.mark(crate::shared::clients::flag::NO_EVICT, false);
-    call.session.client.mark(crate::shared::clients::flag::NO_TOUCH, false);
     call.session.client.describe(|about| about.name.clear());
     call.session.speak(Protocol::Two, call.out);
     let user = call.shared.acl.default_user();

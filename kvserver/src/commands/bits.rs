@@ -31,8 +31,15 @@ pub const COMMANDS: &[Command] = &[
         getbit,
     )
     .about("2.2.0", "Answers a bit."),
-    Command::new("bitcount", -2, &[Flags::READONLY], one_key(Access::READ), Group::Bitmap, bitcount)
-        .about("2.6.0", "Counts the bits that are set."),
+    Command::new(
+        "bitcount",
+        -2,
+        &[Flags::READONLY],
+        one_key(Access::READ),
+        Group::Bitmap,
+        bitcount,
+    )
+    .about("2.6.0", "Counts the bits that are set."),
     Command::new("bitpos", -3, &[Flags::READONLY], one_key(Access::READ), Group::Bitmap, bitpos)
         .about("2.8.7", "Answers where the first bit of a kind is."),
     Command::new("bitop", -4, &[Flags::WRITE, Flags::DENYOOM], BITOP, Group::Bitmap, bitop)
@@ -74,7 +81,8 @@ fn setbit(call: &mut Call<'_, '_>) -> Outcome {
 fn getbit(call: &mut Call<'_, '_>) -> Outcome {
     let offset = offset(call, 2)?;
     let (at, mask) = ((offset / 8) as usize, 0x80u8 >> (offset % 8));
-    let bit = call.keys.read(call.arg(1), |value| value.get(at).is_some_and(|byte| byte & mask != 0))?;
+    let bit =
+        call.keys.read(call.arg(1), |value| value.get(at).is_some_and(|byte| byte & mask != 0))?;
     call.out.integer(i64::from(bit.unwrap_or(false)));
     Ok(())
 }
@@ -106,8 +114,7 @@ fn count(value: &[u8], part: std::ops::Range<usize>) -> u64 {
     if first == last {
         return u64::from((value[first] & head & tail).count_ones());
     }
-    let whole: u64 =
-        value[first + 1..last].iter().map(|byte| u64::from(byte.count_ones())).sum();
+    let whole: u64 = value[first + 1..last].iter().map(|byte| u64::from(byte.count_ones())).sum();
     whole
         + u64::from((value[first] & head).count_ones())
         + u64::from((value[last] & tail).count_ones())
@@ -119,9 +126,9 @@ fn bitcount(call: &mut Call<'_, '_>) -> Outcome {
         4 | 5 => (call.integer(2)?, call.integer(3)?, in_bits(call, 4)?),
         _ => return Err(Failure::SYNTAX),
     };
-    let counted = call.keys.read(call.arg(1), |value| {
-        count(value, bit_range(start, end, value.len(), in_bits))
-    })?;
+    let counted = call
+        .keys
+        .read(call.arg(1), |value| count(value, bit_range(start, end, value.len(), in_bits)))?;
     call.out.integer(counted.unwrap_or(0).cast_signed());
     Ok(())
 }
@@ -183,9 +190,7 @@ fn bitop(call: &mut Call<'_, '_>) -> Outcome {
         b"xor" => |a, b| a ^ b,
         b"not" if call.len() == 4 => |a, _| !a,
         b"not" => {
-            return Err(Failure::fixed(
-                "ERR BITOP NOT must be called with a single source key.",
-            ));
+            return Err(Failure::fixed("ERR BITOP NOT must be called with a single source key."));
         }
         _ => return Err(Failure::SYNTAX),
     };

@@ -39,8 +39,6 @@ static SUBCOMMANDS: &[Command] = &[
         .about("3.2.0", "Turns replies off and on."),
     Command::new("client|no-evict", 3, ADMIN, NO_KEYS, Group::Connection, no_evict)
         .about("7.0.0", "Keeps this client though buffers take too much memory."),
-    Command::new("client|no-touch", 3, FLAGS, NO_KEYS, Group::Connection, no_touch)
-        .about("7.2.0", "Reads without counting it as a use."),
     Command::new("client|unblock", -3, ADMIN, NO_KEYS, Group::Connection, unblock)
         .about("5.0.0", "Ends the waiting of a client, of which none waits."),
     Command::new("client|tracking", -3, FLAGS, NO_KEYS, Group::Connection, tracking::tracking)
@@ -51,46 +49,56 @@ static SUBCOMMANDS: &[Command] = &[
         .about("6.0.0", "Answers which client is told in the place of this one."),
     Command::new("client|trackinginfo", 2, FLAGS, NO_KEYS, Group::Connection, tracking::info)
         .about("6.2.0", "Answers how this client is told of keys."),
-    Command::new("client|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Connection, usage)
-        .about("5.0.0", "Says what there is."),
+    Command::new(
+        "client|help",
+        2,
+        &[Flags::LOADING, Flags::STALE],
+        NO_KEYS,
+        Group::Connection,
+        usage,
+    )
+    .about("5.0.0", "Says what there is."),
 ];
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "CACHING (YES|NO)",
-        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
-        "GETREDIR",
-        "    Return the client ID we are redirecting to when tracking is enabled.",
-        "GETNAME",
-        "    Return the name of the current connection.",
-        "ID",
-        "    Return the ID of the current connection.",
-        "INFO",
-        "    Return information about the current client connection.",
-        "KILL <ip:port>",
-        "    Kill connection made from <ip:port>.",
-        "KILL <option> <value> [<option> <value> [...]]",
-        "    Kill connections by ID, TYPE, USER, ADDR, LADDR or SKIPME.",
-        "LIST [options ...]",
-        "    Return information about client connections.",
-        "NO-EVICT (ON|OFF)",
-        "    Protect current client connection from eviction.",
-        "NO-TOUCH (ON|OFF)",
-        "    Will not touch LRU/LFU stats when this mode is on.",
-        "REPLY (ON|OFF|SKIP)",
-        "    Control the replies sent to the current connection.",
-        "SETNAME <name>",
-        "    Assign the name <name> to the current connection.",
-        "SETINFO <option> <value>",
-        "    Set client meta attr.",
-        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
-        "         [OPTIN] [OPTOUT] [NOLOOP]",
-        "    Control server assisted client side caching.",
-        "TRACKINGINFO",
-        "    Report tracking status for the current connection.",
-        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
-        "    Unblock the specified blocked client.",
-    ])
+    help::write(
+        call,
+        &[
+            "CACHING (YES|NO)",
+            "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+            "GETREDIR",
+            "    Return the client ID we are redirecting to when tracking is enabled.",
+            "GETNAME",
+            "    Return the name of the current connection.",
+            "ID",
+            "    Return the ID of the current connection.",
+            "INFO",
+            "    Return information about the current client connection.",
+            "KILL <ip:port>",
+            "    Kill connection made from <ip:port>.",
+            "KILL <option> <value> [<option> <value> [...]]",
+            "    Kill connections by ID, TYPE, USER, ADDR, LADDR or SKIPME.",
+            "LIST [options ...]",
+            "    Return information about client connections.",
+            "NO-EVICT (ON|OFF)",
+            "    Protect current client connection from eviction.",
+            "NO-TOUCH (ON|OFF)",
+            "    Will not touch LRU/LFU stats when this mode is on.",
+            "REPLY (ON|OFF|SKIP)",
+            "    Control the replies sent to the current connection.",
+            "SETNAME <name>",
+            "    Assign the name <name> to the current connection.",
+            "SETINFO <option> <value>",
+            "    Set client meta attr.",
+            "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+            "         [OPTIN] [OPTOUT] [NOLOOP]",
+            "    Control server assisted client side caching.",
+            "TRACKINGINFO",
+            "    Report tracking status for the current connection.",
+            "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+            "    Unblock the specified blocked client.",
+        ],
+    )
 }
 
 /// A client as one line of `CLIENT LIST`, without the end of the line.
@@ -105,9 +113,7 @@ pub fn describe(shared: &Shared, client: &ClientHandle) -> String {
         (flag::TRACKING, 't'),
         (flag::BROKEN_REDIRECT, 'R'),
         (flag::BROADCAST, 'B'),
-        (flag::CLOSING, 'c'),
         (flag::NO_EVICT, 'e'),
-        (flag::NO_TOUCH, 'T'),
     ];
     let mut flags: String =
         letters.iter().filter(|(bit, _)| client.has(*bit)).map(|(_, letter)| *letter).collect();
@@ -352,31 +358,21 @@ fn reply(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-/// Sets a flag of this client as `ON` or `OFF` says.
-fn set_flag(call: &mut Call<'_, '_>, bit: u32) -> Outcome {
+/// Keeps this client, or not, though buffers take too much memory.
+fn no_evict(call: &mut Call<'_, '_>) -> Outcome {
     let on = match call.arg(2).to_ascii_lowercase().as_slice() {
         b"on" => true,
         b"off" => false,
         _ => return Err(Failure::SYNTAX),
     };
-    call.session.client.mark(bit, on);
+    call.session.client.mark(flag::NO_EVICT, on);
     call.out.ok();
     Ok(())
 }
 
-fn no_evict(call: &mut Call<'_, '_>) -> Outcome {
-    set_flag(call, flag::NO_EVICT)
-}
-
-fn no_touch(call: &mut Call<'_, '_>) -> Outcome {
-    set_flag(call, flag::NO_TOUCH)
-}
-
 fn unblock(call: &mut Call<'_, '_>) -> Outcome {
     if call.len() > 4 || (call.len() == 4 && !call.is(3, "timeout") && !call.is(3, "error")) {
-        return Err(Failure::fixed(
-            "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR",
-        ));
+        return Err(Failure::fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     }
     call.integer(2)?;
     call.out.integer(0);

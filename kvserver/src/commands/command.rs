@@ -33,26 +33,29 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "(no subcommand)",
-        "    Return details about all commands.",
-        "COUNT",
-        "    Return the total number of commands in this server.",
-        "LIST",
-        "    Return a list of all commands in this server.",
-        "INFO [<command-name> ...]",
-        "    Return details about multiple commands.",
-        "    If no command names are given, documentation details for all",
-        "    commands are returned.",
-        "DOCS [<command-name> ...]",
-        "    Return documentation details about multiple commands.",
-        "    If no command names are given, documentation details for all",
-        "    commands are returned.",
-        "GETKEYS <full-command>",
-        "    Return the keys from a full command.",
-        "GETKEYSANDFLAGS <full-command>",
-        "    Return the keys and the access flags from a full command.",
-    ])
+    help::write(
+        call,
+        &[
+            "(no subcommand)",
+            "    Return details about all commands.",
+            "COUNT",
+            "    Return the total number of commands in this server.",
+            "LIST",
+            "    Return a list of all commands in this server.",
+            "INFO [<command-name> ...]",
+            "    Return details about multiple commands.",
+            "    If no command names are given, documentation details for all",
+            "    commands are returned.",
+            "DOCS [<command-name> ...]",
+            "    Return documentation details about multiple commands.",
+            "    If no command names are given, documentation details for all",
+            "    commands are returned.",
+            "GETKEYS <full-command>",
+            "    Return the keys from a full command.",
+            "GETKEYSANDFLAGS <full-command>",
+            "    Return the keys and the access flags from a full command.",
+        ],
+    )
 }
 
 /// All commands without subcommands.
@@ -151,9 +154,11 @@ fn list(call: &mut Call<'_, '_>) -> Outcome {
             let argument = call.text(4).to_ascii_lowercase();
             if call.is(3, "aclcat") {
                 let bit = CATEGORIES.iter().position(|category| *category == argument);
-                commands.retain(|command| bit.is_some_and(|bit| command.categories() & 1 << bit != 0));
+                commands
+                    .retain(|command| bit.is_some_and(|bit| command.categories() & 1 << bit != 0));
             } else if call.is(3, "pattern") {
-                commands.retain(|command| glob::matches(argument.as_bytes(), command.name.as_bytes()));
+                commands
+                    .retain(|command| glob::matches(argument.as_bytes(), command.name.as_bytes()));
             } else if call.is(3, "module") {
                 commands.clear();
             } else {

@@ -38,16 +38,19 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "GET <pattern>",
-        "    Return parameters matching the glob-like <pattern> and their values.",
-        "SET <directive> <value>",
-        "    Set the configuration <directive> to <value>.",
-        "RESETSTAT",
-        "    Reset statistics reported by the INFO command.",
-        "REWRITE",
-        "    Rewrite the configuration file.",
-    ])
+    help::write(
+        call,
+        &[
+            "GET <pattern>",
+            "    Return parameters matching the glob-like <pattern> and their values.",
+            "SET <directive> <value>",
+            "    Set the configuration <directive> to <value>.",
+            "RESETSTAT",
+            "    Reset statistics reported by the INFO command.",
+            "REWRITE",
+            "    Rewrite the configuration file.",
+        ],
+    )
 }
 
 /// Why a value was refused.
@@ -145,9 +148,8 @@ const SETTINGS: &[Setting] = &[
         name: "notify-keyspace-events",
         get: |shared| shared.settings.notified().letters(),
         set: |shared, text| {
-            let classes = Classes::parse(&String::from_utf8_lossy(text)).ok_or(
-                "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned(),
-            )?;
+            let classes = Classes::parse(&String::from_utf8_lossy(text))
+                .ok_or("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned())?;
             shared.set_notified(classes);
             Ok(())
         },
@@ -185,12 +187,17 @@ const SETTINGS: &[Setting] = &[
     },
 ];
 
+/// The name of a setting, and what reads it.
+type Fixed = (&'static str, fn(&Shared) -> String);
+
 /// Settings that cannot be changed.
-const FIXED: &[(&str, fn(&Shared) -> String)] = &[
+const FIXED: &[Fixed] = &[
     ("databases", |_| "1".to_owned()),
     ("io-threads", |shared| shared.options.threads.to_string()),
     ("port", |shared| shared.options.resp.map_or(0, |address| address.port()).to_string()),
-    ("bind", |shared| shared.options.resp.map(|address| address.ip().to_string()).unwrap_or_default()),
+    ("bind", |shared| {
+        shared.options.resp.map(|address| address.ip().to_string()).unwrap_or_default()
+    }),
     ("dir", |shared| {
         shared.store.directory().map(|path| path.display().to_string()).unwrap_or_default()
     }),
@@ -214,7 +221,10 @@ const KEPT: &[(&str, &str)] = &[
     ("dynamic-hz", "yes"),
     ("maxmemory-samples", "5"),
     ("maxmemory-eviction-tenacity", "10"),
-    ("client-output-buffer-limit", "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60"),
+    (
+        "client-output-buffer-limit",
+        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
+    ),
     ("tracking-table-max-keys", "1000000"),
     ("hash-max-listpack-entries", "128"),
     ("hash-max-listpack-value", "64"),
@@ -291,7 +301,9 @@ pub fn fits_memory_max(shared: &Shared) -> bool {
 /// The value of a setting that is only remembered.
 fn kept(shared: &Shared, name: &str, first: &str) -> String {
     let kept = shared.settings.kept.lock();
-    kept.iter().find(|(known, _)| *known == name).map_or_else(|| first.to_owned(), |(_, value)| value.clone())
+    kept.iter()
+        .find(|(known, _)| *known == name)
+        .map_or_else(|| first.to_owned(), |(_, value)| value.clone())
 }
 
 /// All settings with their values, in the order of their names.
@@ -307,9 +319,8 @@ fn all(shared: &Shared) -> Vec<(&'static str, String)> {
 fn get(call: &mut Call<'_, '_>) -> Outcome {
     let patterns: Vec<Vec<u8>> = call.args_from(2).map(<[u8]>::to_ascii_lowercase).collect();
     let mut found = all(call.shared);
-    found.retain(|(name, _)| {
-        patterns.iter().any(|pattern| glob::matches(pattern, name.as_bytes()))
-    });
+    found
+        .retain(|(name, _)| patterns.iter().any(|pattern| glob::matches(pattern, name.as_bytes())));
     call.out.map(found.len());
     for (name, value) in found {
         call.out.bulk(name.as_bytes());
@@ -383,9 +394,7 @@ fn set(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 fn failed(name: &str, why: &str) -> Failure {
-    Failure::new(format!(
-        "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
-    ))
+    Failure::new(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"))
 }
 
 fn resetstat(call: &mut Call<'_, '_>) -> Outcome {

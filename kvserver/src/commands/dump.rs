@@ -40,7 +40,8 @@ static CRC_TABLE: LazyLock<[u64; 256]> = LazyLock::new(|| {
     const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
     let mut table = [0; 256];
     for (byte, entry) in (0u64..).zip(&mut table) {
-        *entry = (0..8).fold(byte, |crc, _| if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 });
+        *entry =
+            (0..8).fold(byte, |crc, _| if crc & 1 == 1 { crc >> 1 ^ POLYNOMIAL } else { crc >> 1 });
     }
     table
 });
@@ -266,7 +267,13 @@ mod tests {
         assert_eq!(read(b"\xc2\x00\x00\x01\x00").as_deref(), Some(&b"65536"[..]));
         // "a", and then 29 more of what came one byte before.
         assert_eq!(read(b"\xc3\x05\x1e\x00a\xe0\x14\x00").as_deref(), Some(&[b'a'; 30][..]));
-        for bad in [&b"\xc3\x05\x1f\x00a\xe0\x14\x00"[..], b"\xc3\x02\x03\x20\x05", b"\xff", b"\x05ab", b""] {
+        for bad in [
+            &b"\xc3\x05\x1f\x00a\xe0\x14\x00"[..],
+            b"\xc3\x02\x03\x20\x05",
+            b"\xff",
+            b"\x05ab",
+            b"",
+        ] {
             assert_eq!(read(bad), None);
         }
     }

@@ -93,10 +93,11 @@ impl Conditions {
 
     /// Whether a deadline may take the place of the one before. Having none counts as the latest.
     fn hold(self, before: Option<i64>, at_ms: i64) -> bool {
-        !(self.nx && before.is_some())
-            && !(self.xx && before.is_none())
-            && !(self.gt && before.is_none_or(|before| at_ms <= before))
-            && !(self.lt && before.is_some_and(|before| at_ms >= before))
+        let refused = self.nx && before.is_some()
+            || self.xx && before.is_none()
+            || self.gt && before.is_none_or(|before| at_ms <= before)
+            || self.lt && before.is_some_and(|before| at_ms >= before);
+        !refused
     }
 }
 

@@ -58,7 +58,9 @@ impl Failure {
         match self {
             Failure::Text(text) => Cow::Borrowed(text),
             Failure::Store(error) => match error.status() {
-                Status::Full | Status::NoMemory => Failure::OUT_OF_MEMORY.text().into_owned().into(),
+                Status::Full | Status::NoMemory => {
+                    Failure::OUT_OF_MEMORY.text().into_owned().into()
+                }
                 Status::TooLarge if error.message().contains("value") => {
                     Failure::TOO_LONG.text().into_owned().into()
                 }

@@ -25,7 +25,12 @@ const HEAD: &[u8] = b"*2\r\n$3\r\n";
 
 /// Serves the requests that `input` begins with, if they are several of `GET`. Answers how many bytes they
 /// were, or 0 if nothing was done.
-pub fn serve(shared: &Arc<Shared>, session: &mut Session, input: &[u8], out: &mut Replies) -> usize {
+pub fn serve(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    input: &[u8],
+    out: &mut Replies,
+) -> usize {
     if !input.starts_with(HEAD) || !is_plain(shared, session) {
         return 0;
     }

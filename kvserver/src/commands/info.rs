@@ -196,7 +196,6 @@ fn stats(shared: &Shared, stats: &Stats, text: &mut String) {
     lines!(text,
         "total_connections_received": load(&counters.connections),
         "total_commands_processed": counters.calls(),
-        "instantaneous_ops_per_sec": 0,
         "total_net_input_bytes": load(&counters.input_bytes),
         "total_net_output_bytes": load(&counters.output_bytes),
         "rejected_connections": load(&counters.rejected_connections),
@@ -261,6 +260,7 @@ fn errorstats(shared: &Shared, _: &Stats, text: &mut String) {
 
 fn keyspace(_: &Shared, stats: &Stats, text: &mut String) {
     if stats.entries > 0 {
+        // Tools want three numbers; of the lifetimes no average is kept.
         line(
             text,
             format_args!("db0:keys={},expires={},avg_ttl=0", stats.entries, stats.expiring_entries),

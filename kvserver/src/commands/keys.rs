@@ -89,10 +89,24 @@ pub const COMMANDS: &[Command] = &[
         randomkey,
     )
     .about("1.0.0", "Answers some key."),
-    Command::new("move", 3, &[Flags::WRITE, Flags::FAST], one_key(Access::BOTH), Group::Generic, move_key)
-        .about("1.0.0", "Moves a key to another database, of which there is none."),
-    Command::new("swapdb", 3, &[Flags::WRITE, Flags::FAST, Flags::DANGEROUS], NO_KEYS, Group::Server, swapdb)
-        .about("4.0.0", "Exchanges two databases, of which there is one."),
+    Command::new(
+        "move",
+        3,
+        &[Flags::WRITE, Flags::FAST],
+        one_key(Access::BOTH),
+        Group::Generic,
+        move_key,
+    )
+    .about("1.0.0", "Moves a key to another database, of which there is none."),
+    Command::new(
+        "swapdb",
+        3,
+        &[Flags::WRITE, Flags::FAST, Flags::DANGEROUS],
+        NO_KEYS,
+        Group::Server,
+        swapdb,
+    )
+    .about("4.0.0", "Exchanges two databases, of which there is one."),
 ];
 
 fn del(call: &mut Call<'_, '_>) -> Outcome {

@@ -19,11 +19,7 @@ pub enum Keyspace<'c, 't> {
 
 impl Keyspace<'_, '_> {
     /// Shows the value of a key to `read`, which must not use the keyspace.
-    pub fn read<R>(
-        &self,
-        key: &[u8],
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Result<Option<R>, Failure> {
+    pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Failure> {
         Ok(match self {
             Keyspace::Store(store) => store.get_with(key, read)?,
             Keyspace::Group(keys) => keys.get(key)?.map(read),
@@ -45,9 +41,9 @@ impl Keyspace<'_, '_> {
                 Remaining::Never => None,
                 Remaining::Ms(ms) => Some(ms),
             }),
-            Keyspace::Group(keys) => keys
-                .held(key)?
-                .map(|held| held.expire_at_ms.map(|at| (at - keys.now_ms()).max(1))),
+            Keyspace::Group(keys) => {
+                keys.held(key)?.map(|held| held.expire_at_ms.map(|at| (at - keys.now_ms()).max(1)))
+            }
         })
     }
 

@@ -155,10 +155,7 @@ mod tests {
     fn what_two_values_have_in_common() {
         let found = common(b"ohmytext", b"mynewtext");
         assert_eq!(found.bytes, b"mytext");
-        assert_eq!(
-            found.matches,
-            [Match { a: (4, 7), b: (5, 8) }, Match { a: (2, 3), b: (0, 1) }]
-        );
+        assert_eq!(found.matches, [Match { a: (4, 7), b: (5, 8) }, Match { a: (2, 3), b: (0, 1) }]);
         assert!(common(b"", b"abc").bytes.is_empty());
         assert!(common(b"abc", b"xyz").matches.is_empty());
     }

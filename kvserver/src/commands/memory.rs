@@ -22,21 +22,31 @@ static SUBCOMMANDS: &[Command] = &[
         .about("4.0.0", "Says whether something is wrong."),
     Command::new("memory|purge", 2, &[], NO_KEYS, Group::Server, purge)
         .about("4.0.0", "Frees what has expired."),
-    Command::new("memory|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Server, write_help)
-        .about("4.0.0", "Says what there is."),
+    Command::new(
+        "memory|help",
+        2,
+        &[Flags::LOADING, Flags::STALE],
+        NO_KEYS,
+        Group::Server,
+        write_help,
+    )
+    .about("4.0.0", "Says what there is."),
 ];
 
 fn write_help(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "DOCTOR",
-        "    Return memory problems reports.",
-        "PURGE",
-        "    Attempt to purge dirty pages for reclamation by the allocator.",
-        "STATS",
-        "    Return information about the memory usage of the server.",
-        "USAGE <key> [SAMPLES <count>]",
-        "    Return memory in bytes used by <key> and its value.",
-    ])
+    help::write(
+        call,
+        &[
+            "DOCTOR",
+            "    Return memory problems reports.",
+            "PURGE",
+            "    Attempt to purge dirty pages for reclamation by the allocator.",
+            "STATS",
+            "    Return information about the memory usage of the server.",
+            "USAGE <key> [SAMPLES <count>]",
+            "    Return memory in bytes used by <key> and its value.",
+        ],
+    )
 }
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {

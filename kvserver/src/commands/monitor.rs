@@ -40,12 +40,8 @@ pub fn show(shared: &Shared, session: &Session, command: &Command, request: Requ
         return;
     }
     let now_ms = shared.store.now_ms();
-    let mut line = format!(
-        "{}.{:03}000 [0 {}]",
-        now_ms / 1000,
-        now_ms % 1000,
-        session.client.address
-    );
+    let mut line =
+        format!("{}.{:03}000 [0 {}]", now_ms / 1000, now_ms % 1000, session.client.address);
     for arg in request.args() {
         line.push(' ');
         quote(arg, &mut line);

@@ -29,18 +29,21 @@ static SUBCOMMANDS: &[Command] = &[
 ];
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "ENCODING <key>",
-        "    Return the kind of internal representation used in order to store the value",
-        "    associated with a <key>.",
-        "FREQ <key>",
-        "    Return the access frequency index of the <key>.",
-        "IDLETIME <key>",
-        "    Return the idle time of the <key>.",
-        "REFCOUNT <key>",
-        "    Return the number of references of the value associated with the specified",
-        "    <key>.",
-    ])
+    help::write(
+        call,
+        &[
+            "ENCODING <key>",
+            "    Return the kind of internal representation used in order to store the value",
+            "    associated with a <key>.",
+            "FREQ <key>",
+            "    Return the access frequency index of the <key>.",
+            "IDLETIME <key>",
+            "    Return the idle time of the <key>.",
+            "REFCOUNT <key>",
+            "    Return the number of references of the value associated with the specified",
+            "    <key>.",
+        ],
+    )
 }
 
 /// How Redis would keep a string: as a number, in one piece with its head, or apart from it.

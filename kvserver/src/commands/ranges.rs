@@ -91,8 +91,7 @@ fn getrange(call: &mut Call<'_, '_>) -> Outcome {
 fn setrange(call: &mut Call<'_, '_>) -> Outcome {
     let (key, offset, data) = (call.arg(1), call.integer(2)?, call.arg(3));
     let longest = longest(call);
-    let offset =
-        u64::try_from(offset).map_err(|_| Failure::fixed("ERR offset is out of range"))?;
+    let offset = u64::try_from(offset).map_err(|_| Failure::fixed("ERR offset is out of range"))?;
     let end = offset.saturating_add(data.len() as u64);
     let length = call.keys.edit(&[key], |keys| {
         let old = keys.get(key)?;

@@ -10,15 +10,8 @@ const PAGE: usize = 1024;
 
 /// The commands of this file.
 pub const COMMANDS: &[Command] = &[
-    Command::new(
-        "scan",
-        -2,
-        &[Flags::READONLY, Flags::WHOLE_STORE],
-        NO_KEYS,
-        Group::Generic,
-        scan,
-    )
-    .about("2.8.0", "Answers some keys, and where to go on."),
+    Command::new("scan", -2, &[Flags::READONLY, Flags::WHOLE_STORE], NO_KEYS, Group::Generic, scan)
+        .about("2.8.0", "Answers some keys, and where to go on."),
     Command::new(
         "keys",
         2,

@@ -38,8 +38,15 @@ pub const COMMANDS: &[Command] = &[
     Command::new("function", -2, &[], NO_KEYS, Group::Server, help::container)
         .about("7.0.0", "Functions, of which there are none.")
         .containing(FUNCTION),
-    Command::new("role", 1, &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::DANGEROUS], NO_KEYS, Group::Server, role)
-        .about("2.8.12", "Answers that this server replicates no other one."),
+    Command::new(
+        "role",
+        1,
+        &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::DANGEROUS],
+        NO_KEYS,
+        Group::Server,
+        role,
+    )
+    .about("2.8.12", "Answers that this server replicates no other one."),
     Command::new("lolwut", -1, &[Flags::READONLY, Flags::FAST], NO_KEYS, Group::Server, lolwut)
         .about("5.0.0", "Answers which server this is."),
 ];
@@ -52,21 +59,34 @@ static DEBUG: &[Command] = &[
 ];
 
 static FUNCTION: &[Command] = &[
-    Command::new("function|flush", -2, &[Flags::WRITE, Flags::NOSCRIPT], NO_KEYS, Group::Server, function_flush)
-        .about("7.0.0", "Removes all functions, of which there are none."),
+    Command::new(
+        "function|flush",
+        -2,
+        &[Flags::WRITE, Flags::NOSCRIPT],
+        NO_KEYS,
+        Group::Server,
+        function_flush,
+    )
+    .about("7.0.0", "Removes all functions, of which there are none."),
     Command::new("function|list", -2, &[Flags::NOSCRIPT], NO_KEYS, Group::Server, function_list)
         .about("7.0.0", "Answers all functions, of which there are none."),
-    Command::new("function|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Server, function_help)
-        .about("7.0.0", "Says what there is."),
+    Command::new(
+        "function|help",
+        2,
+        &[Flags::LOADING, Flags::STALE],
+        NO_KEYS,
+        Group::Server,
+        function_help,
+    )
+    .about("7.0.0", "Says what there is."),
 ];
 
 fn time(call: &mut Call<'_, '_>) -> Outcome {
-    // The store's clock has milliseconds; what is below them says nothing.
     let now_ms = call.shared.store.now_ms();
-    let within_us = now_ms % 1000 * 1000 + i64::from(crate::random::below(1000));
     call.out.array(2);
     call.out.bulk((now_ms / 1000).to_string().as_bytes());
-    call.out.bulk(within_us.to_string().as_bytes());
+    // The clock of the store has milliseconds.
+    call.out.bulk((now_ms % 1000 * 1000).to_string().as_bytes());
     Ok(())
 }
 
@@ -122,12 +142,15 @@ fn function_flush(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 fn function_help(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "FLUSH [ASYNC|SYNC]",
-        "    Delete all the functions, of which there are none.",
-        "LIST",
-        "    Return the functions, of which there are none.",
-    ])
+    help::write(
+        call,
+        &[
+            "FLUSH [ASYNC|SYNC]",
+            "    Delete all the functions, of which there are none.",
+            "LIST",
+            "    Return the functions, of which there are none.",
+        ],
+    )
 }
 
 fn function_list(call: &mut Call<'_, '_>) -> Outcome {

@@ -37,34 +37,47 @@ static LATENCY_COMMANDS: &[Command] = &[
         .about("2.8.13", "Answers the times of an event."),
     Command::new("latency|reset", -2, LATENCY, NO_KEYS, Group::Server, latency_reset)
         .about("2.8.13", "Forgets events."),
-    Command::new("latency|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Server, latency_usage)
-        .about("2.8.13", "Says what there is."),
+    Command::new(
+        "latency|help",
+        2,
+        &[Flags::LOADING, Flags::STALE],
+        NO_KEYS,
+        Group::Server,
+        latency_usage,
+    )
+    .about("2.8.13", "Says what there is."),
 ];
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "GET [<count>]",
-        "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
-        "    Entries are made of:",
-        "    id, timestamp, time in microseconds, arguments array, client IP and port,",
-        "    client name",
-        "LEN",
-        "    Return the length of the slowlog.",
-        "RESET",
-        "    Reset the slowlog.",
-    ])
+    help::write(
+        call,
+        &[
+            "GET [<count>]",
+            "    Return top <count> entries from the slowlog (default: 10, -1 mean all).",
+            "    Entries are made of:",
+            "    id, timestamp, time in microseconds, arguments array, client IP and port,",
+            "    client name",
+            "LEN",
+            "    Return the length of the slowlog.",
+            "RESET",
+            "    Reset the slowlog.",
+        ],
+    )
 }
 
 fn latency_usage(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &[
-        "HISTORY <event>",
-        "    Return time-latency samples for the <event> class.",
-        "LATEST",
-        "    Return the latest latency samples for all events.",
-        "RESET [<event> ...]",
-        "    Reset latency data of one or more <event> classes.",
-        "    (default: reset all data for all event classes)",
-    ])
+    help::write(
+        call,
+        &[
+            "HISTORY <event>",
+            "    Return time-latency samples for the <event> class.",
+            "LATEST",
+            "    Return the latest latency samples for all events.",
+            "RESET [<event> ...]",
+            "    Reset latency data of one or more <event> classes.",
+            "    (default: reset all data for all event classes)",
+        ],
+    )
 }
 
 fn get(call: &mut Call<'_, '_>) -> Outcome {
@@ -73,9 +86,7 @@ fn get(call: &mut Call<'_, '_>) -> Outcome {
         3 => {
             let count = call.integer(2)?;
             if count < -1 {
-                return Err(Failure::fixed(
-                    "ERR count should be greater than or equal to -1",
-                ));
+                return Err(Failure::fixed("ERR count should be greater than or equal to -1"));
             }
             usize::try_from(count).unwrap_or(usize::MAX)
         }
@@ -124,7 +135,8 @@ fn latest(call: &mut Call<'_, '_>) -> Outcome {
 fn history(call: &mut Call<'_, '_>) -> Outcome {
     let event = call.text(2);
     let all = call.shared.latency.all();
-    let times = all.into_iter().find(|(known, _)| *known == event).map(|(_, samples)| samples.times);
+    let times =
+        all.into_iter().find(|(known, _)| *known == event).map(|(_, samples)| samples.times);
     let times = times.unwrap_or_default();
     call.out.array(times.len());
     for (at_s, took_ms) in times {

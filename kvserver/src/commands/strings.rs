@@ -143,7 +143,11 @@ fn store(call: &mut Call<'_, '_>, value: &[u8], args: &SetArgs) -> Outcome {
         stored
     } else {
         let stored = call.keys.set(key, value, args.expiry, args.condition)?;
-        if stored { call.out.ok() } else { call.out.null() }
+        if stored {
+            call.out.ok()
+        } else {
+            call.out.null()
+        }
         stored
     };
     if stored {
@@ -189,8 +193,7 @@ fn set_for(call: &mut Call<'_, '_>, unit: Unit) -> Outcome {
 }
 
 fn getset(call: &mut Call<'_, '_>) -> Outcome {
-    let args =
-        SetArgs { expiry: Expiry::Default, condition: Condition::Any, answers_old: true };
+    let args = SetArgs { expiry: Expiry::Default, condition: Condition::Any, answers_old: true };
     store(call, call.arg(2), &args)
 }
 
@@ -273,8 +276,11 @@ fn mget(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
+/// A key and its value.
+type Pair<'c> = (&'c [u8], &'c [u8]);
+
 /// The keys and values of `MSET` and `MSETNX`.
-fn pairs<'c>(call: &Call<'c, '_>) -> Result<Vec<(&'c [u8], &'c [u8])>, Failure> {
+fn pairs<'c>(call: &Call<'c, '_>) -> Result<Vec<Pair<'c>>, Failure> {
     if call.len().is_multiple_of(2) {
         return Err(Failure::arity(call.command.name));
     }

@@ -9,8 +9,8 @@ use ahash::HashMap;
 
 use super::spec::Command;
 use super::{
-    acl, auth, bits, client, command, config, dump, expiry, increments, info, keys, lcs,
-    memory, monitor, object, persistence, pubsub, ranges, scan, server, slowlog, strings, transactions,
+    acl, auth, bits, client, command, config, dump, expiry, increments, info, keys, lcs, memory,
+    monitor, object, persistence, pubsub, ranges, scan, server, slowlog, strings, transactions,
 };
 use crate::resp::Request;
 
@@ -61,11 +61,8 @@ struct Table {
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table {
-        entries: Vec::new(),
-        by_name: HashMap::default(),
-        by_row: HashMap::default(),
-    };
+    let mut table =
+        Table { entries: Vec::new(), by_name: HashMap::default(), by_row: HashMap::default() };
     for command in GROUPS.iter().copied().flatten() {
         table.add(command, false);
         command.subcommands.iter().for_each(|subcommand| table.add(subcommand, true));
@@ -129,11 +126,6 @@ pub fn find(name: &[u8]) -> Option<usize> {
 pub fn find_subcommand(command: &Command, name: &[u8]) -> Option<usize> {
     let name = String::from_utf8_lossy(name).to_ascii_lowercase();
     find_full(&format!("{}|{name}", command.name))
-}
-
-/// The name of a subcommand without that of its container.
-pub fn own_name(command: &Command) -> &'static str {
-    command.name.rsplit('|').next().unwrap_or(command.name)
 }
 
 /// The channels that a request names, and whether they are patterns.

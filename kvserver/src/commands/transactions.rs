@@ -70,9 +70,7 @@ fn exec(call: &mut Call<'_, '_>) -> Outcome {
 
 fn exec_queued(call: &mut Call<'_, '_>, queue: &[Queued]) -> Outcome {
     if call.session.has_bad_queue {
-        return Err(Failure::fixed(
-            "EXECABORT Transaction discarded because of previous errors.",
-        ));
+        return Err(Failure::fixed("EXECABORT Transaction discarded because of previous errors."));
     }
     if call.session.dirty.load(Ordering::Relaxed) {
         call.out.null_array();

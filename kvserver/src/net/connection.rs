@@ -141,8 +141,7 @@ impl Connection {
     fn takes_mail(&self) -> bool {
         let client = &self.session.client;
         let waiting = self.out.len() - self.written;
-        client.has_mail()
-            && (waiting <= self.shared.options.push_bytes_max || client.is_ended())
+        client.has_mail() && (waiting <= self.shared.options.push_bytes_max || client.is_ended())
     }
 
     /// Whether so many replies wait that no more requests are served.
@@ -379,7 +378,9 @@ impl Connection {
         let bytes = self.query.capacity() + self.out.capacity() + self.session.queued_bytes;
         if bytes != client.memory_bytes.load(Ordering::Relaxed) {
             let most = self.shared.settings.clients_bytes_max.load(Ordering::Relaxed);
-            self.shared.clients.account(client, bytes, most);
+            if self.shared.clients.account(client, bytes, most) {
+                self.shared.counters.evicted_clients.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 }

@@ -27,7 +27,12 @@ const SHOWN_MAX: usize = 128;
 const QUEUE_BYTES_MAX: usize = 1 << 30;
 
 /// Serves a request: writes its reply, or its error.
-pub fn execute(shared: &Arc<Shared>, session: &mut Session, request: Request<'_>, out: &mut Replies) {
+pub fn execute(
+    shared: &Arc<Shared>,
+    session: &mut Session,
+    request: Request<'_>,
+    out: &mut Replies,
+) {
     let before = out.len();
     let was_skipping = session.reply_mode == ReplyMode::SkipNext;
     if was_skipping {
@@ -71,6 +76,7 @@ fn find(request: Request<'_>) -> Result<usize, Failure> {
     let command = table::get(id);
     let id = match command.subcommands {
         [] => id,
+        _ if request.len() == 1 && command.takes(1) => return Ok(id),
         _ if request.len() == 1 => return Err(Failure::arity(command.name)),
         _ => table::find_subcommand(command, request.arg(1)).ok_or_else(|| {
             let shown = shown(request.arg(1), SHOWN_MAX);
@@ -134,10 +140,8 @@ fn serve(
         }
         return;
     }
-    let runs_in_multi = matches!(
-        command.name,
-        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
-    );
+    let runs_in_multi =
+        matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
     if !runs_in_multi && let Some(queue) = &mut session.queue {
         let queued = Queued::new(id, request);
         session.queued_bytes += queued.bytes();
@@ -182,8 +186,15 @@ fn check(
         return Err(Failure::OUT_OF_MEMORY);
     }
     let stays_subscribed = [
-        "subscribe", "ssubscribe", "psubscribe", "unsubscribe", "sunsubscribe", "punsubscribe",
-        "ping", "quit", "reset",
+        "subscribe",
+        "ssubscribe",
+        "psubscribe",
+        "unsubscribe",
+        "sunsubscribe",
+        "punsubscribe",
+        "ping",
+        "quit",
+        "reset",
     ];
     if session.protocol == Protocol::Two
         && session.is_subscribed()

@@ -70,9 +70,7 @@ pub fn run(
 ) -> Result<Made, Failure> {
     let watching = std::mem::take(&mut session.watching);
     let mut watched = &watching[..];
-    let parts = queue.split_inclusive(|queued| {
-        table::get(queued.id).flags.has(Flags::WHOLE_STORE)
-    });
+    let parts = queue.split_inclusive(|queued| table::get(queued.id).flags.has(Flags::WHOLE_STORE));
     let mut made = Ok(Made::Done);
     session.runs_group = true;
     if queue.is_empty() {
@@ -121,8 +119,14 @@ fn part(
             for queued in commands.iter().filter(|queued| queued.keys().next().is_some()) {
                 let keys = Keyspace::Group(transaction);
                 let before = replies.len();
-                let outcome =
-                    execute_queued(shared, session, queued.id, queued.request(), keys, &mut replies);
+                let outcome = execute_queued(
+                    shared,
+                    session,
+                    queued.id,
+                    queued.request(),
+                    keys,
+                    &mut replies,
+                );
                 if let Err(failure) = &outcome {
                     replies.truncate(before);
                     replies.error(&failure.text());

@@ -69,8 +69,7 @@ pub(super) fn begin(stream: std::net::TcpStream, shared: &Arc<Shared>, thread: u
         return;
     };
     let now_ms = shared.store.now_ms();
-    let client =
-        Arc::new(ClientHandle::new(shared.clients.next_id(), address, local, fd, now_ms));
+    let client = Arc::new(ClientHandle::new(shared.clients.next_id(), address, local, fd, now_ms));
     shared.clients.add(Arc::clone(&client));
     let session = Session::new(shared, client, thread);
     drop(tokio::task::spawn_local(connection::serve(stream, Arc::clone(shared), session)));

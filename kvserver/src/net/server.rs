@@ -47,7 +47,9 @@ impl Server {
         if !address.ip().is_loopback() && user.is_on() && user.needs_no_password() {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
-                format!("refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"),
+                format!(
+                    "refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"
+                ),
             ));
         }
         let listener = std::net::TcpListener::bind(address)?;

@@ -54,8 +54,6 @@ pub mod flag {
     pub const MULTI: u32 = 1 << 1;
     /// Is subscribed to something.
     pub const PUBSUB: u32 = 1 << 2;
-    /// A watched key has changed.
-    pub const DIRTY: u32 = 1 << 3;
     /// Keeps a cache that it wants to be told of.
     pub const TRACKING: u32 = 1 << 4;
     /// What it asked to be told through is gone.
@@ -64,10 +62,6 @@ pub mod flag {
     pub const BROADCAST: u32 = 1 << 6;
     /// Is not to be disconnected for the memory of its buffers.
     pub const NO_EVICT: u32 = 1 << 7;
-    /// Its reads do not count as uses of keys.
-    pub const NO_TOUCH: u32 = 1 << 8;
-    /// Goes after its replies.
-    pub const CLOSING: u32 = 1 << 9;
     /// Has said who it is, or need not.
     pub const AUTHENTICATED: u32 = 1 << 10;
 }
@@ -329,22 +323,23 @@ impl Clients {
     }
 
     /// Notes what a client makes us keep. If all together take more than `bytes_max`, the one that takes
-    /// most is told to go.
-    pub fn account(&self, client: &ClientHandle, bytes: usize, bytes_max: usize) {
+    /// most is told to go. Answers whether one was.
+    pub fn account(&self, client: &ClientHandle, bytes: usize, bytes_max: usize) -> bool {
         let before = client.memory_bytes.swap(bytes, Ordering::Relaxed);
         if bytes <= before {
             self.memory_bytes.fetch_sub(before - bytes, Ordering::Relaxed);
-            return;
+            return false;
         }
         let total = self.memory_bytes.fetch_add(bytes - before, Ordering::Relaxed);
-        if total + bytes - before > bytes_max {
-            let all = self.by_id.read();
-            let evictable = all.values().filter(|client| !client.has(flag::NO_EVICT));
-            let largest =
-                evictable.max_by_key(|client| client.memory_bytes.load(Ordering::Relaxed));
-            if let Some(largest) = largest {
-                largest.end(End::Now);
-            }
+        if total + bytes - before <= bytes_max {
+            return false;
         }
+        let all = self.by_id.read();
+        let evictable = all.values().filter(|client| !client.has(flag::NO_EVICT));
+        let largest = evictable.max_by_key(|client| client.memory_bytes.load(Ordering::Relaxed));
+        if let Some(largest) = largest {
+            largest.end(End::Now);
+        }
+        largest.is_some()
     }
 }

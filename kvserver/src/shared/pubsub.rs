@@ -67,7 +67,8 @@ impl PubSub {
         for (pattern, clients) in &all[Kind::Pattern as usize] {
             if glob::matches(pattern, channel) {
                 for client in clients.values() {
-                    client.post(bytes_max, |to| push(to, &[b"pmessage", pattern, channel, message]));
+                    client
+                        .post(bytes_max, |to| push(to, &[b"pmessage", pattern, channel, message]));
                     receivers += 1;
                 }
             }
@@ -93,7 +94,10 @@ impl PubSub {
     }
 
     /// The clients that are subscribed to something that `may_stay` refuses, for permissions that went.
-    pub fn refused(&self, may_stay: impl Fn(&ClientHandle, Kind, &[u8]) -> bool) -> Vec<Arc<ClientHandle>> {
+    pub fn refused(
+        &self,
+        may_stay: impl Fn(&ClientHandle, Kind, &[u8]) -> bool,
+    ) -> Vec<Arc<ClientHandle>> {
         let all = self.by_name.read();
         let mut refused = Vec::new();
         for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {

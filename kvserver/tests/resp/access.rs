@@ -12,12 +12,15 @@ fn with_password() -> Running {
 fn nothing_is_done_without_the_password() {
     let running = with_password();
     let mut client = running.client();
-    check(&mut client, &[
-        ("GET k", "-NOAUTH Authentication required."),
-        ("AUTH wrong", "-WRONGPASS invalid username-password pair or user is disabled."),
-        ("AUTH nobody wrong", "-WRONGPASS invalid username-password pair or user is disabled."),
-        ("SET k v", "-NOAUTH Authentication required."),
-    ]);
+    check(
+        &mut client,
+        &[
+            ("GET k", "-NOAUTH Authentication required."),
+            ("AUTH wrong", "-WRONGPASS invalid username-password pair or user is disabled."),
+            ("AUTH nobody wrong", "-WRONGPASS invalid username-password pair or user is disabled."),
+            ("SET k v", "-NOAUTH Authentication required."),
+        ],
+    );
     assert!(client.ask("HELLO 3").starts_with("-NOAUTH HELLO must be called"));
     assert_eq!(client.ask_words(&["AUTH", "secret word"]), "+OK");
     assert_eq!(client.ask("GET k"), "nil");
@@ -47,22 +50,31 @@ fn requests_are_small_before_the_password() {
 fn users_do_what_they_may() {
     let running = Running::new();
     let (mut admin, mut user) = (running.client(), running.client());
-    check(&mut admin, &[
-        ("ACL SETUSER ada on >pass ~a:* &news +@read +set +publish", "+OK"),
-        ("ACL SETUSER ada +nonsense", "-ERR Error in ACL SETUSER modifier '+nonsense': Unknown command or category name in ACL"),
-        ("ACL DRYRUN ada GET a:1", "+OK"),
-        ("ACL WHOAMI", "$default"),
-    ]);
-    check(&mut user, &[
-        ("AUTH ada pass", "+OK"),
-        ("SET a:1 v", "+OK"),
-        ("GET a:1", "$v"),
-        ("GET b:1", "-NOPERM No permissions to access a key"),
-        ("DEL a:1", "-NOPERM User ada has no permissions to run the 'del' command"),
-        ("PUBLISH news m", ":0"),
-        ("PUBLISH other m", "-NOPERM No permissions to access a channel"),
-        ("CONFIG GET *", "-NOPERM User ada has no permissions to run the 'config|get' command"),
-    ]);
+    check(
+        &mut admin,
+        &[
+            ("ACL SETUSER ada on >pass ~a:* &news +@read +set +publish", "+OK"),
+            (
+                "ACL SETUSER ada +nonsense",
+                "-ERR Error in ACL SETUSER modifier '+nonsense': Unknown command or category name in ACL",
+            ),
+            ("ACL DRYRUN ada GET a:1", "+OK"),
+            ("ACL WHOAMI", "$default"),
+        ],
+    );
+    check(
+        &mut user,
+        &[
+            ("AUTH ada pass", "+OK"),
+            ("SET a:1 v", "+OK"),
+            ("GET a:1", "$v"),
+            ("GET b:1", "-NOPERM No permissions to access a key"),
+            ("DEL a:1", "-NOPERM User ada has no permissions to run the 'del' command"),
+            ("PUBLISH news m", ":0"),
+            ("PUBLISH other m", "-NOPERM No permissions to access a channel"),
+            ("CONFIG GET *", "-NOPERM User ada has no permissions to run the 'config|get' command"),
+        ],
+    );
     assert!(admin.ask("ACL LOG").contains("$reason $channel"));
     // A rule that changes holds for whoever is here.
     admin.ask("ACL SETUSER ada -set");

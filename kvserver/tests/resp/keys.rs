@@ -8,55 +8,64 @@ use kvserver::ServerOptions;
 #[test]
 fn deadlines_and_their_conditions() {
     let running = Running::new();
-    check(&mut running.client(), &[
-        ("EXPIRE none 1", ":0"),
-        ("TTL none", ":-2"),
-        ("SET k v", "+OK"),
-        ("EXPIRE k 100 XX", ":0"),
-        ("EXPIRE k 100 GT", ":0"),
-        ("EXPIRE k 100 NX", ":1"),
-        ("EXPIRE k 200 NX", ":0"),
-        ("EXPIRE k 50 GT", ":0"),
-        ("EXPIRE k 200 GT", ":1"),
-        ("EXPIRE k 300 LT", ":0"),
-        ("EXPIRE k 100 LT", ":1"),
-        ("TTL k", ":100"),
-        ("EXPIRE k 1 NX XX", "-ERR NX and XX, GT or LT options at the same time are not compatible"),
-        ("EXPIRE k 1 GT LT", "-ERR GT and LT options at the same time are not compatible"),
-        ("EXPIRE k 1 AB", "-ERR Unsupported option AB"),
-        ("EXPIRE k 9223372036854775807", "-ERR invalid expire time in 'expire' command"),
-        ("PEXPIREAT k 4102444800000", ":1"),
-        ("EXPIRETIME k", ":4102444800"),
-        ("PEXPIRETIME k", ":4102444800000"),
-        ("PERSIST k", ":1"),
-        ("PERSIST k", ":0"),
-        ("EXPIRE k -1", ":1"),
-        ("EXISTS k", ":0"),
-    ]);
+    check(
+        &mut running.client(),
+        &[
+            ("EXPIRE none 1", ":0"),
+            ("TTL none", ":-2"),
+            ("SET k v", "+OK"),
+            ("EXPIRE k 100 XX", ":0"),
+            ("EXPIRE k 100 GT", ":0"),
+            ("EXPIRE k 100 NX", ":1"),
+            ("EXPIRE k 200 NX", ":0"),
+            ("EXPIRE k 50 GT", ":0"),
+            ("EXPIRE k 200 GT", ":1"),
+            ("EXPIRE k 300 LT", ":0"),
+            ("EXPIRE k 100 LT", ":1"),
+            ("TTL k", ":100"),
+            (
+                "EXPIRE k 1 NX XX",
+                "-ERR NX and XX, GT or LT options at the same time are not compatible",
+            ),
+            ("EXPIRE k 1 GT LT", "-ERR GT and LT options at the same time are not compatible"),
+            ("EXPIRE k 1 AB", "-ERR Unsupported option AB"),
+            ("EXPIRE k 9223372036854775807", "-ERR invalid expire time in 'expire' command"),
+            ("PEXPIREAT k 4102444800000", ":1"),
+            ("EXPIRETIME k", ":4102444800"),
+            ("PEXPIRETIME k", ":4102444800000"),
+            ("PERSIST k", ":1"),
+            ("PERSIST k", ":0"),
+            ("EXPIRE k -1", ":1"),
+            ("EXISTS k", ":0"),
+        ],
+    );
 }
 
 #[test]
 fn names() {
     let running = Running::new();
-    check(&mut running.client(), &[
-        ("SET a 1 EX 100", "+OK"),
-        ("RENAME a b", "+OK"),
-        ("TTL b", ":100"),
-        ("RENAME a b", "-ERR no such key"),
-        ("SET a 2", "+OK"),
-        ("RENAMENX a b", ":0"),
-        ("COPY b a", ":0"),
-        ("COPY b a REPLACE", ":1"),
-        ("TTL a", ":100"),
-        ("COPY a a", "-ERR source and destination objects are the same"),
-        ("EXISTS a b a none", ":3"),
-        ("TYPE a", "+string"),
-        ("TYPE none", "+none"),
-        ("OBJECT ENCODING a", "$int"),
-        ("DEL a b none", ":2"),
-        ("DBSIZE", ":0"),
-        ("RANDOMKEY", "nil"),
-    ]);
+    check(
+        &mut running.client(),
+        &[
+            ("SET a 1 EX 100", "+OK"),
+            ("RENAME a b", "+OK"),
+            ("TTL b", ":100"),
+            ("RENAME a b", "-ERR no such key"),
+            ("SET a 2", "+OK"),
+            ("RENAMENX a b", ":0"),
+            ("COPY b a", ":0"),
+            ("COPY b a REPLACE", ":1"),
+            ("TTL a", ":100"),
+            ("COPY a a", "-ERR source and destination objects are the same"),
+            ("EXISTS a b a none", ":3"),
+            ("TYPE a", "+string"),
+            ("TYPE none", "+none"),
+            ("OBJECT ENCODING a", "$int"),
+            ("DEL a b none", ":2"),
+            ("DBSIZE", ":0"),
+            ("RANDOMKEY", "nil"),
+        ],
+    );
 }
 
 #[test]
@@ -64,12 +73,10 @@ fn a_deleted_value_is_answered_if_that_is_asked_for() {
     let options =
         ServerOptions { threads: 1, resp_del_returns_value: true, ..ServerOptions::default() };
     let running = Running::with(options);
-    check(&mut running.client(), &[
-        ("SET k v", "+OK"),
-        ("DEL k", "$v"),
-        ("DEL k", "nil"),
-        ("DEL k l", ":0"),
-    ]);
+    check(
+        &mut running.client(),
+        &[("SET k v", "+OK"), ("DEL k", "$v"), ("DEL k", "nil"), ("DEL k l", ":0")],
+    );
 }
 
 #[test]

@@ -36,8 +36,7 @@ fn a_client_that_does_not_read_is_not_served_on() {
 
 #[test]
 fn a_subscriber_that_does_not_read_goes() {
-    let options =
-        ServerOptions { threads: 1, push_bytes_max: 1 << 20, ..ServerOptions::default() };
+    let options = ServerOptions { threads: 1, push_bytes_max: 1 << 20, ..ServerOptions::default() };
     let running = Running::with(options);
     let (mut slow, mut other) = (running.client(), running.client());
     slow.ask("SUBSCRIBE c");
@@ -52,17 +51,23 @@ fn a_subscriber_that_does_not_read_goes() {
 fn a_full_store_refuses_what_needs_memory() {
     let running = Running::new();
     let mut client = running.client();
-    check(&mut client, &[
-        ("SET k v", "+OK"),
-        ("CONFIG SET maxmemory 1", "+OK"),
-        ("SET l v", "-OOM command not allowed when used memory > 'maxmemory'."),
-        ("GET k", "$v"),
-        ("MULTI", "+OK"),
-        ("GET k", "+QUEUED"),
-        ("EXEC", "[$v]"),
-        ("DEL k", ":1"),
-        ("CONFIG SET maxmemory 0", "+OK"),
-        ("SET l v", "+OK"),
-        ("CONFIG SET maxmemory x", "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value"),
-    ]);
+    check(
+        &mut client,
+        &[
+            ("SET k v", "+OK"),
+            ("CONFIG SET maxmemory 1", "+OK"),
+            ("SET l v", "-OOM command not allowed when used memory > 'maxmemory'."),
+            ("GET k", "$v"),
+            ("MULTI", "+OK"),
+            ("GET k", "+QUEUED"),
+            ("EXEC", "[$v]"),
+            ("DEL k", ":1"),
+            ("CONFIG SET maxmemory 0", "+OK"),
+            ("SET l v", "+OK"),
+            (
+                "CONFIG SET maxmemory x",
+                "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value",
+            ),
+        ],
+    );
 }

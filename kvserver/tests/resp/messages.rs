@@ -36,10 +36,13 @@ fn the_third_version_tells_pushes_apart() {
 fn changes_of_keys_are_published() {
     let running = Running::new();
     let (mut one, mut other) = (running.client(), running.client());
-    check(&mut other, &[
-        ("CONFIG SET notify-keyspace-events KEA", "+OK"),
-        ("CONFIG GET notify-keyspace-events", "[$notify-keyspace-events $AKE]"),
-    ]);
+    check(
+        &mut other,
+        &[
+            ("CONFIG SET notify-keyspace-events KEA", "+OK"),
+            ("CONFIG GET notify-keyspace-events", "[$notify-keyspace-events $AKE]"),
+        ],
+    );
     one.ask("PSUBSCRIBE *");
     other.ask("SET k v EX 100");
     assert_eq!(one.reply(), "[$pmessage $* $__keyspace@0__:k $set]");
@@ -70,11 +73,14 @@ fn caches_are_told_of_changes() {
     assert_eq!(one.reply(), ">[$invalidate [$l]]");
     other.ask("FLUSHALL");
     assert_eq!(one.reply(), ">[$invalidate nil]");
-    check(&mut one, &[
-        ("CLIENT TRACKING OFF", "+OK"),
-        ("CLIENT TRACKING ON BCAST PREFIX a PREFIX b NOLOOP", "+OK"),
-        ("SET a1 1", "+OK"),
-    ]);
+    check(
+        &mut one,
+        &[
+            ("CLIENT TRACKING OFF", "+OK"),
+            ("CLIENT TRACKING ON BCAST PREFIX a PREFIX b NOLOOP", "+OK"),
+            ("SET a1 1", "+OK"),
+        ],
+    );
     other.ask("SET c 1");
     other.ask("SET b1 1");
     assert_eq!(one.reply(), ">[$invalidate [$b1]]");
