@@ -102,11 +102,16 @@ pub use deferral::Ticket;
 pub use durable::{SnapshotInfo, salvage, verify};
 pub use error::{Error, Result, Status};
 pub use keys::Keys;
-pub use options::{OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms};
+pub use options::{
+    OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms, flag_value, size_bytes,
+};
 #[cfg(kv_shuttle)]
 #[doc(hidden)]
 pub use planted::Planted;
-pub use recovery::{Finding, Phase, Progress, RecoveryReport, SalvageReport, VerifyReport};
+pub use recovery::{
+    Finding, LogOp, LogReader, LogRecord, Phase, Progress, RecoveryReport, SalvageReport,
+    VerifyReport,
+};
 pub use removals::{Cause, Causes, Removal};
 pub use scan::{Entry, Order, Scan, ScanOptions};
 pub use set_options::{

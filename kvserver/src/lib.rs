@@ -3,7 +3,9 @@
 #![deny(unsafe_code)]
 
 mod acl;
+pub mod cli;
 mod commands;
+pub mod config;
 pub mod glob;
 mod net;
 pub mod number;

@@ -7,7 +7,7 @@
 mod parse;
 mod table;
 
-pub use parse::duration_ms;
+pub use parse::{boolean as flag_value, bytes as size_bytes, duration_ms};
 pub(crate) use table::Persistence;
 pub use table::{OPTION_TABLE, Offers, OptionKind, OptionSpec};
 

@@ -18,9 +18,9 @@ pub fn duration_ms(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// Bytes of `64MiB`, `1GB`, `512B` or a bare number. Units are read without regard to case;
-/// `KiB` is 1024 and `KB` is 1000.
-pub(crate) fn bytes(text: &str) -> Option<u64> {
+/// Bytes of `64MiB`, `1GB`, `512B` or a bare number; `None` for what is no size. Units are read without
+/// regard to case; `KiB` is 1024 and `KB` is 1000.
+pub fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split_unit(text)?;
     let factor: u64 = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -50,8 +50,8 @@ pub(crate) fn share_ppm(text: &str) -> Option<u32> {
     (0.0..=100.0).contains(&percent).then(|| (percent * 10_000.0).round() as u32)
 }
 
-/// `true`, `on`, `yes`, `1` and their opposites.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
+/// The truth that `true`, `on`, `yes`, `1` and their opposites say; `None` for any other text.
+pub fn boolean(text: &str) -> Option<bool> {
     match text {
         "true" | "on" | "yes" | "1" => Some(true),
         "false" | "off" | "no" | "0" => Some(false),

@@ -2,7 +2,7 @@
 //!
 //! Owns: which files are read, in which order, and what counts as damage (`chain`, `replay`, `load`),
 //! what had expired (`marks`), what is made durable (`settle`), and the looks at a directory from
-//! outside (`verify`, `salvage`). Invariants: what is recovered is the effect of all records up to some
+//! outside (`verify`, `salvage`, `log`). Invariants: what is recovered is the effect of all records up to some
 //! LSN, every durable one among them, or an error that names the file; nothing is written but `STORE`
 //! and equal copies of the last segment and of a snapshot that `STORE` does not name yet, so recovery
 //! may be cut short and repeated at will; what it exposes is durable before it returns; memory is bounded by a block or a group at a time.
@@ -13,6 +13,7 @@
 mod apply;
 mod chain;
 mod load;
+mod log;
 mod marks;
 mod progress;
 mod replay;
@@ -35,6 +36,7 @@ use marks::Marks;
 use progress::Meter;
 use replay::Replay;
 
+pub use log::{LogOp, LogReader, LogRecord};
 pub(crate) use progress::ProgressListener;
 pub use progress::{Phase, Progress};
 pub use report::{Finding, RecoveryReport, SalvageReport, VerifyReport};

@@ -31,10 +31,7 @@ pub(crate) fn verify(disk: &dyn Disk, path: &Path) -> Result<VerifyReport> {
     }
     let _lock = lock_if_any(disk, path)?;
     let files = files(disk, path)?;
-    if !files.store && !files.has_data() {
-        let message = format!("{} holds no file of a store: name its directory", path.display());
-        return Err(Error::new(Status::Invalid, message));
-    }
+    must_hold_a_store(&files, path)?;
     check.directory(&files)?;
     Ok(check.report)
 }
@@ -45,6 +42,15 @@ pub(super) fn must_exist(disk: &dyn Disk, path: &Path) -> Result<()> {
         return Ok(());
     }
     let message = format!("there is nothing at '{}': name a store's directory", path.display());
+    Err(Error::new(Status::Invalid, message))
+}
+
+/// Refuses a directory without any file of a store.
+pub(super) fn must_hold_a_store(files: &Files, dir: &Path) -> Result<()> {
+    if files.store || files.has_data() {
+        return Ok(());
+    }
+    let message = format!("{} holds no file of a store: name its directory", dir.display());
     Err(Error::new(Status::Invalid, message))
 }
 

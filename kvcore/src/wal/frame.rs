@@ -11,7 +11,7 @@ use crate::planted::{Planted, is_planted};
 /// Bytes of a segment's header.
 pub(super) const HEADER_BYTES: usize = 128;
 /// Bytes of the head of a frame; a seal and a footer are no more than that.
-pub(super) const FRAME_BYTES: usize = 64;
+pub(crate) const FRAME_BYTES: usize = 64;
 /// Bytes at the end of a segment that are kept for its seal or footer.
 pub(super) const SEAL_BYTES: u64 = FRAME_BYTES as u64;
 /// The first byte of every frame, and of nothing else that is likely.

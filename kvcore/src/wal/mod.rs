@@ -54,7 +54,7 @@ use queue::{Queue, Room};
 use segments::{Maker, Segment};
 use writer::{Files, Ledger};
 
-pub(crate) use frame::SegmentHeader;
+pub(crate) use frame::{FRAME_BYTES, SegmentHeader};
 #[cfg(any(test, feature = "simulation"))]
 pub use fuzz::{LogSeen, fuzz_read as read_log_fuzzed, read_log};
 pub(crate) use reader::{End, Group, Opened, SegmentReader, Step};

@@ -3,6 +3,7 @@
 // Also outside of the tests themselves.
 #![allow(clippy::unwrap_used)]
 
+mod log;
 mod salvage;
 
 use std::collections::BTreeMap;

@@ -37,7 +37,7 @@ fn a_rescue_without_a_file_still_has_the_rest() {
 }
 
 /// A log of 50 keys in one segment that was not closed, and the offset of each group in it.
-fn long_log() -> (SimDisk, PathBuf, Vec<usize>) {
+pub(super) fn long_log() -> (SimDisk, PathBuf, Vec<usize>) {
     let disk = SimDisk::new(5);
     let mut store = Small::open(&disk, 1000).unwrap();
     for number in 0..50 {
