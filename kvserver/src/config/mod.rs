@@ -233,8 +233,7 @@ struct Given<'a>(&'a Layers);
 
 impl Given<'_> {
     fn value(&self, name: &str) -> Result<Value, ConfigError> {
-        let row = table::find(name)
-            .ok_or_else(|| ConfigError::new(format!("there is no option {name}")))?;
+        let row = table::find(name).ok_or_else(|| misread(name))?;
         let (text, origin) = self.0.text(name, row.default);
         let read = value::read(row, text);
         read.map_err(|fault| ConfigError::new(format!("{origin}: option '{name}' {fault}")))
@@ -243,14 +242,14 @@ impl Given<'_> {
     fn listen(&self, name: &str) -> Result<Listen, ConfigError> {
         match self.value(name)? {
             Value::Listen(listen) => Ok(listen),
-            _ => Ok(Listen::Off),
+            _ => Err(misread(name)),
         }
     }
 
     fn text(&self, name: &str) -> Result<String, ConfigError> {
         match self.value(name)? {
             Value::Text(text) => Ok(text),
-            _ => Ok(String::new()),
+            _ => Err(misread(name)),
         }
     }
 
@@ -259,13 +258,16 @@ impl Given<'_> {
     }
 
     fn truth(&self, name: &str) -> Result<bool, ConfigError> {
-        Ok(self.value(name)? == Value::Bool(true))
+        match self.value(name)? {
+            Value::Bool(truth) => Ok(truth),
+            _ => Err(misread(name)),
+        }
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>, ConfigError> {
         match self.value(name)? {
             Value::Number(number) => Ok(number),
-            _ => Ok(None),
+            _ => Err(misread(name)),
         }
     }
 
@@ -323,6 +325,13 @@ impl Given<'_> {
         }
         Ok(options)
     }
+}
+
+/// The table and what reads it disagree, which the tests of this module would have shown.
+fn misread(name: &str) -> ConfigError {
+    ConfigError::new(format!(
+        "option '{name}' is not of the kind it is read as: please report this"
+    ))
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
