@@ -12,16 +12,12 @@ use kvcore::{Finding, Options, Store};
 use serde_json::json;
 
 use super::Operation;
-use super::item::Item;
+use super::inserter::Inserter;
 use super::outcome::{Failure, Outcome, Result};
 use super::output::{Output, shown};
 use super::progress::Progress;
 use super::session::{Session, Wanted};
 use super::target::Target;
-
-/// Entries and bytes that are put into a store at a time.
-const BATCH_ITEMS: usize = 1_000;
-const BATCH_BYTES: usize = 4 << 20;
 
 /// `kv backup`.
 #[derive(Debug, Args)]
@@ -127,65 +123,6 @@ fn transfer(from: &mut Session, to: &mut Session, what: &'static str, quiet: boo
         Ok(true)
     })?;
     inserter.finish().map(drop)
-}
-
-/// Puts entries into a store, some at a time.
-pub(super) struct Inserter<'a> {
-    to: &'a mut Session,
-    waiting: Vec<Item>,
-    bytes: usize,
-    count: u64,
-}
-
-impl<'a> Inserter<'a> {
-    /// Nothing was put yet.
-    pub(super) fn new(to: &'a mut Session) -> Inserter<'a> {
-        Inserter { to, waiting: Vec::new(), bytes: 0, count: 0 }
-    }
-
-    /// Takes one more.
-    ///
-    /// # Errors
-    /// Those of the store or server.
-    pub(super) fn push(&mut self, item: Item) -> Result<()> {
-        self.bytes += item.key.len() + item.value.len();
-        self.waiting.push(item);
-        self.count += 1;
-        if self.waiting.len() >= BATCH_ITEMS || self.bytes >= BATCH_BYTES {
-            self.flush()?;
-        }
-        Ok(())
-    }
-
-    /// How many were taken.
-    pub(super) fn count(&self) -> u64 {
-        self.count
-    }
-
-    /// Puts what waits, and gives the store for something else.
-    ///
-    /// # Errors
-    /// Those of the store or server.
-    pub(super) fn settled(&mut self) -> Result<&mut Session> {
-        self.flush()?;
-        Ok(self.to)
-    }
-
-    /// Puts the rest. How many there were.
-    ///
-    /// # Errors
-    /// Those of the store or server.
-    pub(super) fn finish(mut self) -> Result<u64> {
-        self.flush()?;
-        Ok(self.count)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.to.put(&self.waiting)?;
-        self.waiting.clear();
-        self.bytes = 0;
-        Ok(())
-    }
 }
 
 impl VerifyArgs {

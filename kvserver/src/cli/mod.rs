@@ -12,6 +12,7 @@ mod args;
 mod bench;
 mod files;
 mod generate;
+mod inserter;
 mod item;
 mod keys;
 mod log;

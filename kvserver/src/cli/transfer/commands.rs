@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kvcore::Expiry;
 
 use super::Fault;
-use crate::cli::files::Inserter;
+use crate::cli::inserter::Inserter;
 use crate::cli::item::Item;
 use crate::cli::output::shown;
 use crate::number;

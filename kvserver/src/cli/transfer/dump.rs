@@ -12,7 +12,7 @@ use rdb::filter::Filter;
 use rdb::{RdbDecoder, RdbValue};
 
 use super::Fault;
-use crate::cli::files::Inserter;
+use crate::cli::inserter::Inserter;
 use crate::cli::item::Item;
 
 /// The type of a string in a dump.

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::Operation;
 use super::args::Stream;
-use super::files::Inserter;
+use super::inserter::Inserter;
 use super::item::Item;
 use super::outcome::{Failure, Outcome, Result};
 use super::output::Output;
