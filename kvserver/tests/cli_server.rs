@@ -1,197 +1,21 @@
-//! `kv` as a process, on a server: a small one in this process, with the engine behind just the commands
-//! that `kv` needs. It shows what `kv` sends and what it makes of the answers.
+//! `kv` as a process, on a server: the real one, in this process, on a port of its own.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use std::io::{Read as _, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
-use kvcore::{Expiry, Options, Remaining, ScanOptions, SetOptions, SetOutcome, Store};
-use kvserver::resp::{Limits, Protocol, Read, Reader, Replies, Request};
+use kvcore::{Expiry, Options, Remaining, SetOptions, Store};
+use kvserver::{Server, ServerOptions, Shared};
 
-const LIMITS: Limits = Limits { bulk_bytes_max: 1 << 20, authenticated: true };
-
-/// Serves a store on a port of its own, to as many clients as come, and gives the address.
-fn serve(store: &Store, password: Option<&'static str>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    let store = store.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let client = Client { store: store.clone(), password, waiting: None };
-            std::thread::spawn(move || client.serve(stream.unwrap()));
-        }
-    });
+/// Serves a store for as long as this process lives, and gives the address.
+fn serve(store: &Store, password: Option<&str>) -> String {
+    let password = password.map(str::to_string);
+    let options = ServerOptions { threads: 1, password, ..ServerOptions::default() };
+    let shared = Shared::new(store.clone(), options).unwrap();
+    let server = Server::start(shared, ([127, 0, 0, 1], 0).into()).unwrap();
+    let address = server.address().to_string();
+    std::mem::forget(server);
     address
-}
-
-struct Client {
-    store: Store,
-    /// What must be said first.
-    password: Option<&'static str>,
-    /// Replies of the commands behind a MULTI, and how many.
-    waiting: Option<(Replies, usize)>,
-}
-
-impl Client {
-    fn serve(mut self, mut stream: TcpStream) {
-        let (mut reader, mut buffer) = (Reader::new(), Vec::new());
-        let mut chunk = [0; 4096];
-        loop {
-            let count = stream.read(&mut chunk).unwrap_or(0);
-            if count == 0 {
-                return;
-            }
-            buffer.extend_from_slice(&chunk[..count]);
-            let (mut taken, mut replies) = (0, Replies::new(Protocol::Two));
-            loop {
-                match reader.read(&buffer[taken..], LIMITS).unwrap() {
-                    Read::Request(request, bytes) => {
-                        self.answer(&request, &mut replies);
-                        taken += bytes;
-                    }
-                    Read::Nothing(bytes) => taken += bytes,
-                    Read::More(_) => break,
-                }
-            }
-            buffer.drain(..taken);
-            if stream.write_all(replies.as_bytes()).is_err() {
-                return;
-            }
-        }
-    }
-
-    fn answer(&mut self, request: &Request<'_>, replies: &mut Replies) {
-        let name = String::from_utf8_lossy(request.arg(0)).to_ascii_uppercase();
-        let args: Vec<&[u8]> = request.args().skip(1).collect();
-        match (name.as_str(), &mut self.waiting) {
-            ("AUTH", _) if self.password.is_some_and(|p| args.last() == Some(&p.as_bytes())) => {
-                self.password = None;
-                replies.ok();
-            }
-            ("AUTH", _) => replies.error("WRONGPASS invalid username-password pair"),
-            ("CLIENT", _) => replies.ok(),
-            _ if self.password.is_some() => replies.error("NOAUTH Authentication required."),
-            ("MULTI", _) => {
-                self.waiting = Some((Replies::new(Protocol::Two), 0));
-                replies.ok();
-            }
-            ("EXEC", _) => {
-                let (done, count) = self.waiting.take().unwrap();
-                replies.array(count);
-                replies.raw(done.as_bytes());
-            }
-            (_, Some((done, count))) => {
-                *count += 1;
-                run(&self.store, &name, &args, done);
-                replies.simple("QUEUED");
-            }
-            (_, None) => run(&self.store, &name, &args, replies),
-        }
-    }
-}
-
-fn number(text: &[u8]) -> i64 {
-    std::str::from_utf8(text).unwrap().parse().unwrap()
-}
-
-/// Runs one command.
-fn run(store: &Store, name: &str, args: &[&[u8]], replies: &mut Replies) {
-    let deadline = |key: &[u8]| store.get(key).unwrap().map(|value| value.expire_at_ms());
-    match (name, args) {
-        ("PING", []) => replies.simple("PONG"),
-        ("GET", [key]) => replies.bulk_or_null(store.get(key).unwrap().as_deref()),
-        ("SET", [key, value, options @ ..]) => match set(store, key, value, options) {
-            true => replies.ok(),
-            false => replies.null(),
-        },
-        ("DEL", keys) => replies.integer(store.del_many(keys).unwrap() as i64),
-        ("EXISTS", [key]) => replies.integer(i64::from(store.exists(key).unwrap())),
-        ("PTTL", [key]) => replies.integer(match store.ttl(key).unwrap() {
-            None => -2,
-            Some(Remaining::Never) => -1,
-            Some(Remaining::Ms(ms)) => ms,
-        }),
-        ("PEXPIRETIME", [key]) => {
-            replies.integer(deadline(key).map_or(-2, |at| at.unwrap_or(-1)));
-        }
-        ("PEXPIRE", [key, ms]) => {
-            replies.integer(i64::from(store.expire(key, number(ms)).unwrap()));
-        }
-        ("PEXPIREAT", [key, at]) => {
-            replies.integer(i64::from(store.expire_at(key, number(at)).unwrap()));
-        }
-        ("PERSIST", [key]) => {
-            let had = deadline(key).flatten().is_some();
-            replies.integer(i64::from(had && store.persist(key).unwrap()));
-        }
-        ("INCRBY", [key, delta]) => match store.incr(key, number(delta), Expiry::Default) {
-            Ok(sum) => replies.integer(sum),
-            Err(_) => replies.error("ERR value is not an integer or out of range"),
-        },
-        ("SCAN", [b"0", b"MATCH", pattern, ..]) => {
-            let prefix = pattern.strip_suffix(b"*").unwrap();
-            let scan = store.scan(&ScanOptions::new().prefix(prefix)).unwrap();
-            let keys: Vec<_> = scan.map(|entry| entry.unwrap().key().to_vec()).collect();
-            replies.array(2);
-            replies.bulk(b"0");
-            // A key may come twice.
-            replies.array(keys.len() * 2);
-            keys.iter().chain(&keys).for_each(|key| replies.bulk(key));
-        }
-        ("DBSIZE", []) => replies.integer(store.len().unwrap() as i64),
-        ("FLUSHDB", []) => {
-            store.clear().unwrap();
-            replies.ok();
-        }
-        ("INFO", []) => replies.bulk(b"# Stats\r\ntotal_commands_processed:7\r\n"),
-        ("CONFIG", [b"GET", name]) => {
-            replies.array(2);
-            replies.bulk(name);
-            replies.bulk(b"");
-        }
-        ("CONFIG", [b"SET", b"notify-keyspace-events", b"KA"]) => replies.ok(),
-        ("PSUBSCRIBE", [pattern]) => {
-            replies.array(3);
-            replies.bulk(b"psubscribe");
-            replies.bulk(pattern);
-            replies.integer(1);
-            for (key, kind) in [("a:1", "set"), ("a:\n", "del")] {
-                replies.array(4);
-                replies.bulk(b"pmessage");
-                replies.bulk(pattern);
-                replies.bulk(format!("__keyspace@0__:{key}").as_bytes());
-                replies.bulk(kind.as_bytes());
-            }
-        }
-        ("PUNSUBSCRIBE" | "UNSUBSCRIBE", _) => {
-            replies.array(3);
-            replies.bulk(name.to_lowercase().as_bytes());
-            replies.null();
-            replies.integer(0);
-        }
-        _ => replies.error(&format!("ERR unknown command '{name}'")),
-    }
-}
-
-fn set(store: &Store, key: &[u8], value: &[u8], words: &[&[u8]]) -> bool {
-    let (mut options, mut words) = (SetOptions::default(), words.iter());
-    while let Some(word) = words.next() {
-        options = match *word {
-            b"PX" => {
-                let ms = number(words.next().unwrap()).unsigned_abs();
-                SetOptions { expiry: Expiry::AfterMs(ms), ..options }
-            }
-            b"PXAT" => options.expire_at_ms(number(words.next().unwrap())),
-            b"KEEPTTL" => options.keep_ttl(),
-            b"NX" => options.if_absent(),
-            b"XX" => options.if_present(),
-            other => panic!("{}", other.escape_ascii()),
-        };
-    }
-    let outcome = store.set_with(key, value, &options).unwrap();
-    matches!(outcome, SetOutcome::Stored { .. })
 }
 
 fn kv(address: &str, args: &[&str]) -> Output {
@@ -261,7 +85,7 @@ fn lists_backups_and_copies() {
     // Deadlines are those of the entries, and not what the server gives by default.
     assert_eq!(ok(&["--json", "scan", "--values", "--sorted"]), before);
 
-    assert_eq!(ok(&["export", &file, "--prefix", "a:"]), "4 entries\n");
+    assert_eq!(ok(&["export", &file, "--prefix", "a:"]), "2 entries\n");
     store.clear().unwrap();
     ok(&["import", &file]);
     assert_eq!(store.len(), Ok(2));
@@ -272,10 +96,22 @@ fn lists_backups_and_copies() {
 fn changes_and_figures() {
     let (_, address) = server();
     assert_eq!(kv(&address, &["watch", "a:"]).status.code(), Some(2));
-    let seen = kv(&address, &["watch", "a:", "--notify", "--count", "2"]);
-    assert_eq!(printed(&seen, 0), "set a:1\ndel a:\\n\n");
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_kv"));
+    watch.args(["--server", &address, "watch", "a:", "--notify", "--count", "2"]);
+    let mut watch = watch.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // What is told before it listens is lost.
+    let client = redis::Client::open(format!("redis://{address}")).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    while redis::cmd("PUBSUB").arg("NUMPAT").query::<u64>(&mut connection).unwrap() == 0 {
+        assert_eq!(watch.try_wait().unwrap(), None);
+    }
+    for args in [&["set", "b", "1"][..], &["set", "a:\n", "1"], &["del", "a:\n"]] {
+        assert_eq!(kv(&address, args).status.code(), Some(0));
+    }
+    let seen = watch.wait_with_output().unwrap();
+    assert_eq!(printed(&seen, 0), "set a:\\n\ndel a:\\n\n");
     let look = printed(&kv(&address, &["top", "--count", "1"]), 0);
-    assert!(look.starts_with("entries 0  "), "{look}");
+    assert!(look.starts_with("entries 1  "), "{look}");
     assert!(printed(&kv(&address, &["stats"]), 0).contains("total_commands_processed"));
     let args = ["bench", "--time", "20ms", "--keys", "10", "--pipeline", "8", "--ttl", "1h"];
     assert!(printed(&kv(&address, &args), 0).contains("calls/s"));
