@@ -97,7 +97,7 @@ extern "C" {
  * The revision of the interface in this header. It grows by one whenever a function, a constant
  * or a field is added; nothing is ever taken away or changed under the soname libkv.so.0.
  */
-#define KV_ABI_VERSION 4
+#define KV_ABI_VERSION 5
 
 /** The version of the library in use, as "1.2.3". The text belongs to the library. */
 const char *kv_version(void);
@@ -1166,7 +1166,16 @@ kv_status_t kv_salvage(const char *from, const char *to, char **out_json, kv_err
  * Statistics
  * ======================================================================================== */
 
-/** What a store counts. Threads: plain data of the caller's. */
+#define KV_TIMED_GET       1  /**< reads of one key's value, in any form but kv_get_many and packed */
+#define KV_TIMED_SET       2  /**< kv_set and kv_set_with, with making room and the wait for the log */
+#define KV_TIMED_SYNC      3  /**< flushes of the log to the disk */
+
+/**
+ * What a store or a shard counts. Fields "of the store only" are zero for a shard. What expires
+ * soon is counted exactly while few entries are due so soon, else from how full the slots of the
+ * timing wheel are: then it is wrong by the entries of one slot a shard at most. Threads: plain data
+ * of the caller's.
+ */
 typedef struct kv_stats_t {
   size_t struct_size;          /**< set by KV_STATS_INIT */
   uint64_t entries;            /**< entries, with those that expired and wait to be freed */
@@ -1176,7 +1185,7 @@ typedef struct kv_stats_t {
   uint64_t value_bytes;        /**< bytes of all values */
   uint64_t memory_bytes;       /**< what the live data is charged; `max_memory` limits it */
   uint64_t resident_bytes;     /**< what the store holds from the system */
-  uint64_t pinned_bytes;       /**< what values in callers' hands, callbacks and watches hold beside it */
+  uint64_t pinned_bytes;       /**< what values in callers' hands, callbacks and watches hold beside it; of the store only */
   uint64_t gets;               /**< reads */
   uint64_t hits;               /**< reads that found their key */
   uint64_t misses;             /**< reads that did not */
@@ -1184,11 +1193,25 @@ typedef struct kv_stats_t {
   uint64_t deletes;            /**< entries deleted */
   uint64_t expired;            /**< entries that expired */
   uint64_t evicted;            /**< entries evicted to make room */
-  uint64_t callbacks_dropped;  /**< events dropped by a full callback queue */
-  uint64_t wal_bytes;          /**< bytes written to the log */
-  uint64_t wal_syncs;          /**< syncs of the log */
-  uint64_t snapshots;          /**< snapshots written */
-  uint64_t revision;           /**< the store's last revision */
+  uint64_t callbacks_dropped;  /**< events dropped by a full callback queue; of the store only */
+  uint64_t wal_bytes;          /**< bytes written to the log; of the store only */
+  uint64_t wal_syncs;          /**< syncs of the log; of the store only */
+  uint64_t snapshots;          /**< snapshots written; of the store only */
+  uint64_t revision;           /**< the store's last revision; of the store only */
+  uint64_t index_bytes;        /**< of memory_bytes: the hash index */
+  uint64_t entry_bytes;        /**< of memory_bytes: the places of entries, with their keys and values */
+  uint64_t large_bytes;        /**< of memory_bytes: keys and values too large for a place */
+  uint64_t expiry_bytes;       /**< of memory_bytes: the timing wheel */
+  uint64_t policy_bytes;       /**< of memory_bytes: what the eviction policy keeps of entries */
+  uint64_t order_bytes;        /**< of memory_bytes: the sorted index of `ordered_index` */
+  uint64_t callback_bytes;     /**< of pinned_bytes: removals that wait for the callback; of the store only */
+  uint64_t watch_bytes;        /**< of pinned_bytes: events kept for watches; of the store only */
+  uint64_t wal_buffer_bytes;   /**< buffers of the log, beside all others; of the store only */
+  uint64_t expiring_in_1s;     /**< about how many entries expire within a second */
+  uint64_t expiring_in_10s;    /**< within ten seconds, with those above */
+  uint64_t expiring_in_1m;     /**< within a minute */
+  uint64_t expiring_in_10m;    /**< within ten minutes */
+  double hit_ratio;            /**< hits as a share of gets, from 0 to 1 */
 } kv_stats_t;
 
 /** A kv_stats_t with every field at its default. */
@@ -1213,7 +1236,48 @@ typedef struct kv_stats_t {
   /* wal_bytes */ 0, \
   /* wal_syncs */ 0, \
   /* snapshots */ 0, \
-  /* revision */ 0 \
+  /* revision */ 0, \
+  /* index_bytes */ 0, \
+  /* entry_bytes */ 0, \
+  /* large_bytes */ 0, \
+  /* expiry_bytes */ 0, \
+  /* policy_bytes */ 0, \
+  /* order_bytes */ 0, \
+  /* callback_bytes */ 0, \
+  /* watch_bytes */ 0, \
+  /* wal_buffer_bytes */ 0, \
+  /* expiring_in_1s */ 0, \
+  /* expiring_in_10s */ 0, \
+  /* expiring_in_1m */ 0, \
+  /* expiring_in_10m */ 0, \
+  /* hit_ratio */ 0 \
+}
+
+/**
+ * How long calls took. The sum is exact; other times are upper bounds that are an eighth too long at
+ * most. Threads: plain data of the caller's.
+ */
+typedef struct kv_latency_t {
+  size_t struct_size;  /**< set by KV_LATENCY_INIT */
+  uint64_t count;      /**< calls that were timed */
+  uint64_t sum_ns;     /**< how long they took together */
+  uint64_t p50_ns;     /**< what half of them took at most */
+  uint64_t p90_ns;     /**< what 90 % of them took at most */
+  uint64_t p99_ns;     /**< what 99 % of them took at most */
+  uint64_t p999_ns;    /**< what 99.9 % of them took at most */
+  uint64_t max_ns;     /**< what the slowest took */
+} kv_latency_t;
+
+/** A kv_latency_t with every field at its default. */
+#define KV_LATENCY_INIT { \
+  /* struct_size */ sizeof(kv_latency_t), \
+  /* count */ 0, \
+  /* sum_ns */ 0, \
+  /* p50_ns */ 0, \
+  /* p90_ns */ 0, \
+  /* p99_ns */ 0, \
+  /* p999_ns */ 0, \
+  /* max_ns */ 0 \
 }
 
 /**
@@ -1226,7 +1290,25 @@ typedef struct kv_stats_t {
 kv_status_t kv_stats(kv_store_t *store, kv_stats_t *out_stats);
 
 /**
- * Reads the counters as text: `format` is "json" or "prometheus".
+ * Reads the counters of one shard, from 0 on: ask for one after the other until there is none.
+ *
+ * Answers KV_OK and the counters in `*out_stats`; KV_NOT_FOUND (there are not so many shards);
+ * KV_ERR_INVALID, KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_shard_stats(kv_store_t *store, size_t shard, kv_stats_t *out_stats);
+
+/**
+ * Tells how long calls of a kind took, KV_TIMED_GET and so on, since the store was opened: those that
+ * were timed, which the option `latency` says. Calls that failed are not among them.
+ *
+ * Answers KV_OK and the times in `*out_latency`, all zero if no call was timed; KV_ERR_INVALID,
+ * KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_latency(kv_store_t *store, int32_t timed, kv_latency_t *out_latency);
+
+/**
+ * Reads the counters of the store and of each shard, and what was timed, as text: `format` is
+ * "json", one object, or "prometheus", its text format.
  *
  * Answers KV_OK and a string in `*out_text`, for the caller to free with kv_string_free;
  * KV_ERR_INVALID, KV_ERR_UNSUPPORTED (another format), KV_ERR_CLOSED, KV_ERR_FORKED,

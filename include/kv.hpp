@@ -187,7 +187,11 @@ class Store {
     /// Frees what has expired now instead of in the background; returns how many.
     std::uint64_t purge_expired() { return purge_expired(std::nothrow).value(); }
     [[nodiscard]] Stats stats() const { return stats(std::nothrow).value(); }
-    /// `format` is "json" or "prometheus".
+    /// The counters of each shard. What belongs to the store as a whole is zero in them.
+    [[nodiscard]] std::vector<Stats> shard_stats() const { return shard_stats(std::nothrow).value(); }
+    /// How long calls of a kind took, as far as the option `latency` has them timed.
+    [[nodiscard]] Latency latency(Timed timed) const { return latency(std::nothrow, timed).value(); }
+    /// The counters of the store and of each shard, and what was timed: `format` is "json" or "prometheus".
     [[nodiscard]] std::string stats_text(std::string_view format = "json") const {
         return stats_text(std::nothrow, format).value();
     }
@@ -412,6 +416,22 @@ class Store {
         const kv_status_t status = kv_stats(handle_, &stats);
         if (status != KV_OK) return Failure(status, nullptr);
         return stats;
+    }
+    Result<std::vector<Stats>> shard_stats(std::nothrow_t) const noexcept {
+        return detail::guarded([&]() -> Result<std::vector<Stats>> {
+            std::vector<Stats> shards;
+            Stats stats = KV_STATS_INIT;
+            kv_status_t status = KV_OK;
+            while ((status = kv_shard_stats(handle_, shards.size(), &stats)) == KV_OK) shards.push_back(stats);
+            if (status != KV_NOT_FOUND) return Failure(status, nullptr);
+            return shards;
+        });
+    }
+    Result<Latency> latency(std::nothrow_t, Timed timed) const noexcept {
+        Latency latency = KV_LATENCY_INIT;
+        const kv_status_t status = kv_latency(handle_, static_cast<std::int32_t>(timed), &latency);
+        if (status != KV_OK) return Failure(status, nullptr);
+        return latency;
     }
     Result<std::string> stats_text(std::nothrow_t, std::string_view format = "json") const noexcept {
         return detail::guarded([&]() -> Result<std::string> {

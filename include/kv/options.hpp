@@ -246,6 +246,15 @@ class Options {
 /// Counters and sizes; the fields are documented in kv.h.
 using Stats = kv_stats_t;
 
+/// A kind of call that the option `latency` has timed. The numbers are those of kv.h.
+enum class Timed : std::int32_t {
+    get = KV_TIMED_GET,    ///< reads of one key's value
+    set = KV_TIMED_SET,    ///< set(), with making room and the wait for the log
+    sync = KV_TIMED_SYNC,  ///< flushes of the log to the disk
+};
+/// How long calls took; the fields are documented in kv.h.
+using Latency = kv_latency_t;
+
 }  // namespace kv
 
 #endif  // KV_OPTIONS_HPP

@@ -17,8 +17,8 @@ use crate::options::Options;
 use crate::random;
 use crate::removals::Removals;
 use crate::set_options::Expiry;
-use crate::stats::ReadCounters;
-use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use crate::stats::{LatencyMeter, LatencyMode, ReadCounters};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::value::PinMeter;
 use crate::wal::SyncMode;
 use crate::watch::Feed;
@@ -39,7 +39,9 @@ pub(crate) struct Context {
     default_ttl_ms: AtomicU64,
     ttl_jitter_ppm: AtomicU32,
     cleanup_interval_ms: AtomicU64,
-    metrics: AtomicBool,
+    /// Whether calls are counted and timed, in one byte because every call asks: [`COUNTS`], [`TIMES`].
+    measures: AtomicU8,
+    pub(crate) latency: Arc<LatencyMeter>,
     /// The options that threads which tend files go by.
     pub(crate) files: FileSettings,
     /// Where changes are recorded.
@@ -47,6 +49,10 @@ pub(crate) struct Context {
     /// Where changes are told to those who watch.
     pub(crate) feed: Arc<Feed>,
 }
+
+/// Bits of what is measured.
+const COUNTS: u8 = 1;
+const TIMES: u8 = 2;
 
 /// When a write makes its entry expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +64,8 @@ pub(crate) enum Deadline {
 }
 
 impl Context {
-    /// `margin` is how many bytes policies may take without asking.
-    pub(crate) fn new(options: &Options, clock: Clock, margin: usize) -> Self {
+    /// Of so many shards; `margin` is how many bytes policies may take without asking.
+    pub(crate) fn new(options: &Options, clock: Clock, shards: usize, margin: usize) -> Self {
         let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
         let context = Context {
             clock,
@@ -68,13 +74,14 @@ impl Context {
             alarm: CachePadded::new(Alarm::new()),
             removals: Removals::new(options),
             pins: PinMeter::lease(),
-            reads: ReadCounters::new(),
+            reads: ReadCounters::new(shards),
             revision: CachePadded::new(AtomicU64::new(0)),
             contents: AtomicU64::new(0),
             default_ttl_ms: AtomicU64::new(0),
             ttl_jitter_ppm: AtomicU32::new(0),
             cleanup_interval_ms: AtomicU64::new(0),
-            metrics: AtomicBool::new(true),
+            measures: AtomicU8::new(COUNTS),
+            latency: Arc::new(LatencyMeter::new()),
             files: FileSettings::default(),
             journal: Journal::new(),
             feed: Arc::new(Feed::new(options)),
@@ -88,7 +95,11 @@ impl Context {
         self.default_ttl_ms.store(options.default_ttl_ms(), Ordering::Relaxed);
         self.ttl_jitter_ppm.store(options.ttl_jitter_ppm(), Ordering::Relaxed);
         self.cleanup_interval_ms.store(options.cleanup_interval_ms(), Ordering::Relaxed);
-        self.metrics.store(options.metrics(), Ordering::Relaxed);
+        let latency = options.latency();
+        self.latency.set_mode(latency);
+        let times = if latency == LatencyMode::Off { 0 } else { TIMES };
+        let counts = if options.metrics() { COUNTS } else { 0 };
+        self.measures.store(times | counts, Ordering::Relaxed);
         self.files.apply(options);
         if let Some(log) = self.journal.log() {
             log.set_mode(options.sync_mode());
@@ -127,21 +138,20 @@ impl Context {
     /// Whether operations are counted.
     #[inline]
     pub(crate) fn counts(&self) -> bool {
-        self.metrics.load(Ordering::Relaxed)
+        self.measures.load(Ordering::Relaxed) & COUNTS != 0
+    }
+
+    /// Whether some operations are timed.
+    #[inline]
+    pub(crate) fn times(&self) -> bool {
+        self.measures.load(Ordering::Relaxed) & TIMES != 0
     }
 
     /// Counts a read of a value, if operations are counted.
-    #[inline]
-    pub(crate) fn count_read(&self, hit: bool) {
+    #[inline(always)]
+    pub(crate) fn count_read(&self, shard: usize, hit: bool) {
         if self.counts() {
-            self.reads.count(hit);
-        }
-    }
-
-    /// Counts many reads, if operations are counted.
-    pub(crate) fn count_reads(&self, hits: u64, misses: u64) {
-        if self.counts() {
-            self.reads.add(hits, misses);
+            self.reads.count(shard, hit);
         }
     }
 
@@ -234,7 +244,7 @@ mod tests {
         for (name, value) in options {
             set.set(name, value).unwrap();
         }
-        let context = Context::new(&set, Clock::manual(1000).0, 0);
+        let context = Context::new(&set, Clock::manual(1000).0, 1, 0);
         context.deadline(expiry, current, &Now::new(&context.clock))
     }
 

@@ -118,7 +118,7 @@ pub use set_options::{
     Condition, DeleteOutcome, Expiry, Remaining, SetOptions, SetOutcome, TTL_DEFAULT, TTL_KEEP,
     TTL_NONE,
 };
-pub use stats::Stats;
+pub use stats::{Latency, Stats, Timed};
 pub use store::{Held, Store, Transaction, Update};
 #[doc(hidden)]
 pub use sync::spawn as spawn_thread;

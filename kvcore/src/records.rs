@@ -248,15 +248,17 @@ impl Queue {
     }
 }
 
-/// Records in no order. Four bytes, for there may be hundreds.
+/// Records in no order. Eight bytes, for there may be hundreds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bag {
     head: u32,
+    /// There are fewer records than bytes in a slab, which ids of 32 bits address by words.
+    len: u32,
 }
 
 impl Bag {
     /// An empty bag, which has no line.
-    pub(crate) const EMPTY: Bag = Bag { head: NIL };
+    pub(crate) const EMPTY: Bag = Bag { head: NIL, len: 0 };
 
     /// Adds a record.
     pub(crate) fn push(&mut self, pool: &mut Pool, record: u32) {
@@ -265,6 +267,7 @@ impl Bag {
             self.head = pool.take(self.head);
         }
         pool.line_mut(self.head).push(record);
+        self.len += 1;
     }
 
     /// Takes some record.
@@ -278,6 +281,7 @@ impl Bag {
         if line.count() == 0 {
             self.head = pool.give(self.head);
         }
+        self.len -= 1;
         Some(record)
     }
 
@@ -301,12 +305,18 @@ impl Bag {
             let behind = pool.line(self.head).next();
             pool.line_mut(self.head).set_next(other.head);
             pool.line_mut(tail).set_next(behind);
+            self.len += other.len;
         }
     }
 
     /// Whether there is no record.
     pub(crate) fn is_empty(&self) -> bool {
         self.head == NIL
+    }
+
+    /// How many records there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
     }
 
     /// Every record.
@@ -406,7 +416,7 @@ mod tests {
                     records.sort_unstable();
                     model.sort_unstable();
                     assert_eq!(records, model);
-                    assert_eq!(bag.is_empty(), model.is_empty());
+                    assert_eq!((bag.len(), bag.is_empty()), (model.len(), model.is_empty()));
                     lines += model.len().div_ceil(LINE_RECORDS);
                 }
                 assert_eq!(pool.lines, lines);

@@ -27,12 +27,7 @@ impl<const SUMS: usize> Striped<SUMS> {
     #[inline]
     pub(crate) fn add(&self, sum: usize, number: u64) {
         let stripe = stripe();
-        let place = &self.0[stripe][sum];
-        if stripe < OWN {
-            place.store(place.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
-        } else {
-            place.fetch_add(number, Ordering::Relaxed);
-        }
+        add(&self.0[stripe][sum], stripe, number);
     }
 
     /// Takes from a sum.
@@ -46,6 +41,60 @@ impl<const SUMS: usize> Striped<SUMS> {
         let part = |stripe: &CachePadded<[AtomicU64; SUMS]>| stripe[sum].load(Ordering::Relaxed);
         let sum = self.0.iter().map(part).fold(0, u64::wrapping_add);
         sum.cast_signed().max(0).cast_unsigned()
+    }
+}
+
+/// As many sums as are asked for when it is made, in stripes.
+#[derive(Debug)]
+pub(crate) struct StripedTable {
+    lines: Box<[CachePadded<[AtomicU64; LINE]>]>,
+    /// A stripe has two to this power words.
+    stripe_bits: u32,
+}
+
+/// Words to a line of a table: as many as `CachePadded` pads to on the usual processors.
+const LINE: usize = 16;
+
+impl StripedTable {
+    pub(crate) fn new(sums: usize) -> Self {
+        let words = sums.next_power_of_two().max(LINE);
+        let line = |_| CachePadded::new([const { AtomicU64::new(0) }; LINE]);
+        let lines = (0..(OWN + 1) * words / LINE).map(line).collect();
+        StripedTable { lines, stripe_bits: words.ilog2() }
+    }
+
+    #[inline(always)]
+    fn place(&self, stripe: usize, sum: usize) -> &AtomicU64 {
+        let word = (stripe << self.stripe_bits) + sum;
+        &self.lines[word / LINE][word % LINE]
+    }
+
+    /// Adds to a sum.
+    #[inline(always)]
+    pub(crate) fn add(&self, sum: usize, number: u64) {
+        let stripe = stripe();
+        add(self.place(stripe, sum), stripe, number);
+    }
+
+    /// This thread's part of a sum.
+    pub(crate) fn word(&self, sum: usize) -> &AtomicU64 {
+        self.place(stripe(), sum)
+    }
+
+    /// A sum over all stripes.
+    pub(crate) fn sum(&self, sum: usize) -> u64 {
+        let part = |stripe| self.place(stripe, sum).load(Ordering::Relaxed);
+        (0..=OWN).map(part).fold(0, u64::wrapping_add)
+    }
+}
+
+/// Adds to what a stripe has of a sum.
+#[inline(always)]
+fn add(place: &AtomicU64, stripe: usize, number: u64) {
+    if stripe < OWN {
+        place.store(place.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
+    } else {
+        place.fetch_add(number, Ordering::Relaxed);
     }
 }
 

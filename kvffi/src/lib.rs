@@ -54,7 +54,7 @@ pub use plant::kv_test_plant_panic;
 pub use progress::*;
 pub use removals::*;
 pub use scan::*;
-pub use stats::{kv_stats, kv_stats_t, kv_stats_text, kv_string_free};
+pub use stats::*;
 pub use status::*;
 pub use store::*;
 pub use ttl::*;

@@ -20,6 +20,8 @@ static const kv_set_options_t options = KV_SET_OPTIONS_INIT;
 static const kv_set_result_t result = KV_SET_RESULT_INIT;
 static const kv_value_info_t info = KV_VALUE_INFO_INIT;
 static const kv_stats_t stats = KV_STATS_INIT;
+static const kv_latency_t latency = KV_LATENCY_INIT;
+static const int32_t timed[] = {KV_TIMED_GET, KV_TIMED_SET, KV_TIMED_SYNC};
 static const kv_snapshot_info_t snapshot = KV_SNAPSHOT_INFO_INIT;
 static const kv_watch_options_t watch = KV_WATCH_OPTIONS_INIT;
 static const kv_event_t event = KV_EVENT_INIT;
@@ -35,7 +37,8 @@ int main(void) {
   uint32_t versions = KV_ABI_VERSION + KV_VERSION_NUMBER;
   return options.struct_size + result.struct_size + info.struct_size + stats.struct_size +
              snapshot.struct_size + watch.struct_size + event.struct_size + written.struct_size +
-             scan.struct_size + entry.struct_size + (size_t)orders[0] ==
+             scan.struct_size + entry.struct_size + latency.struct_size + (size_t)timed[0] +
+             (size_t)orders[0] ==
          slice.len + versions + (size_t)status + (size_t)times[0] + (size_t)conditions[0];
 }
 ";
@@ -95,6 +98,7 @@ fn statuses_are_those_of_the_core() {
         "KV_CHANGE_",
         "KV_PHASE_",
         "KV_ORDER_",
+        "KV_TIMED_",
         "KV_ABI_VERSION",
         "KV_VERSION_NUMBER",
     ] {

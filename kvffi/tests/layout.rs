@@ -10,7 +10,7 @@ use std::process::Command;
 
 use common::{read, root, run, scratch};
 use kv::{
-    kv_batch_result_t, kv_entry_t, kv_event_t, kv_scan_options_t, kv_set_options_t,
+    kv_batch_result_t, kv_entry_t, kv_event_t, kv_latency_t, kv_scan_options_t, kv_set_options_t,
     kv_set_result_t, kv_slice_t, kv_snapshot_info_t, kv_span_t, kv_stats_t, kv_value_info_t,
     kv_watch_options_t,
 };
@@ -60,7 +60,11 @@ fn layouts() -> Vec<Layout> {
         layout!(kv_snapshot_info_t: struct_size entries bytes revision created_at_ms seconds),
         layout!(kv_stats_t: struct_size entries expiring_entries expired_pending key_bytes
             value_bytes memory_bytes resident_bytes pinned_bytes gets hits misses sets deletes
-            expired evicted callbacks_dropped wal_bytes wal_syncs snapshots revision),
+            expired evicted callbacks_dropped wal_bytes wal_syncs snapshots revision index_bytes
+            entry_bytes large_bytes expiry_bytes policy_bytes order_bytes callback_bytes watch_bytes
+            wal_buffer_bytes expiring_in_1s expiring_in_10s expiring_in_1m expiring_in_10m
+            hit_ratio),
+        layout!(kv_latency_t: struct_size count sum_ns p50_ns p90_ns p99_ns p999_ns max_ns),
     ]
 }
 

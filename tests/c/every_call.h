@@ -142,6 +142,16 @@ static inline kv_status_t call_stats(kv_store_t *store) {
   return kv_stats(store, &stats);
 }
 
+static inline kv_status_t call_shard_stats(kv_store_t *store) {
+  kv_stats_t stats = KV_STATS_INIT;
+  return kv_shard_stats(store, 0, &stats);
+}
+
+static inline kv_status_t call_latency(kv_store_t *store) {
+  kv_latency_t latency = KV_LATENCY_INIT;
+  return kv_latency(store, KV_TIMED_SET, &latency);
+}
+
 static inline kv_status_t call_stats_text(kv_store_t *store) {
   char *text = NULL;
   kv_status_t status = kv_stats_text(store, "json", &text);
@@ -207,6 +217,8 @@ static const every_call_t every_call[] = {
     {"kv_restore", WRITES, call_restore},
     {"kv_recovery_report", RECALLS, call_recovery_report},
     {"kv_stats", READS, call_stats},
+    {"kv_shard_stats", READS, call_shard_stats},
+    {"kv_latency", READS, call_latency},
     {"kv_stats_text", READS, call_stats_text},
     {"kv_watch", READS, call_watch},
     {"kv_shutdown", STOPS, call_shutdown},

@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum { KVT_WORDS = 256, KVT_VARIABLES = 32, KVT_NUMBERS = 24, KVT_NAME = 32, KVT_TEXT = 1024, KVT_FOLDER = 64 };
+enum { KVT_WORDS = 256, KVT_VARIABLES = 32, KVT_NUMBERS = 48, KVT_NAME = 32, KVT_TEXT = 1024, KVT_FOLDER = 64 };
 
 typedef struct {
   const char *name; /* NULL if the word is not name=... */

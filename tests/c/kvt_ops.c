@@ -372,7 +372,11 @@ static bool op_stats(call_t *call) {
           FIELD(resident_bytes) && FIELD(pinned_bytes) && FIELD(gets) && FIELD(hits) &&
           FIELD(misses) && FIELD(sets) && FIELD(deletes) && FIELD(expired) && FIELD(evicted) &&
           FIELD(callbacks_dropped) && FIELD(wal_bytes) && FIELD(wal_syncs) && FIELD(snapshots) &&
-          FIELD(revision));
+          FIELD(revision) && FIELD(index_bytes) && FIELD(entry_bytes) && FIELD(large_bytes) &&
+          FIELD(expiry_bytes) && FIELD(policy_bytes) && FIELD(order_bytes) &&
+          FIELD(callback_bytes) && FIELD(watch_bytes) && FIELD(wal_buffer_bytes) &&
+          FIELD(expiring_in_1s) && FIELD(expiring_in_10s) && FIELD(expiring_in_1m) &&
+          FIELD(expiring_in_10m));
 #undef FIELD
 }
 

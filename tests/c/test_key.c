@@ -192,6 +192,67 @@ static void statistics(kv_store_t *store) {
   kv_string_free(NULL);
 }
 
+/* The parts of the memory add up, and so do the shards. */
+static void statistics_of_parts(kv_store_t *store) {
+  kv_stats_t stats = KV_STATS_INIT;
+  kv_stats_t shard = KV_STATS_INIT;
+  uint64_t entries = 0, gets = 0, bytes = 0;
+  size_t shards = 0;
+  CHECK_STATUS(kv_stats(store, &stats), KV_OK);
+  while (kv_shard_stats(store, shards, &shard) == KV_OK) {
+    entries += shard.entries;
+    gets += shard.gets;
+    bytes += shard.memory_bytes;
+    CHECK_INT(shard.revision, 0);
+    shards++;
+  }
+  CHECK(shards > 0);
+  CHECK_INT(entries, stats.entries);
+  CHECK_INT(gets, stats.gets);
+  CHECK_INT(bytes, stats.memory_bytes);
+  CHECK_INT(bytes, stats.index_bytes + stats.entry_bytes + stats.large_bytes + stats.expiry_bytes +
+                       stats.policy_bytes + stats.order_bytes);
+  CHECK(stats.hit_ratio > 0.0 && stats.hit_ratio <= 1.0);
+  CHECK_STATUS(kv_shard_stats(store, SIZE_MAX, &shard), KV_NOT_FOUND);
+  CHECK_STATUS(kv_shard_stats(store, 0, NULL), KV_ERR_INVALID);
+  CHECK_STATUS(kv_shard_stats(NULL, 0, &shard), KV_ERR_INVALID);
+}
+
+/* A program that was built before the struct grew gets what it knows and not a byte more. */
+static void statistics_of_old_programs(kv_store_t *store) {
+  kv_stats_t stats = KV_STATS_INIT;
+  stats.struct_size = offsetof(kv_stats_t, index_bytes);
+  stats.index_bytes = 99;
+  CHECK_STATUS(kv_stats(store, &stats), KV_OK);
+  CHECK(stats.revision > 0);
+  CHECK_INT(stats.index_bytes, 99);
+  stats.struct_size--;
+  CHECK_STATUS(kv_stats(store, &stats), KV_ERR_INVALID);
+}
+
+static void latencies(kv_store_t *store) {
+  kv_latency_t latency = KV_LATENCY_INIT;
+  char *text = NULL;
+  CHECK_STATUS(kv_latency(store, KV_TIMED_SET, &latency), KV_OK);
+  CHECK_INT(latency.count, 0);
+  CHECK_INT(latency.max_ns, 0);
+  CHECK_STATUS(kv_configure(store, "latency", "full", NULL), KV_OK);
+  CHECK_STATUS(set_text(store, "key", "value"), KV_OK);
+  CHECK_VALUE(store, "key", "value");
+  CHECK_STATUS(kv_configure(store, "latency", "off", NULL), KV_OK);
+  CHECK_STATUS(set_text(store, "key", "value"), KV_OK);
+  CHECK_STATUS(kv_latency(store, KV_TIMED_SET, &latency), KV_OK);
+  CHECK_INT(latency.count, 1);
+  CHECK(latency.sum_ns > 0 && latency.max_ns >= latency.sum_ns);
+  CHECK(latency.p50_ns == latency.max_ns && latency.p999_ns == latency.max_ns);
+  CHECK_STATUS(kv_stats_text(store, "prometheus", &text), KV_OK);
+  CHECK_TEXT_HAS(text, "kv_latency_seconds_count{call=\"set\"} 1\n");
+  kv_string_free(text);
+  CHECK_STATUS(kv_latency(store, 0, &latency), KV_ERR_INVALID);
+  CHECK_STATUS(kv_latency(store, 4, &latency), KV_ERR_INVALID);
+  CHECK_STATUS(kv_latency(store, KV_TIMED_GET, NULL), KV_ERR_INVALID);
+}
+
 int main(void) {
   kv_store_t *store = open_store(NULL);
   set_get_del(store);
@@ -204,6 +265,9 @@ int main(void) {
   get_many(store);
   all_of_the_store(store);
   statistics(store);
+  statistics_of_parts(store);
+  statistics_of_old_programs(store);
+  latencies(store);
   close_store(store);
   return 0;
 }

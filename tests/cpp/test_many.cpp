@@ -111,6 +111,26 @@ TEST(stats) {
     CHECK(stats.sets == 2 && stats.deletes == 1);
 }
 
+TEST(stats_of_shards) {
+    kv::Store store = kv::Store::memory(kv::Options().set("shards", 4));
+    for (int i = 0; i < 100; ++i) store.set(std::to_string(i), "v");
+    const std::vector<kv::Stats> shards = store.shard_stats();
+    std::uint64_t sets = 0;
+    for (const kv::Stats& shard : shards) sets += shard.sets;
+    CHECK(shards.size() == 4 && sets == 100);
+}
+
+TEST(latencies) {
+    kv::Store store = kv::Store::memory(kv::Options().set("latency", "full"));
+    store.set("key", "value");
+    static_cast<void>(store.get("key"));
+    static_cast<void>(store.get("absent"));
+    CHECK(store.latency(kv::Timed::set).count == 1);
+    CHECK(store.latency(kv::Timed::get).count == 2);
+    CHECK(store.latency(kv::Timed::sync).count == 0);
+    CHECK(store.stats_text().find("\"latency\"") != std::string::npos);
+}
+
 TEST(stats_text) {
     kv::Store store = kv::Store::memory();
     store.set("key", "value");

@@ -462,6 +462,11 @@ func (c *conformanceCall) stats() (answer, error) {
 		"misses": stats.Misses, "sets": stats.Sets, "deletes": stats.Deletes, "expired": stats.Expired,
 		"evicted": stats.Evicted, "callbacks_dropped": stats.CallbacksDropped, "wal_bytes": stats.WALBytes,
 		"wal_syncs": stats.WALSyncs, "snapshots": stats.Snapshots, "revision": int64(stats.Revision),
+		"index_bytes": stats.IndexBytes, "entry_bytes": stats.EntryBytes, "large_bytes": stats.LargeBytes,
+		"expiry_bytes": stats.ExpiryBytes, "policy_bytes": stats.PolicyBytes, "order_bytes": stats.OrderBytes,
+		"callback_bytes": stats.CallbackBytes, "watch_bytes": stats.WatchBytes, "wal_buffer_bytes": stats.WALBufferBytes,
+		"expiring_in_1s": stats.ExpiringIn1s, "expiring_in_10s": stats.ExpiringIn10s,
+		"expiring_in_1m": stats.ExpiringIn1m, "expiring_in_10m": stats.ExpiringIn10m,
 	} {
 		got = got.with(name, number)
 	}

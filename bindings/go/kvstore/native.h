@@ -60,6 +60,11 @@ typedef struct {
 
 typedef struct {
     kv_status_t status;
+    kv_latency_t latency;
+} kvgo_latency_t;
+
+typedef struct {
+    kv_status_t status;
     char *text;
 } kvgo_text_t;
 
@@ -228,6 +233,24 @@ static inline kvgo_stats_t kvgo_stats(kvgo_store_t *store)
     kvgo_stats_t answer;
     answer.status = kv_stats(kvgo_store(store), &stats);
     answer.stats = stats;
+    return answer;
+}
+
+static inline kvgo_stats_t kvgo_shard_stats(kvgo_store_t *store, size_t shard)
+{
+    kv_stats_t stats = KV_STATS_INIT;
+    kvgo_stats_t answer;
+    answer.status = kv_shard_stats(kvgo_store(store), shard, &stats);
+    answer.stats = stats;
+    return answer;
+}
+
+static inline kvgo_latency_t kvgo_latency(kvgo_store_t *store, int32_t timed)
+{
+    kv_latency_t latency = KV_LATENCY_INIT;
+    kvgo_latency_t answer;
+    answer.status = kv_latency(kvgo_store(store), timed, &latency);
+    answer.latency = latency;
     return answer;
 }
 

@@ -193,8 +193,21 @@ func (h *handle) stats() (Stats, Status) {
 	if answer.status != C.KV_OK {
 		return Stats{}, Status(answer.status)
 	}
-	from := &answer.stats
-	stats := Stats{
+	return statsOf(&answer.stats), StatusOK
+}
+
+// shardStats answers StatusNotFound if there are not so many shards.
+func (h *handle) shardStats(shard int) (Stats, Status) {
+	answer := C.kvgo_shard_stats(h.store, C.size_t(shard))
+	runtime.KeepAlive(h)
+	if answer.status != C.KV_OK {
+		return Stats{}, Status(answer.status)
+	}
+	return statsOf(&answer.stats), StatusOK
+}
+
+func statsOf(from *C.kv_stats_t) Stats {
+	return Stats{
 		EntryCount:       int64(from.entries),
 		ExpiringEntries:  int64(from.expiring_entries),
 		ExpiredPending:   int64(from.expired_pending),
@@ -204,6 +217,7 @@ func (h *handle) stats() (Stats, Status) {
 		MemoryBytes:      int64(from.memory_bytes),
 		ResidentBytes:    int64(from.resident_bytes),
 		PinnedBytes:      int64(from.pinned_bytes),
+		HitRate:          100 * float64(from.hit_ratio),
 		Gets:             int64(from.gets),
 		Hits:             int64(from.hits),
 		Misses:           int64(from.misses),
@@ -216,8 +230,38 @@ func (h *handle) stats() (Stats, Status) {
 		WALSyncs:         int64(from.wal_syncs),
 		Snapshots:        int64(from.snapshots),
 		Revision:         uint64(from.revision),
+		IndexBytes:       int64(from.index_bytes),
+		EntryBytes:       int64(from.entry_bytes),
+		LargeBytes:       int64(from.large_bytes),
+		ExpiryBytes:      int64(from.expiry_bytes),
+		PolicyBytes:      int64(from.policy_bytes),
+		OrderBytes:       int64(from.order_bytes),
+		CallbackBytes:    int64(from.callback_bytes),
+		WatchBytes:       int64(from.watch_bytes),
+		WALBufferBytes:   int64(from.wal_buffer_bytes),
+		ExpiringIn1s:     int64(from.expiring_in_1s),
+		ExpiringIn10s:    int64(from.expiring_in_10s),
+		ExpiringIn1m:     int64(from.expiring_in_1m),
+		ExpiringIn10m:    int64(from.expiring_in_10m),
 	}
-	return stats, StatusOK
+}
+
+func (h *handle) latency(timed Timed) (Latency, Status) {
+	answer := C.kvgo_latency(h.store, C.int32_t(timed))
+	runtime.KeepAlive(h)
+	if answer.status != C.KV_OK {
+		return Latency{}, Status(answer.status)
+	}
+	from := &answer.latency
+	return Latency{
+		Count: int64(from.count),
+		Sum:   time.Duration(from.sum_ns),
+		P50:   time.Duration(from.p50_ns),
+		P90:   time.Duration(from.p90_ns),
+		P99:   time.Duration(from.p99_ns),
+		P999:  time.Duration(from.p999_ns),
+		Max:   time.Duration(from.max_ns),
+	}, StatusOK
 }
 
 func (h *handle) statsText(format string) (string, error) {

@@ -182,6 +182,12 @@ func WithMetrics(on bool) Option {
 	return WithOption("metrics", strconv.FormatBool(on))
 }
 
+// WithLatency says which gets and sets are timed, beside syncs, for Latency: "off", which is the default, "sampled" for
+// about one in 64, or "full".
+func WithLatency(mode string) Option {
+	return WithOption("latency", mode)
+}
+
 // WithEntryStats says whether each entry keeps its creation time and its hits, for GetEntry. By default it does
 // not, which saves memory.
 func WithEntryStats(on bool) Option {

@@ -1,5 +1,7 @@
 package kvstore
 
+import "time"
+
 // What a store counts. These calls have no error to return, so a closed store answers zeros.
 
 // Stats is a moment's look at a store. Counters count from the opening, and stand still with WithMetrics(false).
@@ -36,6 +38,40 @@ type Stats struct {
 	WALBytes, WALSyncs, Snapshots int64
 	// Revision is the number of the store's last change.
 	Revision uint64
+
+	// IndexBytes to OrderBytes are what MemoryBytes is for: the hash index, the places of entries with their keys and
+	// values, keys and values too large for a place, the timing wheel, what the eviction policy keeps, and the sorted
+	// index of the option ordered_index.
+	IndexBytes, EntryBytes, LargeBytes, ExpiryBytes, PolicyBytes, OrderBytes int64
+	// CallbackBytes and WatchBytes are parts of PinnedBytes: removals that wait for the callback, and events kept for
+	// watches. WALBufferBytes are buffers of the log, beside all others.
+	CallbackBytes, WatchBytes, WALBufferBytes int64
+	// ExpiringIn1s to ExpiringIn10m are about how many entries expire within so long, each with those before it. Exact
+	// while these are few.
+	ExpiringIn1s, ExpiringIn10s, ExpiringIn1m, ExpiringIn10m int64
+}
+
+// Timed is a kind of call that WithLatency has timed.
+type Timed int32
+
+// The kinds of calls that are timed.
+const (
+	// TimedGet are reads of one key's value.
+	TimedGet Timed = 1
+	// TimedSet are writes of one key's value by Set and its kin, with making room and the wait for the log.
+	TimedSet Timed = 2
+	// TimedSync are flushes of the log to the disk.
+	TimedSync Timed = 3
+)
+
+// Latency is how long calls took. The sum is exact; the other times are an eighth too long at most.
+type Latency struct {
+	// Count is how many calls were timed.
+	Count int64
+	// Sum is how long they took together.
+	Sum time.Duration
+	// P50 is what half of them took at most; P90, P99, P999 and Max are what 90 %, 99 %, 99.9 % and all of them did.
+	P50, P90, P99, P999, Max time.Duration
 }
 
 // Stats looks at the store's counters. A closed store gives zeros.
@@ -44,14 +80,39 @@ func (s *Store) Stats() Stats {
 	if err != nil {
 		return Stats{}
 	}
-	stats, status := h.stats()
-	if status == StatusOK && stats.Gets > 0 {
-		stats.HitRate = 100 * float64(stats.Hits) / float64(stats.Gets)
-	}
+	stats, _ := h.stats()
 	return stats
 }
 
-// StatsText gives the counters as text for other programs: format is "json" or "prometheus".
+// ShardStats looks at the counters of each shard. What belongs to the store as a whole is zero in them. A closed store
+// gives none.
+func (s *Store) ShardStats() []Stats {
+	h, err := s.handle()
+	if err != nil {
+		return nil
+	}
+	var shards []Stats
+	for {
+		stats, status := h.shardStats(len(shards))
+		if status != StatusOK {
+			return shards
+		}
+		shards = append(shards, stats)
+	}
+}
+
+// Latency tells how long calls of a kind took since the store was opened, as far as WithLatency has them timed.
+func (s *Store) Latency(timed Timed) (Latency, error) {
+	h, err := s.handle()
+	if err != nil {
+		return Latency{}, err
+	}
+	latency, status := h.latency(timed)
+	return latency, status.err()
+}
+
+// StatsText gives the counters of the store and of each shard, and what was timed, as text for other programs: format
+// is "json" or "prometheus".
 func (s *Store) StatsText(format string) (string, error) {
 	h, err := s.handle()
 	if err != nil {

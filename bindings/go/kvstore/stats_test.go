@@ -75,3 +75,38 @@ func TestStatsAsText(t *testing.T) {
 	_, err = store.StatsText("js\x00on")
 	wants(t, err, ErrInvalid)
 }
+
+func TestStatsOfShards(t *testing.T) {
+	store := newStore(t, WithShardCount(4))
+	for number := range 100 {
+		must(t, store.SetString(fmt.Sprint(number), "v"))
+	}
+	shards := store.ShardStats()
+	sets := int64(0)
+	for _, shard := range shards {
+		sets += shard.Sets
+	}
+	if len(shards) != 4 || sets != 100 {
+		t.Errorf("%d shards with %d sets", len(shards), sets)
+	}
+	must(t, store.Close())
+	if shards := store.ShardStats(); shards != nil {
+		t.Errorf("a closed store has %d shards", len(shards))
+	}
+}
+
+func TestLatency(t *testing.T) {
+	store := newStore(t, WithLatency("full"))
+	must(t, store.SetString("k", "v"))
+	_, err := store.Get("k")
+	must(t, err)
+	for timed, count := range map[Timed]int64{TimedGet: 1, TimedSet: 1, TimedSync: 0} {
+		latency, err := store.Latency(timed)
+		must(t, err)
+		if latency.Count != count || (count > 0) != (latency.Sum > 0) || latency.Max < latency.P50 {
+			t.Errorf("kind %d: %+v", timed, latency)
+		}
+	}
+	_, err = store.Latency(Timed(9))
+	wants(t, err, ErrInvalid)
+}

@@ -1,6 +1,6 @@
-//! The statistics of a store as a Python record.
+//! The statistics of a store as Python records.
 
-use kvcore::Stats;
+use kvcore::{Latency, Stats, Timed};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -30,6 +30,35 @@ pub(crate) fn record_of<'py>(
         stats.wal_syncs,
         stats.snapshots,
         stats.revision,
+        stats.index_bytes,
+        stats.entry_bytes,
+        stats.large_bytes,
+        stats.expiry_bytes,
+        stats.policy_bytes,
+        stats.order_bytes,
+        stats.callback_bytes,
+        stats.watch_bytes,
+        stats.wal_buffer_bytes,
+        stats.expiring_in_1s,
+        stats.expiring_in_10s,
+        stats.expiring_in_1m,
+        stats.expiring_in_10m,
     ];
     class.call1(PyTuple::new(class.py(), fields)?)
+}
+
+/// `libkv._records.Latency` of a histogram.
+pub(crate) fn latency_of<'py>(
+    class: &Bound<'py, PyAny>,
+    latency: &Latency,
+) -> PyResult<Bound<'py, PyAny>> {
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    let share = |share| seconds(latency.quantile_ns(share));
+    let sum = seconds(latency.sum_ns());
+    class.call1((latency.count(), sum, share(0.5), share(0.9), share(0.99), share(0.999), share(1.0)))
+}
+
+/// The kind of calls that a name stands for.
+pub(crate) fn timed(name: &str) -> Option<Timed> {
+    Timed::ALL.into_iter().find(|timed| timed.name() == name)
 }

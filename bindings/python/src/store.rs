@@ -322,6 +322,40 @@ impl Store {
         Some(from_engine(py, &fault).into_value(py).into_bound(py).into_any())
     }
 
+    /// Return the Stats of each shard, in a list. What belongs to the store as a whole is zero in them.
+    fn shard_stats<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let class = record(py, "Stats")?;
+        guarded(py, &self.backend, |store| {
+            let mut shards = Vec::new();
+            while let Some(stats) = store.shard_stats(shards.len()).or_raise(py)? {
+                shards.push(crate::stats::record_of(&class, &stats)?);
+            }
+            Ok(shards)
+        })
+    }
+
+    /// Return the statistics of the store and of each shard, and what was timed, as text for other
+    /// programs: format is "json", one object, or "prometheus", its text format.
+    ///
+    /// Raises UnsupportedError (a ValueError) for another format.
+    #[pyo3(signature = (format="json"))]
+    fn stats_text(&self, py: Python<'_>, format: &str) -> PyResult<String> {
+        guarded(py, &self.backend, |store| store.stats_text(format).or_raise(py))
+    }
+
+    /// Return the Latency of a kind of calls, "get", "set" or "sync", since the store was opened.
+    ///
+    /// Calls are timed as the option latency says: "off", which is the default, "sampled" for about one
+    /// get and set in 64, or "full". The syncs are those of the log. Raises InvalidError (a ValueError)
+    /// for another kind.
+    fn latency<'py>(&self, py: Python<'py>, kind: &str) -> PyResult<Bound<'py, PyAny>> {
+        let Some(timed) = crate::stats::timed(kind) else {
+            return Err(invalid(py, "no such kind of calls: say 'get', 'set' or 'sync'"));
+        };
+        let latency = guarded(py, &self.backend, |store| store.latency(timed).or_raise(py))?;
+        crate::stats::latency_of(&record(py, "Latency")?, &latency)
+    }
+
     /// Stop the store and free what it holds; later calls raise ClosedError. Releases the GIL.
     ///
     /// A store in a directory is flushed to the disk first, and the directory is free for another

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import inspect
+import json
 import subprocess
 import sys
 import threading
@@ -56,6 +57,9 @@ CALLS: dict[str, Any] = {
     "configure": lambda store: store.configure("max_entries", 5),
     "stats": lambda store: store.stats(),
     "scan": lambda store: list(store.scan()),
+    "shard_stats": lambda store: store.shard_stats(),
+    "stats_text": lambda store: store.stats_text(),
+    "latency": lambda store: store.latency("get"),
     "sync": lambda store: store.sync(),
     "watch": lambda store: store.watch(),
     "snapshot": lambda store: store.snapshot("no folder/never written"),
@@ -160,6 +164,42 @@ def test_stats(store: libkv.Store) -> None:
     assert (stats.sets, stats.deletes) == (3, 1)
     assert stats.revision >= 4
     assert all(type(number) is int and number >= 0 for number in stats)
+    assert stats.hit_ratio == 0.5
+    parts = (stats.index_bytes, stats.entry_bytes, stats.large_bytes, stats.expiry_bytes, stats.policy_bytes)
+    assert sum(parts) + stats.order_bytes == stats.memory_bytes
+
+
+def test_stats_of_shards() -> None:
+    with libkv.open(shards=4) as store:
+        store.update({str(number): "v" for number in range(100)})
+        shards = store.shard_stats()
+        assert len(shards) == 4
+        assert sum(shard.sets for shard in shards) == 100
+        assert {shard.revision for shard in shards} == {0}
+
+
+def test_stats_as_text(store: libkv.Store) -> None:
+    store["k"] = "v"
+    told = json.loads(store.stats_text())
+    assert told["entries"] == 1
+    assert sum(shard["entries"] for shard in told["shards"]) == 1
+    assert "\nkv_entries 1\n" in store.stats_text("prometheus")
+    with pytest.raises(libkv.UnsupportedError):
+        store.stats_text("xml")  # type: ignore[arg-type]
+
+
+def test_latency(store: libkv.Store) -> None:
+    assert store.latency("get") == (0, 0, 0, 0, 0, 0, 0)
+    store.configure("latency", "full")
+    store["k"] = "v"
+    store.get("k")
+    store.get("absent")
+    latency = store.latency("get")
+    assert latency.count == 2
+    assert 0 < latency.p50 <= latency.max <= latency.sum * 9 / 8
+    assert store.latency("set").count == 1
+    with pytest.raises(libkv.InvalidError):
+        store.latency("take")  # type: ignore[arg-type]
 
 
 def test_stores_are_apart(store: libkv.Store) -> None:

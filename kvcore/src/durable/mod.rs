@@ -104,6 +104,7 @@ impl Durable {
                 mode: options.sync_mode(),
                 clock: clock.clone(),
                 older: found.segments,
+                latency: Arc::clone(&core.context.latency),
             })?;
             directory.enrol_segment(found.next_segment)?;
             core.context.journal.begin(log);

@@ -33,6 +33,7 @@ use crate::records::{Bag, LINE_BYTES, LINE_RECORDS, Pool};
 use crate::slab::EntryId;
 
 mod closest;
+mod soon;
 mod sweep;
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result, Status};
 use crate::recovery::{Progress, ProgressListener};
 use crate::removals::{Causes, Listener, Removal};
 use crate::snapshot::Compression;
+use crate::stats::LatencyMode;
 use crate::wal::SyncMode;
 
 /// A value that has passed its bounds.
@@ -268,6 +269,14 @@ impl Options {
 
     pub(crate) fn metrics(&self) -> bool {
         self.flag("metrics")
+    }
+
+    pub(crate) fn latency(&self) -> LatencyMode {
+        match self.setting("latency") {
+            Setting::Word("full") => LatencyMode::Full,
+            Setting::Word("sampled") => LatencyMode::Sampled,
+            _ => LatencyMode::Off,
+        }
     }
 
     pub(crate) fn max_key_bytes(&self) -> usize {

@@ -202,6 +202,14 @@ pub const OPTION_TABLE: &[OptionSpec] = &[
     ),
     row("metrics", "true", true, OptionKind::Bool, Offers::All, "whether operations are counted"),
     row(
+        "latency",
+        "off",
+        true,
+        OptionKind::Choice(&["off", "sampled", "full"]),
+        Offers::All,
+        "which gets and sets are timed, beside syncs: none, about one in 64, or all",
+    ),
+    row(
         "max_key_bytes",
         "65535",
         false,

@@ -36,7 +36,7 @@ use crate::hash::Key;
 use crate::order::OrderIndex;
 use crate::policy::Policy;
 use crate::slab::Slab;
-use crate::stats::{Counters, Stats};
+use crate::stats::{Counters, SOON_MS, Stats};
 use crate::table::TableState;
 
 pub(crate) use change::{Change, Refusal};
@@ -133,15 +133,27 @@ impl Shard {
         self.wheel.next_at_ms()
     }
 
-    pub(crate) fn add_to(&self, stats: &mut Stats, now_ms: i64) {
-        stats.entries += self.len() as u64;
-        stats.expiring_entries += self.wheel.len() as u64;
-        stats.expired_pending += self.wheel.count_due(now_ms, &self.entries()) as u64;
-        stats.key_bytes += self.key_bytes;
-        stats.value_bytes += self.value_bytes;
-        stats.memory_bytes += self.bytes() as u64;
-        stats.resident_bytes += self.resident_bytes() as u64;
-        self.counters.add_to(stats);
+    /// What this shard holds and did. Reads without its lock are counted elsewhere.
+    pub(crate) fn stats(&self, now_ms: i64) -> Stats {
+        let mut stats = Stats {
+            entries: self.len() as u64,
+            expiring_entries: self.wheel.len() as u64,
+            expired_pending: self.wheel.count_due(now_ms, &self.entries()) as u64,
+            key_bytes: self.key_bytes,
+            value_bytes: self.value_bytes,
+            memory_bytes: self.bytes() as u64,
+            resident_bytes: self.resident_bytes() as u64,
+            index_bytes: self.table.bytes() as u64,
+            entry_bytes: self.slab.bytes() as u64,
+            large_bytes: self.large.bytes() as u64,
+            expiry_bytes: self.wheel.bytes() as u64,
+            policy_bytes: self.policy.bytes() as u64,
+            order_bytes: self.order_bytes() as u64,
+            ..Stats::default()
+        };
+        stats.set_soon(self.wheel.count_soon(now_ms, SOON_MS, &self.entries()));
+        self.counters.add_to(&mut stats);
+        stats
     }
 
     /// Bytes held from the system.

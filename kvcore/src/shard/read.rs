@@ -78,6 +78,11 @@ pub(crate) trait Reader<R> {
     fn peeked(&mut self, head: &Head, value: &[u8], now: &Now<'_>) -> R;
     /// Makes it of the entry itself, under the lock.
     fn locked(&mut self, shard: &Shard, seen: &Seen, now: &Now<'_>) -> R;
+    /// Whether what was made of it is a read of the value: not if the value was too long to be read.
+    #[inline(always)]
+    fn is_whole(&self, _: &R) -> bool {
+        true
+    }
     /// Hears that there is no entry, where many are read.
     fn absent(&mut self) {}
 }

@@ -94,12 +94,12 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> Result<Option<Value>, Refusal> {
         let Some(found) = self.find_or_free(key, change) else {
-            change.context.count_read(false);
+            self.counters.misses += u64::from(change.context.counts());
             return Ok(None);
         };
         let value = self.value(&found, change.context.pins);
         self.remove_live(key, &found, Cause::Deleted, change)?;
-        change.context.count_read(true);
+        self.counters.hits += u64::from(change.context.counts());
         Ok(Some(value))
     }
 

@@ -1,9 +1,10 @@
 //! The store as callers see it: opening, closing, and everything that concerns all of it.
 //!
 //! Owns: [`Store`], the handle. `read` has the calls that read, `ops` those that change one
-//! key, `batch` those that change many, `group` how
-//! changes of many keys are made as one, `transact` those that a closure decides, `core` what the handles share. Invariants: the last handle stops the store's thread before it goes; a handle
-//! that crossed a `fork` touches no lock, not even to free what it holds.
+//! key, `batch` those that change many, `group` how changes of many keys are made as one, `transact` those
+//! that a closure decides, `stats` what is counted and timed, `core` what the handles share. Invariants: the
+//! last handle stops the store's thread before it goes; a handle that crossed a `fork` touches no lock, not
+//! even to free what it holds.
 
 mod batch;
 mod core;
@@ -12,6 +13,7 @@ mod group;
 mod ops;
 mod page;
 mod read;
+mod stats;
 mod transact;
 
 use std::sync::Arc;
@@ -21,12 +23,10 @@ pub use self::transact::{Held, Transaction, Update};
 use crate::background::Cleaner;
 use crate::clock::Clock;
 use crate::deferral::{Scope, Ticket};
-use crate::durable::Durable;
 use crate::error::{Error, Result, Status};
 use crate::keys::Keys;
 use crate::location::{self, Location};
 use crate::options::{Options, shown};
-use crate::stats::Stats;
 
 /// A key-value store.
 ///
@@ -254,50 +254,6 @@ impl Store {
     pub fn allow_eviction(&self, allow: bool) -> Result<bool> {
         self.core.state.check_read()?;
         Ok(self.core.allow_eviction(allow))
-    }
-
-    /// What the store holds and has done.
-    ///
-    /// # Errors
-    /// `Closed`, `Forked`.
-    pub fn stats(&self) -> Result<Stats> {
-        self.core.state.check_read()?;
-        let mut stats = Stats::default();
-        let now_ms = self.core.context.clock.now_ms();
-        for shard in 0..self.core.shard_count() {
-            self.core.read_shard(shard).add_to(&mut stats, now_ms);
-        }
-        if let Some(taken) = self.core.context.budget.taken() {
-            (stats.entries, stats.memory_bytes) = (taken.entries, taken.bytes);
-        }
-        let context = &self.core.context;
-        context.reads.add_to(&mut stats);
-        stats.callbacks_dropped = context.removals.dropped();
-        stats.pinned_bytes =
-            context.pins.bytes() + context.removals.pinned_bytes() + context.feed.pinned_bytes();
-        stats.revision = context.revision();
-        if let Some(log) = context.journal.log() {
-            (stats.wal_bytes, stats.wal_syncs) = (log.bytes(), log.syncs());
-        }
-        stats.snapshots = self.core.durable().map_or(0, Durable::snapshots);
-        self.core.state.check_open()?;
-        Ok(stats)
-    }
-
-    /// [`stats`](Store::stats) as text: `"json"`, or `"prometheus"` for its text format.
-    ///
-    /// # Errors
-    /// `Unsupported` for another format, `Closed`, `Forked`.
-    pub fn stats_text(&self, format: &str) -> Result<String> {
-        let stats = self.stats()?;
-        match format {
-            "json" => Ok(stats.to_json()),
-            "prometheus" => Ok(stats.to_prometheus()),
-            _ => Err(Error::new(
-                Status::Unsupported,
-                "statistics come as \"json\" or \"prometheus\"",
-            )),
-        }
     }
 
     /// What poisoned the store, if anything did. Works on a closed store too.

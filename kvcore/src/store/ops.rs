@@ -5,6 +5,7 @@
 use super::Store;
 use crate::error::Result;
 use crate::set_options::{DeleteOutcome, Expiry, SetOptions, SetOutcome};
+use crate::stats::Timed;
 use crate::value::Value;
 
 impl Store {
@@ -35,7 +36,22 @@ impl Store {
         let value = value.as_ref();
         self.core.check_value(value)?;
         options.expiry.check()?;
+        if self.core.context.times() {
+            return self.set_timed(key.as_ref(), value, options);
+        }
         self.core.write(key.as_ref(), |shard, key, change| shard.set(key, value, options, change))
+    }
+
+    /// As [`set_with`](Store::set_with), when it is timed, or its turn to be timed may have come.
+    #[cold]
+    #[inline(never)]
+    fn set_timed(&self, key: &[u8], value: &[u8], options: &SetOptions) -> Result<SetOutcome> {
+        let latency = &self.core.context.latency;
+        let started = latency.start(Timed::Set);
+        let set =
+            self.core.write(key, |shard, key, change| shard.set(key, value, options, change))?;
+        latency.end(Timed::Set, started);
+        Ok(set)
     }
 
     /// Removes a key and returns the value it had, in one step.

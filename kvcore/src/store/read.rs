@@ -21,9 +21,7 @@ impl Store {
     /// Those of every call.
     #[inline]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
-        let value = self.core.read(key.as_ref(), true, &mut Keep(self.core.context.pins))?;
-        self.core.context.count_read(value.is_some());
-        Ok(value)
+        self.core.read(key.as_ref(), true, &mut Keep(self.core.context.pins))
     }
 
     /// Shows the value of a key to `read` and returns what that makes of it, if the value has at
@@ -41,12 +39,7 @@ impl Store {
         longest: usize,
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<Within<R>>> {
-        let mut show = Show { longest, read: Some(read) };
-        let found = self.core.read(key.as_ref(), true, &mut show)?;
-        if !matches!(found, Some(Within::Longer(_))) {
-            self.core.context.count_read(found.is_some());
-        }
-        Ok(found)
+        self.core.read(key.as_ref(), true, &mut Show { longest, read: Some(read) })
     }
 
     /// As [`get_within`](Store::get_within), for a value of any length.
@@ -74,12 +67,7 @@ impl Store {
     /// Those of every call.
     #[inline]
     pub fn get_into(&self, key: impl AsRef<[u8]>, buffer: &mut [u8]) -> Result<Option<usize>> {
-        let capacity = buffer.len();
-        let len = self.core.read(key.as_ref(), true, &mut CopyInto(buffer))?;
-        if len.is_none_or(|len| len <= capacity) {
-            self.core.context.count_read(len.is_some());
-        }
-        Ok(len)
+        self.core.read(key.as_ref(), true, &mut CopyInto(buffer))
     }
 
     /// Whether a key is there. Does not count as a read of its value.
@@ -193,6 +181,11 @@ impl Reader<usize> for CopyInto<'_> {
     fn locked(&mut self, shard: &Shard, seen: &Seen, _: &Now<'_>) -> usize {
         self.copy(shard.value_bytes(seen))
     }
+
+    #[inline(always)]
+    fn is_whole(&self, len: &usize) -> bool {
+        *len <= self.0.len()
+    }
 }
 
 /// Shows a value of bounded length to a closure.
@@ -222,6 +215,11 @@ impl<R, F: FnOnce(&[u8]) -> R> Reader<Within<R>> for Show<F> {
 
     fn locked(&mut self, shard: &Shard, seen: &Seen, _: &Now<'_>) -> Within<R> {
         self.show(shard.value_bytes(seen))
+    }
+
+    #[inline(always)]
+    fn is_whole(&self, within: &Within<R>) -> bool {
+        matches!(within, Within::Read(_))
     }
 }
 

@@ -66,6 +66,8 @@ impl Log {
             durable_lsn: AtomicU64::new(lsn),
             durable_ticket: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
+            latency: start.latency,
+            batch_bytes: AtomicUsize::new(0),
             ceiling: AtomicU64::new(ceiling),
             ceiling_is_near: AtomicBool::new(false),
             clock: start.clock,

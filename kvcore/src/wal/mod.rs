@@ -45,6 +45,7 @@ use crate::error::Result;
 use crate::error::{Error, Status};
 use crate::io::Disk;
 use crate::planted::{Planted, is_planted};
+use crate::stats::LatencyMeter;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex};
 
@@ -113,6 +114,8 @@ pub(crate) struct LogStart {
     pub(crate) clock: Clock,
     /// The segments that are there already, the oldest first.
     pub(crate) older: Vec<SegmentInfo>,
+    /// What times the syncs.
+    pub(crate) latency: Arc<LatencyMeter>,
 }
 
 /// Where a log ended that was closed.
@@ -149,6 +152,8 @@ pub(crate) struct Log {
     /// What the thread that writes needs. Who holds the lock is the one.
     files: Mutex<Files>,
     writing: AtomicBool,
+    /// Memory of the batch that is being written, or was last, in bytes.
+    batch_bytes: AtomicUsize,
     written_lsn: AtomicU64,
     ledger: Mutex<Ledger>,
     /// How much of the segment in use is used, in bytes.
@@ -161,6 +166,7 @@ pub(crate) struct Log {
     durable_lsn: AtomicU64,
     durable_ticket: AtomicU64,
     syncs: AtomicU64,
+    latency: Arc<LatencyMeter>,
 
     /// Revisions up to this may be given out.
     ceiling: AtomicU64,
@@ -219,6 +225,12 @@ impl Log {
     /// How often a segment was synced.
     pub(crate) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
+    }
+
+    /// Memory of the records that wait and of those being written, in bytes.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let queued = self.queue.lock().memory_bytes();
+        (queued + self.batch_bytes.load(Ordering::Relaxed)) as u64
     }
 
     /// What stopped the log, if anything did.

@@ -129,6 +129,11 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Memory that it holds, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.pieces.capacity() * size_of::<Piece>()
+    }
+
     /// Empties it, and keeps the memory unless that is much.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
@@ -173,6 +178,11 @@ impl Queue {
     /// How often something has been queued.
     pub(super) fn ticket(&self) -> u64 {
         self.ticket
+    }
+
+    /// Memory of what waits, in bytes.
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.batch.memory_bytes()
     }
 
     /// How many units wait to be written.

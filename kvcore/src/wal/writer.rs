@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result, Status};
 use crate::io::write_all_at;
 use crate::planted::{Planted, is_planted};
+use crate::stats::Timed;
 use crate::sync::atomic::Ordering;
 
 use super::frame::{FRAME_BYTES, Frame, HEADER_BYTES, Kind, Seed, SegmentHeader};
@@ -140,6 +141,7 @@ impl Log {
             queue.take(&mut batch);
             self.queued_units.store(0, Ordering::Relaxed);
         }
+        self.batch_bytes.store(batch.memory_bytes(), Ordering::Relaxed);
         if !batch.pieces.is_empty() {
             self.writing.store(true, Ordering::Relaxed);
             let guard = self.guard();
@@ -155,6 +157,7 @@ impl Log {
             self.current_bytes.store(files.end, Ordering::Relaxed);
         }
         batch.clear();
+        self.batch_bytes.store(batch.memory_bytes(), Ordering::Relaxed);
         files.batch = batch;
         Ok(())
     }
@@ -252,6 +255,7 @@ impl Log {
             return Ok(());
         }
         let guard = self.guard();
+        let started = self.latency.start(Timed::Sync);
         let mut synced = segment.file.sync_data().map_err(|error| segment.error("sync", &error));
         if is_planted(Planted::IgnoredSync) {
             synced = Ok(());
@@ -259,8 +263,9 @@ impl Log {
         if is_planted(Planted::RepeatedSync) && synced.is_err() {
             synced = segment.file.sync_data().map_err(|error| segment.error("sync", &error));
         }
-        if let Err(error) = &synced {
-            self.poison(error.clone());
+        match &synced {
+            Ok(()) => self.latency.end(Timed::Sync, started),
+            Err(error) => self.poison(error.clone()),
         }
         guard.done();
         synced

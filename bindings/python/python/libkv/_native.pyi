@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Literal, ParamSpec, Protocol, TypeAlias
 from typing_extensions import Buffer, Self
 
 from libkv._errors import Error
-from libkv._records import BatchResult, Entry, EventKind, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
+from libkv._records import BatchResult, Entry, EventKind, Latency, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
 from libkv._types import Memoized, Ttl
 from libkv._view import View
 from libkv._watch import Watch
@@ -236,6 +236,9 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
         limit: int | None = None,
         keys_only: bool,
     ) -> Scan[tuple[bytes, bytes]] | Scan[bytes]: ...
+    def shard_stats(self) -> list[Stats]: ...
+    def stats_text(self, format: Literal["json", "prometheus"] = "json") -> str: ...
+    def latency(self, kind: Literal["get", "set", "sync"]) -> Latency: ...
     def watch(
         self,
         *,

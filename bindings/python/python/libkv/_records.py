@@ -109,6 +109,56 @@ class Stats(NamedTuple):
     """Snapshots taken."""
     revision: int
     """The version of the latest change."""
+    index_bytes: int
+    """Of memory_bytes: the hash index."""
+    entry_bytes: int
+    """Of memory_bytes: the places of entries, with their keys and values."""
+    large_bytes: int
+    """Of memory_bytes: keys and values too large for a place."""
+    expiry_bytes: int
+    """Of memory_bytes: the timing wheel."""
+    policy_bytes: int
+    """Of memory_bytes: what the eviction policy keeps of entries."""
+    order_bytes: int
+    """Of memory_bytes: the sorted index of ordered_index."""
+    callback_bytes: int
+    """Of pinned_bytes: removals that wait for the callback."""
+    watch_bytes: int
+    """Of pinned_bytes: events kept for watches."""
+    wal_buffer_bytes: int
+    """Buffers of the log, beside all others."""
+    expiring_in_1s: int
+    """About how many entries expire within a second; exact while these are few."""
+    expiring_in_10s: int
+    """The same within ten seconds, with those above."""
+    expiring_in_1m: int
+    """The same within a minute."""
+    expiring_in_10m: int
+    """The same within ten minutes."""
+
+    @property
+    def hit_ratio(self) -> float:
+        """Hits as a share of gets, from 0 to 1; 0 before the first read."""
+        return self.hits / self.gets if self.gets else 0.0
+
+
+class Latency(NamedTuple):
+    """How long calls took, in seconds. The sum is exact; the other times are an eighth too long at most."""
+
+    count: int
+    """Calls that were timed."""
+    sum: float
+    """How long they took together."""
+    p50: float
+    """What half of them took at most."""
+    p90: float
+    """What 90 % of them took at most."""
+    p99: float
+    """What 99 % of them took at most."""
+    p999: float
+    """What 99.9 % of them took at most."""
+    max: float
+    """What the slowest took."""
 
 
 class Snapshot(NamedTuple):

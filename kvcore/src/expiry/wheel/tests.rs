@@ -355,3 +355,49 @@ fn early_entries_join_the_others_even_while_these_are_swept() {
     }
     assert!(went_back > 0);
 }
+
+const SOON: [u64; 3] = [100, 1000, 10_000];
+
+#[test]
+fn few_that_come_due_soon_are_counted_exactly() {
+    for start in [0, 4000, 262_100, 1_700_000_000_000] {
+        let mut model = Model::new(start);
+        let ids: Vec<_> = (0..300).map(|n| model.add(start + n * 50)).collect();
+        // Stale records, of entries that went, stay or come due later.
+        ids.iter().step_by(7).for_each(|id| model.remove(*id));
+        model.change(ids[1], start + 20_000);
+        model.change(ids[2], start + 20_000);
+        model.change(ids[2], start + 100);
+        model.persist(ids[3]);
+        for passed in [0, 1, 75, 5_000] {
+            let now = start + passed;
+            let exact = SOON.map(|soon| {
+                let due = |(at, _): &&(i64, u32)| *at > now && *at <= now + soon as i64;
+                model.sorted.iter().filter(due).count() as u64
+            });
+            assert_eq!(model.wheel.count_soon(now, SOON, &model.timers), exact);
+            let mut steps = usize::MAX;
+            while let Due::Entry(id) = model.wheel.next_due(now, &mut steps, &model.timers) {
+                let deadline = model.timers.remove(id);
+                model.sorted.remove(&(deadline, id.number()));
+            }
+        }
+    }
+}
+
+#[test]
+fn many_that_come_due_soon_are_estimated() {
+    let start = 1_700_000_000_000;
+    let mut model = Model::new(start);
+    let ids: Vec<_> = (0..100_000).map(|n| model.add(start + n % 20_000)).collect();
+    let close = |told: [u64; 3], all: f64| {
+        for (told, soon) in told.into_iter().zip(SOON) {
+            let exact = all * soon as f64 / 20_000.0;
+            assert!((told as f64 - exact).abs() < exact * 0.05 + 50.0, "{told} for {exact}");
+        }
+    };
+    close(model.wheel.count_soon(start, SOON, &model.timers), 100_000.0);
+    // A third of the records is stale.
+    ids.iter().step_by(3).for_each(|id| model.remove(*id));
+    close(model.wheel.count_soon(start, SOON, &model.timers), 66_666.0);
+}

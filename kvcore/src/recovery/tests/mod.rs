@@ -8,6 +8,7 @@ mod salvage;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::*;
 use crate::clock::ManualClock;
@@ -16,6 +17,7 @@ use crate::entry::NEVER;
 use crate::io::{Call, SimDisk, Survivors};
 use crate::record::Record;
 use crate::snapshot::{Compression, SnapshotWriter};
+use crate::stats::LatencyMeter;
 use crate::sync::Mutex;
 use crate::wal::{Log, LogStart, SyncMode};
 
@@ -96,6 +98,7 @@ impl Small {
             mode: SyncMode::Always,
             clock: clock.clone(),
             older: found.segments,
+            latency: Arc::new(LatencyMeter::new()),
         })?;
         dir.enrol_segment(found.next_segment)?;
         Ok(Small { dir, log, map, revision: found.revision, clock, hand })

@@ -71,7 +71,7 @@ impl Core {
             CachePadded::new(Cell { space, shard: RwLock::new(shard) })
         };
         let (state, context) =
-            (State::new(), Context::new(&options, clock, count * policy.growth()));
+            (State::new(), Context::new(&options, clock, count, count * policy.growth()));
         state.wakes(Arc::clone(&context.feed));
         Core {
             state,
@@ -112,12 +112,12 @@ impl Core {
         self.may_evict()
     }
 
-    /// How many shards there are.
     /// Whether keys are kept sorted.
     pub(crate) fn keeps_order(&self) -> bool {
         self.keeps_order
     }
 
+    /// How many shards there are.
     pub(crate) fn shard_count(&self) -> usize {
         self.shards.len()
     }

@@ -10,11 +10,12 @@ use crate::clock::Now;
 use crate::error::Result;
 use crate::hash::Key;
 use crate::shard::{Peek, Reader};
+use crate::stats::Timed;
 
 impl Core {
     /// Reads the entry of a key: without the lock if it can, by `peek`, which is called once at most
-    /// with bytes of one moment; with the lock otherwise, by `locked`. `hit` is whether this counts as
-    /// a use of the entry.
+    /// with bytes of one moment; with the lock otherwise, by `locked`. `hit` is whether this is a use of
+    /// the entry, which is counted and timed.
     #[inline]
     pub(crate) fn read<R>(
         &self,
@@ -22,14 +23,41 @@ impl Core {
         hit: bool,
         reader: &mut impl Reader<R>,
     ) -> Result<Option<R>> {
+        if hit && self.context.times() {
+            return self.read_timed(key, reader);
+        }
+        self.read_untimed(key, hit, reader)
+    }
+
+    /// As [`read`](Core::read), for a use that is timed, or whose turn to be timed may have come.
+    #[cold]
+    #[inline(never)]
+    fn read_timed<R>(&self, key: &[u8], reader: &mut impl Reader<R>) -> Result<Option<R>> {
+        let started = self.context.latency.start(Timed::Get);
+        let read = self.read_untimed(key, true, reader)?;
+        self.context.latency.end(Timed::Get, started);
+        Ok(read)
+    }
+
+    #[inline(always)]
+    fn read_untimed<R>(
+        &self,
+        key: &[u8],
+        hit: bool,
+        reader: &mut impl Reader<R>,
+    ) -> Result<Option<R>> {
         self.state.check_read()?;
         let key = self.key(key)?;
-        let cell = &self.shards[self.shard_of(key)];
+        let shard = self.shard_of(key);
+        let cell = &self.shards[shard];
         let now = Now::new(&self.context.clock);
         let peeked = cell.space.peek(key, &now, hit, reader);
         let read = self.settle_read(peeked, cell, key, hit, reader);
         // A store that was closed meanwhile may be empty, and that is no answer.
         self.state.check_open()?;
+        if hit && read.as_ref().is_none_or(|read| reader.is_whole(read)) {
+            self.context.count_read(shard, read.is_some());
+        }
         Ok(read)
     }
 
@@ -54,7 +82,7 @@ impl Core {
 
     /// Reads a wave of keys: finds their buckets and brings them into the cache, then their entries,
     /// then what is further away, and only then reads one after the other. Each step waits for all
-    /// keys at once. There is an answer for each key, in their order; none counts if this fails.
+    /// keys at once. There is an answer for each key, in their order.
     pub(crate) fn read_wave<'k, R>(
         &self,
         keys: impl Iterator<Item = &'k [u8]>,
@@ -82,22 +110,18 @@ impl Core {
         for (probe, (_, cell, _)) in probes.iter().zip(places.iter().flatten()) {
             probe.iter().for_each(|probe| cell.space.prefetch_rest(probe));
         }
-        let (mut hits, mut misses) = (0, 0);
         for (probe, (key, cell, _)) in probes.iter_mut().zip(places.iter().flatten()) {
             let peeked = match probe.take() {
                 Some(probe) => cell.space.peek_probed(*key, probe, &now, true, reader),
                 None => cell.space.peek_on(key.parts(), None, &now, true, reader),
             };
             let read = self.settle_read(peeked, cell, *key, true, reader);
-            if read.is_some() {
-                hits += 1;
-            } else {
-                misses += 1;
+            self.context.count_read(self.shard_of(*key), read.is_some());
+            if read.is_none() {
                 reader.absent();
             }
             answer(read);
         }
-        self.context.count_reads(hits, misses);
         // A store that was closed meanwhile may be empty, and that is no answer.
         self.state.check_open()
     }

@@ -44,6 +44,7 @@ pub(super) fn start(disk: &SimDisk, mode: SyncMode) -> LogStart {
         mode,
         clock: Clock::manual(1000).0,
         older: Vec::new(),
+        latency: Arc::new(LatencyMeter::new()),
     }
 }
 
