@@ -47,31 +47,42 @@ impl<const SUMS: usize> Striped<SUMS> {
 /// As many sums as are asked for when it is made, in stripes.
 #[derive(Debug)]
 pub(crate) struct StripedTable {
-    lines: Box<[CachePadded<[AtomicU64; LINE]>]>,
+    words: Box<[AtomicU64]>,
     /// A stripe has two to this power words.
     stripe_bits: u32,
 }
 
-/// Words to a line of a table: as many as `CachePadded` pads to on the usual processors.
-const LINE: usize = 16;
+/// Words between what two threads write, at least: two lines of the cache, wherever the table begins.
+const GAP: usize = 16;
 
 impl StripedTable {
     pub(crate) fn new(sums: usize) -> Self {
-        let words = sums.next_power_of_two().max(LINE);
-        let line = |_| CachePadded::new([const { AtomicU64::new(0) }; LINE]);
-        let lines = (0..(OWN + 1) * words / LINE).map(line).collect();
-        StripedTable { lines, stripe_bits: words.ilog2() }
+        let stripe = (sums + GAP).next_power_of_two();
+        let words = (0..(OWN + 1) * stripe).map(|_| AtomicU64::new(0)).collect();
+        StripedTable { words, stripe_bits: stripe.ilog2() }
     }
 
     #[inline(always)]
     fn place(&self, stripe: usize, sum: usize) -> &AtomicU64 {
-        let word = (stripe << self.stripe_bits) + sum;
-        &self.lines[word / LINE][word % LINE]
+        &self.words[(stripe << self.stripe_bits) + sum]
     }
 
     /// Adds to a sum.
     #[inline(always)]
     pub(crate) fn add(&self, sum: usize, number: u64) {
+        let stripe = MINE.get();
+        if stripe < OWN {
+            let place = self.place(stripe, sum);
+            place.store(place.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
+        } else {
+            self.add_slowly(sum, number);
+        }
+    }
+
+    /// The same for a thread that has no stripe of its own, or none yet.
+    #[cold]
+    #[inline(never)]
+    fn add_slowly(&self, sum: usize, number: u64) {
         let stripe = stripe();
         add(self.place(stripe, sum), stripe, number);
     }
@@ -101,18 +112,22 @@ fn add(place: &AtomicU64, stripe: usize, number: u64) {
 /// A bit for each stripe that a thread has.
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
-/// A thread's stripe.
-struct Mine(Cell<usize>);
+/// Gives a thread's stripe back when the thread ends.
+struct Kept(Cell<usize>);
 
 const NONE: usize = usize::MAX;
 
 std::thread_local! {
-    static MINE: Mine = const { Mine(Cell::new(NONE)) };
+    /// The stripe of this thread. It needs no destructor, so that reading it asks for nothing else.
+    static MINE: Cell<usize> = const { Cell::new(NONE) };
+    static KEPT: Kept = const { Kept(Cell::new(NONE)) };
 }
 
-impl Drop for Mine {
+impl Drop for Kept {
     fn drop(&mut self) {
-        let stripe = self.0.replace(OWN);
+        // What the thread still counts, it counts where all do.
+        MINE.set(OWN);
+        let stripe = self.0.get();
         if stripe < OWN {
             // Release: whoever takes the stripe next sees what was counted there.
             TAKEN.fetch_and(!(1 << stripe), Ordering::Release);
@@ -127,22 +142,24 @@ fn stripe() -> usize {
     if cfg!(kv_shuttle) {
         return OWN;
     }
-    // A thread that is ending shares.
-    MINE.try_with(|mine| {
-        let stripe = mine.0.get();
-        if stripe != NONE { stripe } else { take(mine) }
-    })
-    .unwrap_or(OWN)
+    let stripe = MINE.get();
+    if stripe != NONE { stripe } else { take() }
 }
 
 #[cold]
-fn take(mine: &Mine) -> usize {
+fn take() -> usize {
     let lowest = |taken: u32| taken | (taken + 1);
-    let took = TAKEN.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
-        (taken != u32::MAX).then(|| lowest(taken))
+    // A thread that is ending shares.
+    let kept = KEPT.try_with(|kept| {
+        let took = TAKEN.fetch_update(Ordering::Acquire, Ordering::Relaxed, |taken| {
+            (taken != u32::MAX).then(|| lowest(taken))
+        });
+        let stripe = took.map_or(OWN, |taken| taken.trailing_ones() as usize);
+        kept.0.set(stripe);
+        stripe
     });
-    let stripe = took.map_or(OWN, |taken| taken.trailing_ones() as usize);
-    mine.0.set(stripe);
+    let stripe = kept.unwrap_or(OWN);
+    MINE.set(stripe);
     stripe
 }
 
@@ -153,6 +170,7 @@ mod tests {
     #[test]
     fn the_sum_is_right_whoever_adds_and_takes() {
         let sums = Striped::<2>::new();
+        let table = StripedTable::new(20);
         for _ in 0..3 {
             std::thread::scope(|scope| {
                 for _ in 0..50 {
@@ -160,6 +178,7 @@ mod tests {
                         for _ in 0..100 {
                             sums.add(0, 10);
                             sums.sub(1, 1);
+                            table.add(19, 2);
                         }
                     });
                 }
@@ -167,5 +186,6 @@ mod tests {
         }
         sums.add(1, 15_000);
         assert_eq!((sums.sum(0), sums.sum(1)), (150_000, 0));
+        assert_eq!((table.sum(18), table.sum(19)), (0, 30_000));
     }
 }
