@@ -23,6 +23,8 @@ pub enum Planted {
     NoSecondLook,
     /// The change feed exposes parts of a change.
     NoWhole,
+    /// A watch takes it for a lag that closing let go of the events.
+    ClosedIsLag,
 
     /// A write is acknowledged before the log is synced.
     EarlyOk,

@@ -44,6 +44,8 @@ macro_rules! parts {
 
 /// Reads without the lock, which need the macro.
 mod reads;
+/// Watches beside writers and a store that closes.
+mod watches;
 
 #[test]
 fn increments_add_up() {

@@ -50,7 +50,7 @@ fn set(store: &Store, key: &str, letter: char, len: usize) {
 }
 
 /// As [`check`], with fewer schedules: these scenes have more steps than others.
-fn check(scene: impl Fn() + Send + Sync + Clone + 'static) {
+pub(super) fn check(scene: impl Fn() + Send + Sync + Clone + 'static) {
     shuttle::check_random(scene.clone(), 1000);
     shuttle::check_pct(scene, 700, 3);
 }
@@ -62,7 +62,7 @@ fn check_some(scene: impl Fn() + Send + Sync + Clone + 'static) {
 }
 
 /// Checks a scene with a mistake planted, which must be found.
-fn finds(mistake: Planted, scene: impl Fn() + Send + Sync + Clone + 'static) {
+pub(super) fn finds(mistake: Planted, scene: impl Fn() + Send + Sync + Clone + 'static) {
     let planted = move || {
         mistake.plant();
         check(scene);
