@@ -135,11 +135,13 @@ impl Pair {
     }
 
     /// A write of so many bytes was refused for want of memory. What is over the limit evicts nothing;
-    /// only if it is within the overhead of a few entries of the limit, others may have gone in vain.
+    /// only if it is within the overhead of a few entries of the limit, others may have gone in vain. The
+    /// memory of a value out of line is rounded up by a quarter at most, as allocators do.
     pub fn refused(&mut self, bytes: usize) {
         const OVERHEAD: u64 = 16 << 10;
-        let near = self.setup.max_memory.saturating_sub(OVERHEAD)..self.setup.max_memory;
-        if self.setup.evicts() && near.contains(&(bytes as u64)) {
+        let bytes = bytes as u64;
+        let is_near = bytes + bytes / 4 + OVERHEAD >= self.setup.max_memory;
+        if self.setup.evicts() && is_near && bytes < self.setup.max_memory {
             self.find_evicted(&[]);
         }
     }
