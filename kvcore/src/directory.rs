@@ -7,10 +7,11 @@
 //! state; `CLOSED` is gone, durably, before anything is written, and one that comes back is not believed;
 //! files with other names are left alone.
 //!
-//! A sync of the directory that failed may have lost names for good, and a later one is called a success
-//! all the same. So whoever changes names holds a lock until they are synced, lest the failure of one take
-//! the names of another with it (`names`). And a mark is believed only with the edition of `STORE` that it was written with: an
-//! opener that finds no mark writes `STORE` again before anything else.
+//! A sync of the directory that failed may have lost names for good, and a later one is called a
+//! success all the same. So whoever changes names holds a lock until they are synced, lest the
+//! failure of one take the names of another with it (`names`). And a mark is believed only with the
+//! edition of `STORE` that it was written with: an opener that finds no mark writes `STORE` again
+//! before anything else.
 
 mod names;
 mod notes;

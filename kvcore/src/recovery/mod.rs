@@ -2,10 +2,11 @@
 //!
 //! Owns: which files are read, in which order, and what counts as damage (`chain`, `replay`, `load`),
 //! what had expired (`marks`), what is made durable (`settle`), and the looks at a directory from
-//! outside (`verify`, `salvage`, `log`). Invariants: what is recovered is the effect of all records up to some
-//! LSN, every durable one among them, or an error that names the file; nothing is written but `STORE`
-//! and equal copies of the last segment and of a snapshot that `STORE` does not name yet, so recovery
-//! may be cut short and repeated at will; what it exposes is durable before it returns; memory is bounded by a block or a group at a time.
+//! outside (`verify`, `salvage`, `log`). Invariants: what is recovered is the effect of all records
+//! up to some LSN, every durable one among them, or an error that names the file; nothing is written
+//! but `STORE` and equal copies of the last segment and of a snapshot that `STORE` does not name yet,
+//! so recovery may be cut short and repeated at will; what it exposes is durable before it returns;
+//! memory is bounded by a block or a group at a time.
 //!
 //! A damaged snapshot is given up for an older one only if the log reaches from there to the newest
 //! state that any file names. Whatever is wrong with the log is an error: no snapshot mends that.
