@@ -13,7 +13,7 @@ use pyo3::types::PyList;
 
 use crate::Backend;
 use crate::convert::{Data, key, read, value};
-use crate::errors::{OrRaise, from_engine, guarded, not_found};
+use crate::errors::{OrRaise, from_engine, guarded, invalid, not_found};
 use crate::expiry::{deadline_ms, seconds, ttl_of_expire, ttl_or_default};
 use crate::many;
 use crate::options::text_of;
