@@ -158,6 +158,8 @@ impl std::fmt::Debug for Ticket {
 
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::path::Path;
 
     use crate::clock::Clock;

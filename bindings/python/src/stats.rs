@@ -55,7 +55,15 @@ pub(crate) fn latency_of<'py>(
     let seconds = |ns: u64| ns as f64 / 1e9;
     let share = |share| seconds(latency.quantile_ns(share));
     let sum = seconds(latency.sum_ns());
-    class.call1((latency.count(), sum, share(0.5), share(0.9), share(0.99), share(0.999), share(1.0)))
+    class.call1((
+        latency.count(),
+        sum,
+        share(0.5),
+        share(0.9),
+        share(0.99),
+        share(0.999),
+        share(1.0),
+    ))
 }
 
 /// The kind of calls that a name stands for.

@@ -97,6 +97,8 @@ impl Store {
 
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use std::collections::BTreeMap;
 
     use crate::{Clock, Options, Store};
