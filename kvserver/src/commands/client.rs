@@ -128,7 +128,7 @@ pub fn describe(shared: &Shared, client: &ClientHandle) -> String {
     let redirect = if !tracking.is_on { -1 } else { tracking.redirect.cast_signed() };
     format!(
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={flags} db=0 sub={} psub={} \
-         ssub={} multi={} watch={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} \
+         ssub={} multi={} qbuf={query} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll={} \
          omem={replies} tot-mem={} events={} cmd={command} user={} redir={redirect} resp={} \
          lib-name={} lib-ver={}",
         client.id,
@@ -142,7 +142,6 @@ pub fn describe(shared: &Shared, client: &ClientHandle) -> String {
         count(1),
         count(2),
         client.queued.load(Ordering::Relaxed),
-        client.watching.load(Ordering::Relaxed),
         usize::from(replies > 0),
         client.memory_bytes.load(Ordering::Relaxed),
         if replies > 0 { "rw" } else { "r" },

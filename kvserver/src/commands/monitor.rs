@@ -39,6 +39,11 @@ pub fn show(shared: &Shared, session: &Session, command: &Command, request: Requ
     if command.flags.has(Flags::SKIP_MONITOR) || command.flags.has(Flags::ADMIN) {
         return;
     }
+    write(shared, session, request);
+}
+
+/// Shows a request to those who want to see them, whatever its command is.
+pub fn write(shared: &Shared, session: &Session, request: Request<'_>) {
     let now_ms = shared.store.now_ms();
     let mut line =
         format!("{}.{:03}000 [0 {}]", now_ms / 1000, now_ms % 1000, session.client.address);

@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use super::call::{Call, Outcome};
 use super::failure::Failure;
 use super::spec::{Access, Command, Flags, Group, NO_KEYS, all_keys};
-use super::table;
+use super::{monitor, table};
 use crate::acl::Context;
 use crate::net::{self, Made, Queued, Watching};
 use crate::shared::clients::flag;
+use crate::shared::observer;
 
 const FLAGS: &[Flags] =
     &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::ALLOW_BUSY];
@@ -20,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
     Command::new(
         "exec",
         1,
-        &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::SKIP_SLOWLOG],
+        &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::SKIP_SLOWLOG, Flags::SKIP_MONITOR],
         NO_KEYS,
         Group::Transactions,
         exec,
@@ -63,6 +64,10 @@ fn exec(call: &mut Call<'_, '_>) -> Outcome {
         return Err(Failure::fixed("ERR EXEC without MULTI"));
     };
     let outcome = exec_queued(call, &queue);
+    // Behind the commands that it did, so that a monitor sees them between MULTI and EXEC.
+    if call.shared.observers() & observer::MONITOR != 0 {
+        monitor::write(call.shared, call.session, call.request);
+    }
     call.session.leave_multi();
     call.session.unwatch(call.shared);
     outcome

@@ -271,6 +271,7 @@ impl Connection {
 
     /// Serves requests in `input` and says how many bytes of it they took.
     fn serve_bytes(&mut self, input: &[u8]) -> (usize, Stop, Ticket) {
+        self.session.client.query_bytes.store(input.len(), Ordering::Relaxed);
         let store = self.shared.store.clone();
         let ((taken, stop), ticket) = store.defer(|| self.serve_requests(input));
         (taken, stop, ticket)

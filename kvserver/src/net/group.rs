@@ -14,9 +14,9 @@ use kvcore::Transaction;
 
 use super::{Session, Watching, execute_queued, run_command};
 use crate::commands::spec::Flags;
-use crate::commands::{Failure, Keyspace, table};
+use crate::commands::{Failure, Keyspace, monitor, table};
 use crate::resp::{Replies, Request};
-use crate::shared::Shared;
+use crate::shared::{Shared, observer};
 
 /// A command that waits for `EXEC`.
 #[derive(Debug)]
@@ -147,6 +147,9 @@ fn part(
             if let Some((&to, outcome)) = keyed.next() {
                 out.raw(&replies.as_bytes()[from..to]);
                 from = to;
+                if shared.observers() & observer::MONITOR != 0 {
+                    monitor::show(shared, session, table::get(queued.id), queued.request());
+                }
                 count(shared, session, queued.id, outcome.as_ref().err());
             }
         } else {
