@@ -26,7 +26,7 @@ use crate::shared::clients::{End, flag};
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long clients have to take their last replies when the server stops.
-const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
+const STOP_TIMEOUT: Duration = Duration::from_millis(1200);
 
 /// A server of the Redis protocol that is running.
 #[derive(Debug)]
@@ -140,7 +140,10 @@ async fn receive(
 /// Disconnects clients that have been silent for too long, or do not say who they are.
 async fn look_for_silent(shared: Arc<Shared>) {
     while !shared.is_stopping() {
-        tokio::time::sleep(CHECK_INTERVAL).await;
+        tokio::select! {
+            () = tokio::time::sleep(CHECK_INTERVAL) => {}
+            () = shared.stopped() => return,
+        }
         let idle_s = shared.settings.idle_timeout_s.load(Ordering::Relaxed);
         let handshake_s = shared.options.handshake_timeout_s;
         let now_ms = shared.store.now_ms();
