@@ -7,6 +7,8 @@ pub mod cli;
 mod commands;
 pub mod config;
 pub mod glob;
+mod grpc;
+mod http;
 mod net;
 pub mod number;
 mod options;
@@ -15,6 +17,7 @@ pub mod resp;
 mod shared;
 mod signals;
 mod usage;
+mod web;
 
 pub use net::Server;
 pub use options::ServerOptions;

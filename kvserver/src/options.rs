@@ -8,6 +8,10 @@ use std::net::SocketAddr;
 pub struct ServerOptions {
     /// Where the Redis protocol is spoken; `None` for nowhere. Port 0 takes any that is free.
     pub resp: Option<SocketAddr>,
+    /// Where HTTP is spoken; `None` for nowhere. Port 0 takes any that is free.
+    pub http: Option<SocketAddr>,
+    /// Where gRPC is spoken; `None` for nowhere. Port 0 takes any that is free.
+    pub grpc: Option<SocketAddr>,
     /// Threads that serve connections. With 1, one event loop serves all of them.
     pub threads: usize,
     /// The password of the user `default`. Without one, only a loopback address may be listened on.
@@ -41,6 +45,8 @@ impl Default for ServerOptions {
     fn default() -> Self {
         ServerOptions {
             resp: Some(SocketAddr::from(([127, 0, 0, 1], 6379))),
+            http: None,
+            grpc: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
             password: None,
             clients_max: 10_000,

@@ -21,6 +21,7 @@ use tokio::task::LocalSet;
 use super::listener;
 use crate::shared::Shared;
 use crate::shared::clients::{End, flag};
+use crate::web::Fronts;
 
 /// How often silent clients are looked for.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -28,33 +29,46 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long clients have to take their last replies when the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_millis(1200);
 
-/// A server of the Redis protocol that is running.
+/// A server that is running, with all its front ends.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    address: Option<SocketAddr>,
+    http_address: Option<SocketAddr>,
+    grpc_address: Option<SocketAddr>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Server {
-    /// Listens, and begins to serve.
+    /// Listens wherever the options say, and begins to serve.
     ///
     /// # Errors
-    /// What the system says to the address; `PermissionDenied` if that can be reached from elsewhere and no
-    /// password is set.
+    /// What the system says to an address; `PermissionDenied` if one can be reached from elsewhere and no
+    /// password is set; `InvalidInput` if every front end is switched off.
+    pub fn open(shared: Arc<Shared>) -> io::Result<Server> {
+        let address = shared.options.resp;
+        Server::listen(shared, address)
+    }
+
+    /// As [`open`](Server::open), with the Redis protocol at this address.
+    ///
+    /// # Errors
+    /// As [`open`](Server::open).
     pub fn start(shared: Arc<Shared>, address: SocketAddr) -> io::Result<Server> {
-        let user = shared.acl.default_user();
-        if !address.ip().is_loopback() && user.is_on() && user.needs_no_password() {
+        Server::listen(shared, Some(address))
+    }
+
+    fn listen(shared: Arc<Shared>, address: Option<SocketAddr>) -> io::Result<Server> {
+        let listener = address.map(|address| bind(&shared, address)).transpose()?;
+        let fronts = Fronts::bind(&shared)?;
+        let (http_address, grpc_address) = (fronts.http_address(), fronts.grpc_address());
+        let address = listener.as_ref().map(std::net::TcpListener::local_addr).transpose()?;
+        if address.or(http_address).or(grpc_address).is_none() {
             return Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                format!(
-                    "refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"
-                ),
+                io::ErrorKind::InvalidInput,
+                "there is nothing to serve: switch on the Redis protocol, HTTP or gRPC",
             ));
         }
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
         let (mut ways, mut queues) = (Vec::new(), Vec::new());
         for _ in 0..shared.options.threads.max(1) {
             let (way, queue) = unbounded_channel();
@@ -66,15 +80,28 @@ impl Server {
         for (number, queue) in queues.into_iter().enumerate() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (shared, accepts) = (Arc::clone(&shared), accepts.take());
-            let body = move || serve(&runtime, &shared, number, queue, accepts);
+            let fronts = fronts.try_clone()?;
+            let body = move || serve(&runtime, &shared, number, queue, accepts, fronts);
             threads.push(kvcore::spawn_thread(&format!("kv-resp-{number}"), body)?);
         }
-        Ok(Server { shared, address, threads })
+        Ok(Server { shared, address, http_address, grpc_address, threads })
     }
 
-    /// Where it listens.
+    /// Where it listens: for the Redis protocol, or, if that is switched off, for HTTP or gRPC.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        let first = self.address.or(self.http_address).or(self.grpc_address);
+        // `start` has seen to it that there is one.
+        first.unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+    }
+
+    /// Where it listens for HTTP.
+    pub fn http_address(&self) -> Option<SocketAddr> {
+        self.http_address
+    }
+
+    /// Where it listens for gRPC.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc_address
     }
 
     /// What it shares with other front ends.
@@ -91,17 +118,27 @@ impl Server {
     }
 }
 
+/// Listens for the Redis protocol.
+fn bind(shared: &Shared, address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    shared.check_reach(address)?;
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 /// One thread, until the server stops.
 fn serve(
     runtime: &Runtime,
     shared: &Arc<Shared>,
     number: usize,
     queue: UnboundedReceiver<std::net::TcpStream>,
-    accepts: Option<(std::net::TcpListener, listener::Ways)>,
+    accepts: Option<(Option<std::net::TcpListener>, listener::Ways)>,
+    fronts: Fronts,
 ) {
     let tasks = LocalSet::new();
     tasks.block_on(runtime, async {
-        if let Some((listener, ways)) = accepts
+        fronts.begin();
+        if let Some((Some(listener), ways)) = accepts
             && let Ok(listener) = TcpListener::from_std(listener)
         {
             drop(tokio::task::spawn_local(listener::accept(listener, Arc::clone(shared), ways)));
@@ -132,7 +169,8 @@ async fn receive(
         };
         match stream {
             Some(stream) => listener::begin(stream, shared, number),
-            None => return,
+            // Nothing will come any more, but other front ends may still serve.
+            None => return shared.stopped().await,
         }
     }
 }

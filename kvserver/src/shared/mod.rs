@@ -16,6 +16,7 @@ pub mod tracking;
 mod watched;
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
@@ -122,6 +123,21 @@ impl Shared {
             store,
             options,
         }))
+    }
+
+    /// Whether a front end may listen at an address.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if it can be reached from elsewhere and no password is set.
+    pub fn check_reach(&self, address: SocketAddr) -> io::Result<()> {
+        let user = self.acl.default_user();
+        if address.ip().is_loopback() || !user.is_on() || !user.needs_no_password() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"),
+        ))
     }
 
     /// Who has to be told of changes: bits of [`observer`].

@@ -1,0 +1,58 @@
+//! The bytes of a message on their way in, counted against the room that all bodies share.
+//!
+//! Owns: [`Bounded`]. What tonic gathers of a message is held by the server before the service sees it, so it
+//! is counted while it comes. The room is free again once the message was read and its body dropped.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes};
+use hyper::body::Frame;
+use tonic::Status;
+
+use crate::web::{Front, Room};
+
+/// A body that takes room as it comes.
+#[derive(Debug)]
+pub struct Bounded {
+    front: Arc<Front>,
+    inner: Body,
+    room: Room,
+}
+
+impl Bounded {
+    /// This body, on this front end.
+    pub fn new(front: Arc<Front>, inner: Body) -> Bounded {
+        Bounded { front, inner, room: Room::default() }
+    }
+}
+
+impl hyper::body::Body for Bounded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        Pin::new(&mut this.inner).poll_frame(context).map(|frame| {
+            let frame = frame?.map_err(|error| Status::cancelled(error.to_string()));
+            let frame = frame.and_then(|frame| {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match this.room.grow(&this.front, bytes) {
+                    Ok(()) => Ok(frame),
+                    Err(_) => Err(Status::resource_exhausted(
+                        "other requests hold all the room for messages: retry later",
+                    )),
+                }
+            });
+            Some(frame)
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+}

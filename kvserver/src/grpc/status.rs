@@ -1,0 +1,28 @@
+//! Errors as gRPC tells them.
+
+use kvcore::{Error, Status as Outcome};
+use tonic::{Code, Status};
+
+use crate::web::Refusal;
+
+/// The status of an error of the store. Its message names the thing at fault and the remedy.
+pub fn of_error(error: Error) -> Status {
+    let code = match error.status() {
+        Outcome::Invalid | Outcome::TooLarge | Outcome::Unsupported => Code::InvalidArgument,
+        Outcome::Full | Outcome::NoSpace | Outcome::NoMemory => Code::ResourceExhausted,
+        Outcome::Type => Code::FailedPrecondition,
+        Outcome::Conflict => Code::Aborted,
+        Outcome::Closed | Outcome::Poisoned => Code::Unavailable,
+        _ => Code::Internal,
+    };
+    Status::new(code, error.to_string())
+}
+
+/// The status of a refusal.
+pub fn of_refusal(refusal: Refusal) -> Status {
+    let code = match refusal {
+        Refusal::Denied { .. } => Code::PermissionDenied,
+        _ => Code::Unauthenticated,
+    };
+    Status::new(code, refusal.to_string())
+}

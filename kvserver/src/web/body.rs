@@ -1,0 +1,98 @@
+//! Takes the body of a request in, within bounds.
+//!
+//! Owns: [`Front::read_body`]. Three things are bounded: how long a body may be, how long its next piece may
+//! take, and how much all bodies that are under way hold together. Nothing is reserved by a length that a
+//! header only promises.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::Body as Incoming;
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{BYTES_PER_PERMIT, Front};
+
+/// How long the next piece of a body may take.
+const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a body holds of the room that all bodies share, given back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Room {
+    bytes: usize,
+    permits: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Takes room for so many more bytes.
+    ///
+    /// # Errors
+    /// `NoRoom` if others hold too much.
+    pub fn grow(&mut self, front: &Front, bytes: usize) -> Result<(), BodyError> {
+        self.bytes += bytes;
+        let held = self.permits.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = self.bytes.div_ceil(BYTES_PER_PERMIT) - held;
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_| BodyError::NoRoom)?;
+        let more = Arc::clone(&front.bytes).try_acquire_many_owned(more);
+        let more = more.map_err(|_| BodyError::NoRoom)?;
+        match &mut self.permits {
+            Some(permits) => permits.merge(more),
+            None => self.permits = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// A body, which counts against the limit of all bodies until it is dropped.
+#[derive(Debug)]
+pub struct Body {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    _room: Room,
+}
+
+/// Why a body is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyError {
+    /// It is longer than this many bytes.
+    TooLong(usize),
+    /// Other bodies hold all the room there is.
+    NoRoom,
+    /// Nothing came for too long.
+    TooSlow,
+    /// The connection failed.
+    Broken,
+}
+
+impl Front {
+    /// Longest body in bytes: as the longest argument of the Redis protocol.
+    pub fn body_bytes_max(&self) -> usize {
+        let most = self.shared.settings.bulk_bytes_max.load(Ordering::Relaxed);
+        usize::try_from(most).unwrap_or(usize::MAX)
+    }
+
+    /// Reads a body of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// Each of [`BodyError`].
+    pub async fn read_body(&self, mut body: Incoming, bytes_max: usize) -> Result<Body, BodyError> {
+        let (mut bytes, mut room) = (Vec::new(), Room::default());
+        loop {
+            let next = tokio::time::timeout(PIECE_TIMEOUT, body.frame());
+            let Some(frame) = next.await.map_err(|_| BodyError::TooSlow)? else { break };
+            // Trailers say nothing to us.
+            let Ok(piece) = frame.map_err(|_| BodyError::Broken)?.into_data() else { continue };
+            if piece.len() > bytes_max - bytes.len() {
+                return Err(BodyError::TooLong(bytes_max));
+            }
+            room.grow(self, piece.len())?;
+            bytes.try_reserve(piece.len()).map_err(|_| BodyError::NoRoom)?;
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Body { bytes, _room: room })
+    }
+}

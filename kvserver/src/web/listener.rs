@@ -1,0 +1,163 @@
+//! Connections of HTTP and gRPC: accepted, served by hyper, and ended in order.
+//!
+//! Owns: [`Listener`], an address that was bound, and [`serve`], which every thread runs with a descriptor of
+//! its own for the same socket; the system deals the connections out. They count as clients like those of
+//! the Redis protocol.
+//!
+//! Invariant: when `serve` returns, no connection of this thread is open. Who stops the server waits for it
+//! as long as for other clients.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::Front;
+use crate::shared::Shared;
+
+/// How long accepting rests when the system has no descriptor to give.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// Longest head of a request in bytes: its path, and so a key, and all headers.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+
+/// Requests that a connection of HTTP/2 may have under way.
+const STREAMS_MAX: u32 = 128;
+
+/// How often a silent connection of HTTP/2 is asked whether it is there.
+const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Listener {
+    socket: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Listens at an address. Port 0 takes any that is free.
+    ///
+    /// # Errors
+    /// What the system says; `PermissionDenied` if the address can be reached from elsewhere and no password
+    /// is set.
+    pub fn bind(shared: &Shared, address: SocketAddr) -> io::Result<Listener> {
+        shared.check_reach(address)?;
+        let socket = std::net::TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok(Listener { socket, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same socket for another thread.
+    ///
+    /// # Errors
+    /// What the system says if it has no descriptor to give.
+    pub fn try_clone(&self) -> io::Result<Listener> {
+        Ok(Listener { socket: self.socket.try_clone()?, address: self.address })
+    }
+}
+
+/// A place among the clients.
+struct Seat(Arc<Shared>);
+
+impl Seat {
+    fn take(shared: &Arc<Shared>) -> Option<Seat> {
+        let most = shared.settings.clients_max.load(Ordering::Relaxed);
+        shared.clients.enter(most)?;
+        Some(Seat(Arc::clone(shared)))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.clients.leave();
+    }
+}
+
+/// Accepts and serves until the server stops, and then until every connection has ended.
+pub async fn serve(listener: Listener, front: Arc<Front>, router: Router) {
+    // A socket that cannot be registered is as good as none, and `bind` has had it working.
+    let Ok(socket) = TcpListener::from_std(listener.socket) else { return };
+    let shared = &front.shared;
+    let connections = GracefulShutdown::new();
+    let builder = builder(shared);
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = shared.stopped() => break,
+        };
+        let Ok((stream, address)) = accepted else {
+            // The next attempt would fail as this one did until somebody goes.
+            tokio::time::sleep(BACK_OFF).await;
+            continue;
+        };
+        let Some(seat) = Seat::take(shared) else {
+            shared.counters.rejected_connections.fetch_add(1, Ordering::Relaxed);
+            refuse(&stream);
+            continue;
+        };
+        shared.counters.connections.fetch_add(1, Ordering::Relaxed);
+        // Without it replies only come later.
+        let _ = stream.set_nodelay(true);
+        let router = router.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(address));
+            TowerToHyperService::new(router.clone()).call(request)
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // How a connection ends concerns nobody but its client.
+            let _ = connection.await;
+            drop(seat);
+        });
+    }
+    drop(socket);
+    connections.shutdown().await;
+}
+
+/// What hyper is told of limits.
+fn builder(shared: &Shared) -> Builder<TokioExecutor> {
+    let head_s = shared.options.handshake_timeout_s;
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout((head_s > 0).then(|| Duration::from_secs(head_s)))
+        .max_buf_size(HEAD_BYTES_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_BYTES_MAX as u32)
+        .keep_alive_interval(ALIVE_INTERVAL);
+    builder
+}
+
+/// Tells a client that there are too many, if that can be done without waiting.
+fn refuse(stream: &TcpStream) {
+    // What fits into the empty buffer of a new connection never waits.
+    let _ = stream.try_write(
+        b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
+    );
+}

@@ -1,0 +1,119 @@
+//! A watch as a task reads it.
+//!
+//! Owns: [`Watching`]. A watch that has read everything waits on its descriptor, so it costs no thread. One
+//! that begins in the past may have to read the log, so until it has caught up it is read on a thread that
+//! may wait for a disk.
+//!
+//! Invariant: the descriptor is taken out of the event loop before the watch that owns it goes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use kvcore::{Error, Result, Status, Watch, WatchOptions, Watched};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Front;
+
+/// Changes that are read from the past at a time.
+const PAST_AT_ONCE: usize = 256;
+
+/// A watch under way.
+#[derive(Debug)]
+pub struct Watching {
+    /// Before `watch`, because it has to go first.
+    ready: AsyncFd<i32>,
+    /// Away only while another thread reads it.
+    watch: Option<Watch>,
+    /// Whether it has not caught up yet.
+    is_past: bool,
+    ahead: VecDeque<Result<Watched>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Front {
+    /// Begins to watch, from now on or from a revision. `None` if there are too many watches, or the system
+    /// has no descriptor to give.
+    ///
+    /// # Errors
+    /// Those of [`Store::watch`](kvcore::Store::watch).
+    pub async fn watch(&self, options: WatchOptions, is_past: bool) -> Result<Option<Watching>> {
+        let Ok(place) = Arc::clone(&self.watches).try_acquire_owned() else { return Ok(None) };
+        let store = self.shared.store.clone();
+        let begin = move || store.watch(&options);
+        let mut watch = if is_past { elsewhere(begin).await?? } else { begin()? };
+        let Some(fd) = watch.fd() else { return Ok(None) };
+        let Ok(ready) = register(fd) else { return Ok(None) };
+        let ahead = VecDeque::new();
+        Ok(Some(Watching { ready, watch: Some(watch), is_past, ahead, _place: place }))
+    }
+}
+
+/// Puts a descriptor into the event loop of this thread.
+#[allow(
+    deprecated,
+    reason = "it is deprecated because it cannot know that the descriptor stays open, which it does: the \
+              watch owns it, and goes after the registration. The new function is unsafe."
+)]
+fn register(fd: i32) -> std::io::Result<AsyncFd<i32>> {
+    AsyncFd::with_interest(fd, Interest::READABLE)
+}
+
+impl Watching {
+    /// The next change, whenever it comes. Never `TimedOut`.
+    ///
+    /// # Errors
+    /// Those of [`Watch::next`].
+    pub async fn next(&mut self) -> Result<Watched> {
+        loop {
+            if let Some(next) = self.ahead.pop_front() {
+                return next;
+            }
+            if self.is_past {
+                self.read_past().await?;
+                continue;
+            }
+            match self.watch.as_mut().ok_or(Status::Closed)?.try_next()? {
+                Watched::TimedOut => {}
+                next => return Ok(next),
+            }
+            let ready = self.ready.readable().await;
+            // It is cleared before the watch is asked again, so nothing that comes meanwhile is missed.
+            ready.map_err(|_| Error::from(Status::Closed))?.clear_ready();
+        }
+    }
+
+    /// Reads some changes of the past on a thread that may wait.
+    async fn read_past(&mut self) -> Result<()> {
+        let mut watch = self.watch.take().ok_or(Status::Closed)?;
+        let read = move || {
+            let mut found = VecDeque::new();
+            while found.len() < PAST_AT_ONCE {
+                match watch.try_next() {
+                    Ok(Watched::TimedOut) => return (watch, found, true),
+                    next => {
+                        let is_last =
+                            !matches!(next, Ok(Watched::Event(_) | Watched::Lagged { .. }));
+                        found.push_back(next);
+                        if is_last {
+                            break;
+                        }
+                    }
+                }
+            }
+            (watch, found, false)
+        };
+        let (watch, found, has_caught_up) = elsewhere(read).await?;
+        (self.watch, self.ahead, self.is_past) = (Some(watch), found, !has_caught_up);
+        Ok(())
+    }
+}
+
+/// Does what may wait for a disk on a thread that nobody else needs.
+pub(super) async fn elsewhere<R: Send + 'static>(
+    act: impl FnOnce() -> R + Send + 'static,
+) -> Result<R> {
+    // It fails if the server stops, or by a panic, which has poisoned the store.
+    tokio::task::spawn_blocking(act).await.map_err(|_| Status::Closed.into())
+}
