@@ -56,7 +56,9 @@ fn run() -> Result<(), String> {
     let shared = Shared::new(store.clone(), options).map_err(|error| error.to_string())?;
     let server = Server::open(shared).map_err(|error| error.to_string())?;
     // Whoever started it without looking does without.
-    let _ = writeln!(std::io::stderr(), "kv-server: listening on {}", server.address());
+    if server.shared().options.resp.is_some() {
+        let _ = writeln!(std::io::stderr(), "kv-server: listening on {}", server.address());
+    }
     for (name, address) in [("HTTP", server.http_address()), ("gRPC", server.grpc_address())] {
         if let Some(address) = address {
             // As above.
