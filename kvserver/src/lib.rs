@@ -22,4 +22,4 @@ mod web;
 pub use net::Server;
 pub use options::ServerOptions;
 pub use shared::Shared;
-pub use signals::{read_password, wait_for_signal};
+pub use signals::wait_for_signal;

@@ -22,6 +22,8 @@ pub struct ServerOptions {
     pub idle_timeout_s: u64,
     /// Seconds that a client has to authenticate if it has to; 0 is for ever.
     pub handshake_timeout_s: u64,
+    /// Milliseconds that clients have to take their last replies when the server stops.
+    pub shutdown_timeout_ms: u64,
     /// Most bytes that a client may have sent of requests that are not yet served.
     pub query_bytes_max: usize,
     /// Bytes of replies that wait for a client to read them, above which no more of its requests are
@@ -37,6 +39,9 @@ pub struct ServerOptions {
     pub eviction: String,
     /// Whether that policy evicts from the beginning, or only once `maxmemory-policy` is set.
     pub evicts: bool,
+    /// Which keyspace events are published at first, in the letters of
+    /// `notify-keyspace-events`; letters that mean nothing are as none.
+    pub notify_keyspace_events: String,
     /// Whether `DEL` of one key answers the value that it removes, for people at a telnet.
     pub resp_del_returns_value: bool,
 }
@@ -52,6 +57,7 @@ impl Default for ServerOptions {
             clients_max: 10_000,
             idle_timeout_s: 0,
             handshake_timeout_s: 60,
+            shutdown_timeout_ms: 1200,
             query_bytes_max: 1 << 30,
             reply_bytes_max: 32 << 20,
             push_bytes_max: 32 << 20,
@@ -59,6 +65,7 @@ impl Default for ServerOptions {
             bulk_bytes_max: 512 << 20,
             eviction: "none".to_owned(),
             evicts: true,
+            notify_keyspace_events: String::new(),
             resp_del_returns_value: false,
         }
     }

@@ -26,17 +26,3 @@ pub fn wait_for_signal(shared: &Arc<Shared>) -> io::Result<()> {
         Ok(())
     })
 }
-
-/// Reads a password from the first line of a file.
-///
-/// # Errors
-/// A text that names the file, and nothing of what is in it.
-#[allow(clippy::disallowed_methods)]
-pub fn read_password(path: &str) -> Result<String, String> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(format!("the first line of {path} is empty and can be no password")),
-    }
-}

@@ -107,7 +107,7 @@ fn lint(artifacts: &Artifacts) -> Result<()> {
 
 fn rust(artifacts: &Artifacts) -> Result<()> {
     let sh = &artifacts.sh;
-    Ok(cmd!(sh, "cargo test --locked --workspace").run()?)
+    Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)
 }
 
 /// The engine with its locks and atomics exchanged for shuttle's, which decides what runs next. In a

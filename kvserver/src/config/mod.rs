@@ -2,13 +2,14 @@
 //!
 //! Owns: which source wins (a flag over the environment over the file over the default), what must fit
 //! together, and how it is printed. `table` has the options, `value` what their texts mean, `layers` where
-//! the texts come from, `print` the way back to a file. Invariants: a `Config` that exists is valid as a
+//! the texts come from, `print` the way back to a file, `fill` what a server is told of it. Invariants: a `Config` that exists is valid as a
 //! whole; an unknown name is refused wherever it stands, with the nearest one that is known; a secret is
 //! never printed, neither by `--print-config` nor in an error.
 
 // The engine reaches files through its seam; this program is no part of the engine.
 #![allow(clippy::disallowed_methods)]
 
+mod fill;
 mod layers;
 mod print;
 mod table;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::shared::events::Classes;
 use layers::Layers;
 pub use layers::Origin;
 pub use table::{Kind, SERVER_OPTIONS, ServerOption};
@@ -40,35 +42,26 @@ pub struct Config {
     pub grpc: Listen,
     /// Where HTTP clients connect.
     pub http: Listen,
+    /// Whether nobody has said where gRPC clients connect. A place that nobody asked for may be taken.
+    pub grpc_is_default: bool,
+    /// As `grpc_is_default`, for HTTP.
+    pub http_is_default: bool,
     /// The directory of the store; `None` keeps it in memory.
     pub dir: Option<PathBuf>,
     /// Threads that serve clients; `None` is one for each core.
     pub threads: Option<usize>,
     /// The password of the default user.
     pub password: Option<Secret>,
-    /// The file of users.
-    pub users_file: Option<PathBuf>,
-    /// TLS on every front end.
-    pub tls: Option<Tls>,
     /// Whether `DEL` of one key answers the value it had.
     pub resp_del_returns_value: bool,
     /// Classes of keyspace notifications, as `CONFIG SET notify-keyspace-events` takes them.
     pub notify_keyspace_events: String,
+    /// The eviction policy, as the engine's option has it.
+    pub eviction: String,
     /// What clients may use.
     pub limits: Limits,
     /// The options of the store.
     pub engine: kvcore::Options,
-}
-
-/// The files of TLS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tls {
-    /// Certificate chain, PEM.
-    pub cert: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
-    /// Authorities for certificates of clients, PEM; `None` asks clients for none.
-    pub client_ca: Option<PathBuf>,
 }
 
 /// What clients may use.
@@ -88,9 +81,9 @@ pub struct Limits {
     pub clients_bytes_max: u64,
     /// Milliseconds of silence after which a client is disconnected; 0 is never.
     pub idle_timeout_ms: u64,
-    /// Milliseconds for TLS and for saying who one is; 0 is no limit.
+    /// Milliseconds for saying who one is; 0 is no limit.
     pub handshake_timeout_ms: u64,
-    /// Milliseconds that requests under way have when the server stops.
+    /// Milliseconds that clients have to take their last replies when the server stops.
     pub shutdown_timeout_ms: u64,
 }
 
@@ -193,13 +186,14 @@ impl Config {
             resp: given.listen("resp")?,
             grpc: given.listen("grpc")?,
             http: given.listen("http")?,
+            grpc_is_default: given.is_default("grpc"),
+            http_is_default: given.is_default("http"),
             dir: given.path("dir")?,
             threads: given.number("threads")?.and_then(|count| usize::try_from(count).ok()),
             password: given.password()?,
-            users_file: given.path("users_file")?,
-            tls: given.tls()?,
             resp_del_returns_value: given.truth("resp_del_returns_value")?,
-            notify_keyspace_events: given.text("notify_keyspace_events")?,
+            notify_keyspace_events: given.events()?,
+            eviction: given.engine_text("eviction"),
             limits: given.limits()?,
             engine: given.engine()?,
         };
@@ -207,20 +201,16 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses to let strangers in: an address that others can reach needs a password, users, or
-    /// certificates of clients.
+    /// Refuses to let strangers in: an address that others can reach needs a password.
     fn check_exposure(&self) -> Result<(), ConfigError> {
-        let asks_who = self.password.is_some()
-            || self.users_file.is_some()
-            || self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
         for (name, listen) in [("resp", self.resp), ("grpc", self.grpc), ("http", self.http)] {
             if let Listen::At(address) = listen
                 && listen.is_open_to_others()
-                && !asks_who
+                && self.password.is_none()
             {
                 return Err(ConfigError::new(format!(
                     "{name} = {address} lets everybody in who can reach it: set password_file, \
-                     users_file or tls_client_ca, or listen at 127.0.0.1"
+                     or listen at 127.0.0.1"
                 )));
             }
         }
@@ -237,6 +227,29 @@ impl Given<'_> {
         let (text, origin) = self.0.text(name, row.default);
         let read = value::read(row, text);
         read.map_err(|fault| ConfigError::new(format!("{origin}: option '{name}' {fault}")))
+    }
+
+    /// Whether nobody has given this option of the server.
+    fn is_default(&self, name: &str) -> bool {
+        *self.0.text(name, "").1 == Origin::Default
+    }
+
+    /// The text of an option of the engine.
+    fn engine_text(&self, name: &str) -> String {
+        let row = kvcore::OPTION_TABLE.iter().find(|row| row.name == name);
+        self.0.text(name, row.map_or("", |row| row.default)).0.to_owned()
+    }
+
+    /// The classes of keyspace notifications.
+    fn events(&self) -> Result<String, ConfigError> {
+        let letters = self.text("notify_keyspace_events")?;
+        match Classes::parse(&letters) {
+            Some(_) => Ok(letters),
+            None => Err(ConfigError::new(format!(
+                "notify_keyspace_events cannot be '{}': give letters out of KEAg$xen",
+                letters.escape_debug()
+            ))),
+        }
     }
 
     fn listen(&self, name: &str) -> Result<Listen, ConfigError> {
@@ -304,15 +317,6 @@ impl Given<'_> {
                 }
                 Ok(Some(Secret::new(password)))
             }
-        }
-    }
-
-    fn tls(&self) -> Result<Option<Tls>, ConfigError> {
-        let client_ca = self.path("tls_client_ca")?;
-        match (self.path("tls_cert")?, self.path("tls_key")?) {
-            (Some(cert), Some(key)) => Ok(Some(Tls { cert, key, client_ca })),
-            (None, None) if client_ca.is_none() => Ok(None),
-            _ => Err(ConfigError::new("TLS needs both tls_cert and tls_key: set them, or neither")),
         }
     }
 

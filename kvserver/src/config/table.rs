@@ -85,15 +85,6 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         Kind::Path,
         "file whose first line is the password of the default user",
     ),
-    row("users_file", "", Kind::Path, "file of users, with their commands and key prefixes"),
-    row("tls_cert", "", Kind::Path, "certificate chain (PEM): turns TLS on, on every front end"),
-    row("tls_key", "", Kind::Path, "private key of the certificate (PEM)"),
-    row(
-        "tls_client_ca",
-        "",
-        Kind::Path,
-        "authorities (PEM) one of which must have signed a client's certificate",
-    ),
     row(
         "resp_del_returns_value",
         "false",
@@ -137,13 +128,13 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         "handshake_timeout",
         "60s",
         Kind::Duration,
-        "time in which a client must have finished TLS and said who it is",
+        "time in which a client must have said who it is; `0` is for ever",
     ),
     row(
         "shutdown_timeout",
-        "10s",
+        "1200ms",
         Kind::Duration,
-        "time that requests under way have when the server stops",
+        "time that clients have to take their last replies when the server stops",
     ),
 ];
 

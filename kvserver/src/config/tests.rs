@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::options::ServerOptions;
 
 /// A file of this test's own.
 struct Place(PathBuf);
@@ -141,17 +142,10 @@ fn nobody_listens_to_others_without_asking_who_they_are() {
     let given = config(&["--http=0.0.0.0:8080", &flag], &[]);
     assert_eq!(given.password.as_ref().map(Secret::expose), Some("hunter2"));
     assert!(!format!("{given:?}").contains("hunter2"));
-    let tls = ["--tls-cert=c", "--tls-key=k", "--tls-client-ca=a"];
-    let given = config(&[&["--resp=0.0.0.0:1"], &tls[..]].concat(), &[]);
-    assert_eq!(given.tls.and_then(|tls| tls.client_ca), Some(PathBuf::from("a")));
-    // A certificate of the server alone says nothing of who the client is.
-    assert!(asked(&[&["--resp=0.0.0.0:1"], &tls[..2]].concat(), &[]).is_err());
 }
 
 #[test]
 fn what_must_come_together_does() {
-    assert!(fault(&["--tls-cert=c"], &[]).contains("both tls_cert and tls_key"));
-    assert!(fault(&["--tls-client-ca=a"], &[]).contains("both tls_cert and tls_key"));
     let empty = Place::new("empty", "\n");
     let flag = format!("--password-file={}", empty.0.display());
     assert!(fault(&[&flag], &[]).contains("is empty"));
@@ -167,7 +161,10 @@ fn what_is_printed_means_the_same_and_has_no_secret() {
     assert!(text.contains("# password is set, and not shown\n"), "{text}");
     assert!(text.contains("threads = \"2\" # flag\n"), "{text}");
     let file = Place::new("printed", &text);
-    let (first, again) = (config(&given, &[]), config(&[&file.flag()], &[]));
+    let (first, mut again) = (config(&given, &[]), config(&[&file.flag()], &[]));
+    // Every place that is printed was asked for.
+    assert!(!again.http_is_default && !again.grpc_is_default);
+    (again.http_is_default, again.grpc_is_default) = (true, true);
     assert_eq!(format!("{first:?}"), format!("{again:?}"));
     for name in table::names() {
         assert!(text.contains(name), "{name}");
@@ -187,4 +184,42 @@ fn no_secret_is_a_flag() {
     let refused = command().try_get_matches_from(["kv-server", "--password=x"]);
     assert!(refused.is_err());
     command().debug_assert();
+}
+
+#[test]
+fn a_server_is_told_what_was_configured() {
+    let args =
+        ["--http=off", "--threads=3", "--idle-timeout=1500ms", "--notify-keyspace-events=KEA"];
+    let given = config(&[&args[..], &["--eviction=s3fifo"]].concat(), &[]);
+    let told = given.server_options();
+    assert_eq!((told.http, told.threads, told.idle_timeout_s), (None, 3, 2));
+    assert_eq!((told.eviction.as_str(), told.evicts), ("s3fifo", true));
+    assert_eq!(told.notify_keyspace_events, "KEA");
+    assert!((given.grpc_is_default, given.http_is_default) == (true, false));
+    // A store that evicts nothing is ready to do so later.
+    let told = config(&[], &[]).server_options();
+    assert_eq!((told.eviction.as_str(), told.evicts), ("lru", false));
+    assert!(fault(&["--notify-keyspace-events=KQ"], &[]).contains("KQ"));
+}
+
+#[test]
+fn what_is_told_by_default_is_the_default() {
+    let told = config(&[], &[]).server_options();
+    let usual = ServerOptions::default();
+    assert_eq!(
+        (told.resp, told.threads, told.clients_max),
+        (usual.resp, usual.threads, usual.clients_max)
+    );
+    assert_eq!(
+        (told.query_bytes_max, told.reply_bytes_max, told.push_bytes_max),
+        (usual.query_bytes_max, usual.reply_bytes_max, usual.push_bytes_max)
+    );
+    assert_eq!(
+        (told.clients_bytes_max, told.bulk_bytes_max, told.shutdown_timeout_ms),
+        (usual.clients_bytes_max, usual.bulk_bytes_max, usual.shutdown_timeout_ms)
+    );
+    assert_eq!(
+        (told.idle_timeout_s, told.handshake_timeout_s),
+        (usual.idle_timeout_s, usual.handshake_timeout_s)
+    );
 }

@@ -26,9 +26,6 @@ use crate::web::Fronts;
 /// How often silent clients are looked for.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long clients have to take their last replies when the server stops.
-const STOP_TIMEOUT: Duration = Duration::from_millis(1200);
-
 /// A server that is running, with all its front ends.
 #[derive(Debug)]
 pub struct Server {
@@ -152,7 +149,8 @@ fn serve(
     }
     runtime.block_on(async {
         // Who does not take its replies in time is cut off.
-        let _ = tokio::time::timeout(STOP_TIMEOUT, tasks).await;
+        let timeout = Duration::from_millis(shared.options.shutdown_timeout_ms);
+        let _ = tokio::time::timeout(timeout, tasks).await;
     });
 }
 

@@ -101,7 +101,8 @@ impl Shared {
     pub fn new(store: Store, options: ServerOptions) -> io::Result<Arc<Shared>> {
         let now_ms = store.now_ms();
         store.allow_eviction(options.evicts).map_err(io::Error::other)?;
-        Ok(Arc::new(Shared {
+        let notified = Classes::parse(&options.notify_keyspace_events).unwrap_or_default();
+        let shared = Arc::new(Shared {
             settings: Settings::new(&options),
             clients: Clients::default(),
             pubsub: PubSub::default(),
@@ -122,7 +123,11 @@ impl Shared {
             stop: watch::Sender::new(false),
             store,
             options,
-        }))
+        });
+        if notified != Classes::default() {
+            shared.set_notified(notified);
+        }
+        Ok(shared)
     }
 
     /// Whether a front end may listen at an address.
@@ -136,7 +141,9 @@ impl Shared {
         }
         Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"),
+            format!(
+                "refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"
+            ),
         ))
     }
 

@@ -5,6 +5,8 @@
 //! thread is off.
 
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
@@ -121,7 +123,11 @@ impl Writer for &Fjall {
     }
 }
 
-/// sled: a tree over a log. Without a sync, what was set last may still be in its own buffers.
+/// How long a sled that was dropped may still hold its lock.
+const RELEASE: Duration = Duration::from_secs(30);
+
+/// sled: a tree over a log. Without a sync, what was set last may still be in its own buffers. With one it calls
+/// `sync_file_range`, which leaves the data in the cache of the disk.
 pub(super) struct Sled {
     database: sled::Db,
     mode: Mode,
@@ -130,7 +136,19 @@ pub(super) struct Sled {
 impl Sled {
     pub(super) fn open(dir: &Path) -> Result<Sled> {
         let config = sled::Config::new().path(dir.join("sled")).flush_every_ms(None);
-        Ok(Sled { database: config.open()?, mode: Mode::Never })
+        let begun = Instant::now();
+        loop {
+            match config.open() {
+                Ok(database) => return Ok(Sled { database, mode: Mode::Never }),
+                // Threads of one that was just dropped may not have ended yet.
+                Err(sled::Error::Io(fault))
+                    if fault.to_string().contains("lock") && begun.elapsed() < RELEASE =>
+                {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 

@@ -1,0 +1,95 @@
+//! `kv-server` as a process: how it is configured, what it says, and how it ends.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// A server of this test's own, with a directory that goes with the test.
+struct Running {
+    child: Child,
+    address: String,
+}
+
+fn directory(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("kv-process-{name}-{}", std::process::id()))
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kv-server"));
+    command.args(arguments).args(["--resp=127.0.0.1:0", "--http=off", "--grpc=off"]);
+    command
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Running {
+        let mut child = command(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("kv-server: listening on ").unwrap().to_owned();
+        Running { child, address }
+    }
+
+    fn ask(&self, requests: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.write_all(requests.as_bytes()).unwrap();
+        let mut replies = String::new();
+        stream.read_to_string(&mut replies).unwrap();
+        replies
+    }
+
+    /// Asks it to end as a service manager does, and says how it exited.
+    fn terminate(mut self) -> Option<i32> {
+        let number = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &number]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+#[test]
+fn what_was_set_is_there_after_sigterm() {
+    let path = directory("sigterm");
+    let dir = path.display().to_string();
+    let server = Running::start(&["--dir", &dir, "--sync=never"]);
+    assert_eq!(server.ask("set a 1\r\nset b 2 px 100000\r\nquit\r\n"), "+OK\r\n+OK\r\n+OK\r\n");
+    assert_eq!(server.terminate(), Some(0));
+    let server = Running::start(&["--dir", &dir]);
+    assert_eq!(server.ask("mget a b\r\nquit\r\n"), "*2\r\n$1\r\n1\r\n$1\r\n2\r\n+OK\r\n");
+    assert_eq!(server.terminate(), Some(0));
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn flags_reach_the_store_and_the_server() {
+    let server = Running::start(&[
+        "--default-ttl=6h",
+        "--resp-del-returns-value",
+        "--notify-keyspace-events=KA",
+        "--clients-max=7",
+    ]);
+    let replies = server.ask(
+        "set a 1\r\nexpire b 1\r\nttl a\r\ndel a\r\nconfig get notify-keyspace-events\r\n\
+         config get maxclients\r\nquit\r\n",
+    );
+    let (before, after) = replies.split_once("$1\r\n1\r\n").unwrap();
+    let left: u64 = before.rsplit(':').next().unwrap().trim().parse().unwrap();
+    assert!(before.starts_with("+OK\r\n:0\r\n:") && (21_000..=21_600).contains(&left), "{before}");
+    assert!(after.contains("$2\r\nAK\r\n") && after.contains("$1\r\n7\r\n"), "{after}");
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_the_remedy() {
+    for (argument, said) in [
+        ("--config=/no/such/file", "/no/such/file"),
+        ("--max-memory=lots", "max_memory"),
+        ("--http=0.0.0.0:0", "password_file"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kv-server"));
+        let output = command.args([argument, "--resp=off", "--grpc=off"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && text.contains(said), "{argument}: {text}");
+    }
+}
