@@ -3,6 +3,8 @@
 
 #include "every_call.h"
 
+#include <stddef.h>
+
 static void no_store(void) {
   for (int n = 0; n < EVERY_CALL; n++) {
     kv_status_t status = every_call[n].call(NULL);
@@ -117,7 +119,15 @@ static void sizes_of_outputs(kv_store_t *store) {
   CHECK(newer.known.revision != UINT64_MAX);
   CHECK(newer.later[0] == 0 && newer.later[1] == 0 && newer.later[2] == 0);
 
-  stats.struct_size = sizeof stats - 8;
+  /* A program of an older header gets what that header had, and nothing behind it. */
+  stats.struct_size = offsetof(kv_stats_t, index_bytes);
+  stats.index_bytes = 99;
+  CHECK_STATUS(kv_stats(store, &stats), KV_OK);
+  CHECK_INT(stats.struct_size, offsetof(kv_stats_t, index_bytes));
+  CHECK_INT(stats.index_bytes, 99);
+
+  /* No header ever had less. */
+  stats.struct_size -= 8;
   stats.entries = 99;
   CHECK_STATUS(kv_stats(store, &stats), KV_ERR_INVALID);
   CHECK_INT(stats.entries, 99);
