@@ -1,5 +1,5 @@
 //! What the targets do with bytes. Apart from them, so that it also runs on a stable Rust, without
-//! libFuzzer: `kvcore/tests/corpus.rs` gives it the inputs of `corpus/`.
+//! libFuzzer: `kvcore/tests/corpus.rs` gives it the inputs of `seeds/`.
 
 #![allow(dead_code)]
 

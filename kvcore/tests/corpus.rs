@@ -1,6 +1,6 @@
 //! The inputs of the fuzz targets, given to the very code of those targets, without a fuzzer.
 //!
-//! `fuzz/corpus/<target>` holds files of small stores, and what was made of them by hand. The name of each
+//! `fuzz/seeds/<target>` holds files of small stores, and what was made of them by hand. The name of each
 //! begins with what must come of it: `whole` is read, `refused` is not, and neither panics. The canary is the
 //! proof that a target which panics would be noticed.
 
@@ -23,7 +23,7 @@ const TARGETS: [(&str, Body); 3] =
     [("log", bodies::log), ("snapshot", bodies::snapshot), ("notes", bodies::notes)];
 
 fn folder(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds").join(target)
 }
 
 /// The inputs of a target, by their names.

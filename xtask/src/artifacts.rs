@@ -34,6 +34,10 @@ impl Artifacts {
         sh.change_dir(workspace.root());
         // `cargo run` points this at the debug build, where programs would find the wrong library.
         sh.set_var("LD_LIBRARY_PATH", "");
+        // What makes a second build of a crate faster makes the first one slower, and most are the first.
+        if sh.var_os("CARGO_INCREMENTAL").is_none() {
+            sh.set_var("CARGO_INCREMENTAL", "0");
+        }
         // One of the pinned tools; `make` need not be there.
         sh.set_var("CMAKE_GENERATOR", "Ninja");
         tools::ensure_build_tools(&sh, &workspace)?;
