@@ -195,9 +195,9 @@ def test_latency(store: libkv.Store) -> None:
     store.get("k")
     store.get("absent")
     latency = store.latency("get")
-    assert latency.count == 2
+    assert latency.calls == 2
     assert 0 < latency.p50 <= latency.max <= latency.sum * 9 / 8
-    assert store.latency("set").count == 1
+    assert store.latency("set").calls == 1
     with pytest.raises(libkv.InvalidError):
         store.latency("take")  # type: ignore[arg-type]
 

@@ -145,7 +145,7 @@ class Stats(NamedTuple):
 class Latency(NamedTuple):
     """How long calls took, in seconds. The sum is exact; the other times are an eighth too long at most."""
 
-    count: int
+    calls: int
     """Calls that were timed."""
     sum: float
     """How long they took together."""
