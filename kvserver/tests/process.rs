@@ -42,8 +42,9 @@ impl Running {
 
     /// Asks it to end as a service manager does, and says how it exited.
     fn terminate(mut self) -> Option<i32> {
-        let number = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &number]).status().unwrap().success());
+        // The shell has a `kill` of its own, where no program of that name is installed.
+        let kill = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.child.wait().unwrap().code()
     }
 }
