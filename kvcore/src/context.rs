@@ -41,6 +41,7 @@ pub(crate) struct Context {
     cleanup_interval_ms: AtomicU64,
     /// Whether calls are counted and timed, in one byte because every call asks: [`COUNTS`], [`TIMES`].
     measures: AtomicU8,
+    may_evict: AtomicBool,
     pub(crate) latency: Arc<LatencyMeter>,
     /// The options that threads which tend files go by.
     pub(crate) files: FileSettings,
@@ -81,6 +82,7 @@ impl Context {
             ttl_jitter_ppm: AtomicU32::new(0),
             cleanup_interval_ms: AtomicU64::new(0),
             measures: AtomicU8::new(COUNTS),
+            may_evict: AtomicBool::new(true),
             latency: Arc::new(LatencyMeter::new()),
             files: FileSettings::default(),
             journal: Journal::new(),
@@ -104,6 +106,17 @@ impl Context {
         if let Some(log) = self.journal.log() {
             log.set_mode(options.sync_mode());
         }
+    }
+
+    /// Whether the policy, if there is one, may evict.
+    #[inline]
+    pub(crate) fn may_evict(&self) -> bool {
+        self.may_evict.load(Ordering::Relaxed)
+    }
+
+    /// Lets the policy evict or not.
+    pub(crate) fn allow_eviction(&self, allow: bool) {
+        self.may_evict.store(allow, Ordering::Relaxed);
     }
 
     /// Takes the next revision of the store.

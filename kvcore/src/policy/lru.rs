@@ -10,7 +10,8 @@
 //! quantum is drained into `cold`, in order, its entries' stamps set to 0; and `cold` is passed
 //! through, in order, from one list into the other, touched entries leaving it. When there is no
 //! time for that, because nothing but reads comes, the clock stands still: what is touched then
-//! counts as touched in one moment.
+//! counts as touched in one moment. The same holds while nothing may be evicted: no order is kept then, and
+//! nothing is paid for it.
 //!
 //! Why not linked lists: a hit would take the lock and write to three entries. Costs 4.3 bytes an
 //! entry, one tag byte, and two records looked at for a touch.
@@ -192,9 +193,14 @@ impl Lru {
         None
     }
 
+    /// Whether records of entries that left or moved have piled up.
+    pub(super) fn is_stale(&self) -> bool {
+        self.records > self.live * 2 + 64
+    }
+
     /// Looks at some records, so that the clock may go on and stale records do not pile up.
     pub(super) fn tidy(&mut self, steps: usize, residents: &mut impl Residents, recency: &Recency) {
-        let stale = self.records > self.live * 2 + 64;
+        let stale = self.is_stale();
         let small = if recency.stuck() { 8 } else { 1 } * self.live.min(EXACT);
         for _ in 0..steps.max(small) {
             let now = recency.now();

@@ -236,10 +236,18 @@ impl Policy {
         }
     }
 
-    /// Looks at up to about `steps` records, if there is a reason to. Called with every write.
-    pub(crate) fn tidy(&mut self, steps: usize, residents: &mut impl Residents, recency: &Recency) {
+    /// Looks at up to about `steps` records, if there is a reason to. Called with every write. With `rests`
+    /// nothing is evicted for now, so that only stale records are a reason for a policy that pays for its order.
+    pub(crate) fn tidy(
+        &mut self,
+        steps: usize,
+        rests: bool,
+        residents: &mut impl Residents,
+        recency: &Recency,
+    ) {
         match self {
             Policy::None | Policy::Random | Policy::Ttl => (),
+            Policy::Lru(policy) if rests && !policy.is_stale() => (),
             Policy::Lru(policy) => policy.tidy(steps, residents, recency),
             Policy::Lfu(policy) => policy.tidy(steps, residents),
             Policy::S3Fifo(policy) => policy.tidy(steps, residents),

@@ -103,7 +103,7 @@ impl Cache {
     fn get(&mut self, key: u32) -> bool {
         let Some(id) = self.shard.by_key.get(&key).copied() else { return false };
         if self.recency.stuck() {
-            self.policy.tidy(256, &mut self.shard, &self.recency);
+            self.policy.tidy(256, false, &mut self.shard, &self.recency);
         }
         let access = self.policy.touch().touched(self.shard.access(id), &self.recency);
         self.shard.set_access(id, access);
@@ -134,7 +134,7 @@ impl Cache {
         let entry = self.shard.entry_mut(id);
         (entry.tag, entry.access) = (mark.tag, mark.access);
         assert!(self.shard.by_key.insert(key, id).is_none());
-        self.grows_as_told(|cache| cache.policy.tidy(4, &mut cache.shard, &cache.recency));
+        self.grows_as_told(|cache| cache.policy.tidy(4, false, &mut cache.shard, &cache.recency));
     }
 
     /// Adds entries in one step, as a batch does.
@@ -147,7 +147,7 @@ impl Cache {
             (entry.tag, entry.access) = (mark.tag, mark.access);
             assert!(self.shard.by_key.insert(key, id).is_none());
         }
-        self.policy.tidy(4, &mut self.shard, &self.recency);
+        self.policy.tidy(4, false, &mut self.shard, &self.recency);
         assert!(self.policy.bytes() <= most, "{} bytes, not {most}", self.policy.bytes());
     }
 
@@ -360,11 +360,38 @@ fn a_key_that_is_rewritten_again_and_again_leaves_few_records() {
         (0..100).for_each(|key| cache.set(key, 1));
         for step in 0..100_000 {
             cache.rewrite(step % 3, 1 + step as usize % 50);
-            cache.policy.tidy(4, &mut cache.shard, &cache.recency);
+            cache.policy.tidy(4, false, &mut cache.shard, &cache.recency);
         }
         assert!(cache.policy.bytes() < 16_000, "{name}: {}", cache.policy.bytes());
         cache.validate();
     }
+}
+
+#[test]
+fn an_lru_at_rest_looks_at_nothing_and_still_forgets_what_left() {
+    let mut cache = Cache::new("lru");
+    for key in 0..1_000 {
+        let id = cache.take_place(Entry { key, tag: 0, access: 0, weight: 1 });
+        let mark = cache.policy.admitted(id, hash(key), 1, &cache.recency);
+        let entry = cache.shard.entry_mut(id);
+        (entry.tag, entry.access) = (mark.tag, mark.access);
+        cache.shard.by_key.insert(key, id);
+    }
+    for step in 0..100_000 {
+        cache.get(step % 500);
+        cache.rewrite(step % 1_000, 1);
+        cache.policy.tidy(4, true, &mut cache.shard, &cache.recency);
+    }
+    assert!(cache.policy.bytes() < 25_000, "{}", cache.policy.bytes());
+    cache.validate();
+    // From now on it evicts: what is used from here on stays, however long it has rested.
+    for _ in 0..2 {
+        (0..500).for_each(|key| assert!(cache.get(key)));
+        cache.policy.tidy(10_000, false, &mut cache.shard, &cache.recency);
+    }
+    let gone: Vec<u32> = (0..500).map(|_| cache.evict().unwrap()).collect();
+    assert!(gone.iter().all(|key| *key >= 500), "{gone:?}");
+    cache.validate();
 }
 
 #[test]

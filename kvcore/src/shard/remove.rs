@@ -226,7 +226,7 @@ impl Shard {
     #[inline]
     pub(super) fn tidy(&mut self, change: &mut Change<'_>) {
         if self.policy.may_evict() {
-            self.tidy_policy(TIDY_STEPS, change);
+            self.tidy_policy(TIDY_STEPS, !change.context.may_evict(), change);
         }
         let before = self.bytes_before(change);
         let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
@@ -239,14 +239,15 @@ impl Shard {
     #[cold]
     pub(crate) fn sort_policy(&mut self, change: &mut Change<'_>) {
         const STEPS: usize = 256;
-        self.tidy_policy(STEPS, change);
+        self.tidy_policy(STEPS, false, change);
     }
 
-    fn tidy_policy(&mut self, steps: usize, change: &Change<'_>) {
+    /// `rests` as in [`Policy::tidy`](crate::policy::Policy::tidy).
+    fn tidy_policy(&mut self, steps: usize, rests: bool, change: &Change<'_>) {
         let before = self.bytes_before(change);
         let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, |_| false);
         let recency = residents.recency();
-        policy.tidy(steps, &mut residents, recency);
+        policy.tidy(steps, rests, &mut residents, recency);
         self.settle(before, Need::default(), change);
     }
 

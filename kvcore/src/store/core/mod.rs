@@ -24,7 +24,6 @@ use crate::options::Options;
 use crate::poison::State;
 use crate::policy::Policy;
 use crate::shard::{Shard, ShardPlan, Space};
-use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
 
 /// Keys whose buckets and entries are brought into the cache together.
@@ -37,7 +36,6 @@ pub(crate) struct Core {
     shards: Box<[CachePadded<Cell>]>,
     /// Whether the policy can evict, and whether it may.
     can_evict: bool,
-    may_evict: AtomicBool,
     keeps_access: bool,
     keeps_order: bool,
     max_key_bytes: usize,
@@ -78,7 +76,6 @@ impl Core {
             context,
             shards: (0..count).map(cell).collect(),
             can_evict: policy.may_evict(),
-            may_evict: AtomicBool::new(policy.may_evict()),
             keeps_access: options.entry_stats(),
             keeps_order: options.ordered_index(),
             max_key_bytes: options.max_key_bytes(),
@@ -103,12 +100,12 @@ impl Core {
 
     /// Whether entries may be evicted.
     pub(crate) fn may_evict(&self) -> bool {
-        self.may_evict.load(Ordering::Relaxed)
+        self.can_evict && self.context.may_evict()
     }
 
     /// Lets the policy evict or not. Answers whether it evicts from now on.
     pub(crate) fn allow_eviction(&self, allow: bool) -> bool {
-        self.may_evict.store(self.can_evict && allow, Ordering::Relaxed);
+        self.context.allow_eviction(allow);
         self.may_evict()
     }
 
