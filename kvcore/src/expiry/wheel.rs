@@ -158,8 +158,15 @@ impl Wheel {
     }
 
     /// The next entry whose deadline has come by `now_ms`. Every record looked at takes one of
-    /// `steps`.
-    pub(crate) fn next_due(&mut self, now_ms: i64, steps: &mut usize, timers: &impl Timers) -> Due {
+    /// `steps`. `taken` are those that it gave and the caller has not removed yet: a second record of one
+    /// of them is as good as stale.
+    pub(crate) fn next_due(
+        &mut self,
+        now_ms: i64,
+        steps: &mut usize,
+        taken: &[EntryId],
+        timers: &impl Timers,
+    ) -> Due {
         let now = ticks(now_ms);
         self.floor = self.floor.max(now);
         loop {
@@ -175,7 +182,7 @@ impl Wheel {
             if let Some(Reverse((deadline, number))) = self.pop_early(now) {
                 self.records -= 1;
                 let id = EntryId::new(number);
-                if timers.deadline(id).map(ticks) == Some(deadline) {
+                if timers.deadline(id).map(ticks) == Some(deadline) && !taken.contains(&id) {
                     self.cancelled();
                     return Due::Entry(id);
                 }
@@ -183,7 +190,7 @@ impl Wheel {
                 self.cascade_one(timers);
             } else if let Some(slot) = self.enter_first_slot() {
                 let id = self.take(slot, timers);
-                if self.is_valid(id, slot, timers) {
+                if self.is_valid(id, slot, timers) && !taken.contains(&id) {
                     self.cancelled();
                     return Due::Entry(id);
                 }

@@ -67,6 +67,8 @@ pub(crate) struct Shard {
     counters: Counters,
     /// How far a snapshot under way has come, if it still needs this shard.
     picture: Option<journal::Picture>,
+    /// Entries that are still to be moved together because others have expired.
+    owed_moves: usize,
 }
 
 /// What the shards of one store are made for.
@@ -98,6 +100,7 @@ impl Shard {
             value_bytes: 0,
             counters: Counters::default(),
             picture: None,
+            owed_moves: 0,
         };
         (space, shard)
     }

@@ -21,6 +21,9 @@ const WHEEL_STEPS: usize = 32;
 /// Entries that a change moves out of a span that is being emptied.
 const MOVES: usize = 2;
 
+/// Expired entries that are taken out together, their buckets brought into the cache beforehand.
+const DUE: usize = 16;
+
 /// What a bounded step of cleaning came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cleaned {
@@ -53,7 +56,8 @@ impl Shard {
         if found.head.deadline != NEVER {
             self.wheel.cancelled();
         }
-        let revision = self.remove_unscheduled(hash, found, cause, before, change);
+        let revision = self.take_note_out(hash, found, cause, change);
+        self.settle(before, Need::default(), change);
         self.tidy(change);
         revision
     }
@@ -90,12 +94,12 @@ impl Shard {
         change.context.next_revision()
     }
 
-    fn remove_unscheduled(
+    /// Takes an entry out that is off the wheel, and counts and tells that. The caller settles its bytes.
+    fn take_note_out(
         &mut self,
         hash: u32,
         found: &Found,
         cause: Cause,
-        before: usize,
         change: &mut Change<'_>,
     ) -> u64 {
         change.note(cause, self.entries(), found);
@@ -112,7 +116,6 @@ impl Shard {
             }
         }
         change.context.budget.release(Need { entries: 1, bytes: 0 });
-        self.settle(before, Need::default(), change);
         revision
     }
 
@@ -134,27 +137,71 @@ impl Shard {
 
     /// Frees entries that have expired, looking at `steps` at most.
     pub(crate) fn free_expired(&mut self, steps: usize, change: &mut Change<'_>) -> Cleaned {
-        let (mut left, mut freed) = (steps, 0);
-        let (more, before) = loop {
+        let mut left = steps;
+        let mut cleaned = Cleaned { freed: 0, more: true };
+        let mut due = [EntryId::new(0); DUE];
+        loop {
             let before = self.bytes_before(change);
-            let now_ms = change.now.ms();
+            let mut count = 0;
             let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
-            match self.wheel.next_due(now_ms, &mut left, &entries) {
-                Due::Entry(id) => {
-                    let found = self.entries().get(id);
-                    let hash = self.index_hash(&found, change);
-                    self.remove_unscheduled(hash, &found, Cause::Expired, before, change);
-                    self.evacuate(change);
+            let stopped = loop {
+                let taken = &due[..count];
+                match self.wheel.next_due(change.now.ms(), &mut left, taken, &entries) {
+                    Due::Entry(id) => due[count] = id,
+                    stopped => break Some(stopped),
                 }
-                Due::Unknown => break (true, before),
-                Due::Nothing => break (false, before),
+                count += 1;
+                if count == DUE {
+                    break None;
+                }
+            };
+            self.remove_due(&due[..count], change);
+            // Records that were looked at may have given lines back.
+            self.settle(before, Need::default(), change);
+            cleaned.freed += count as u64;
+            self.owed_moves += MOVES * count;
+            if let Some(stopped) = stopped {
+                if stopped == Due::Nothing {
+                    // Before, what is moved might be due next.
+                    self.pay_moves(left, change);
+                    cleaned.more = self.owed_moves > 0;
+                }
+                break;
             }
-            freed += 1;
-        };
-        // Records that were looked at may have given lines back.
-        self.settle(before, Need::default(), change);
+        }
         self.tidy(change);
-        Cleaned { freed, more }
+        cleaned
+    }
+
+    /// Whether nothing has expired by then, and nothing is left to do for what has been freed.
+    pub(crate) fn is_clean(&self, now_ms: i64) -> bool {
+        self.owed_moves == 0 && self.next_due_ms().is_none_or(|due| due > now_ms)
+    }
+
+    /// Takes out entries that are off the wheel, and brings the buckets of all into the cache first. The
+    /// caller settles.
+    fn remove_due(&mut self, due: &[EntryId], change: &mut Change<'_>) {
+        let mut hashes = [0; DUE];
+        for (hash, id) in hashes.iter_mut().zip(due) {
+            *hash = self.index_hash(&self.entries().get(*id), change);
+            self.space.table.aim(*hash).prefetch();
+        }
+        for (hash, id) in hashes.into_iter().zip(due) {
+            let found = self.entries().get(*id);
+            self.take_note_out(hash, &found, Cause::Expired, change);
+        }
+    }
+
+    /// Moves some of the entries that were to be moved as others expired, looking at so many.
+    fn pay_moves(&mut self, steps: usize, change: &mut Change<'_>) {
+        for _ in 0..steps.min(self.owed_moves) {
+            self.owed_moves -= 1;
+            match self.slab.draining_next(&self.space.words) {
+                Some(id) => self.move_entry(id, change),
+                None if self.slab.is_draining() => {}
+                None => self.owed_moves = 0,
+            }
+        }
     }
 
     /// Evicts the entry that the policy names, of those whose keys are not spared. `false` if there
@@ -308,6 +355,7 @@ impl Shard {
         change.scrap.all(large, change.context.pins);
         (self.key_bytes, self.value_bytes) = (0, 0);
         self.picture = None;
+        self.owed_moves = 0;
         self.space.publish_fill(0);
     }
 

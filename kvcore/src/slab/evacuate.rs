@@ -75,6 +75,11 @@ impl Slab {
         self.next_in_drain(region)
     }
 
+    /// Whether a span is being drained.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.span != 0
+    }
+
     /// Chooses a span to drain if that is worth it.
     #[cold]
     fn start_drain(&mut self) {

@@ -102,7 +102,7 @@ impl Model {
             let mut steps = step;
             loop {
                 let before = self.wheel.bytes();
-                let found = self.wheel.next_due(now, &mut steps, &self.timers);
+                let found = self.wheel.next_due(now, &mut steps, &[], &self.timers);
                 assert!(self.wheel.bytes() <= before);
                 match found {
                     Due::Entry(id) => {
@@ -235,7 +235,7 @@ fn work_stops_when_the_steps_are_used_up() {
         model.add(100_000);
     }
     let mut steps = 10;
-    assert_eq!(model.wheel.next_due(100_000, &mut steps, &model.timers), Due::Unknown);
+    assert_eq!(model.wheel.next_due(100_000, &mut steps, &[], &model.timers), Due::Unknown);
     assert_eq!(steps, 0);
     assert_eq!(model.wheel.count_due(100_000, &model.timers), 100);
     assert_eq!(model.wheel.count_due(99_999, &model.timers), 0);
@@ -377,7 +377,7 @@ fn few_that_come_due_soon_are_counted_exactly() {
             });
             assert_eq!(model.wheel.count_soon(now, SOON, &model.timers), exact);
             let mut steps = usize::MAX;
-            while let Due::Entry(id) = model.wheel.next_due(now, &mut steps, &model.timers) {
+            while let Due::Entry(id) = model.wheel.next_due(now, &mut steps, &[], &model.timers) {
                 let deadline = model.timers.remove(id);
                 model.sorted.remove(&(deadline, id.number()));
             }

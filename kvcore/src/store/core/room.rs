@@ -120,8 +120,7 @@ impl Core {
                 if enough() {
                     return freed;
                 }
-                let due = self.shards[shard].shard.read().next_due_ms();
-                if due.is_none_or(|due| due > now_ms) {
+                if self.shards[shard].shard.read().is_clean(now_ms) {
                     break;
                 }
                 // What expired is not recorded, so there is nothing to wait for.
