@@ -68,6 +68,9 @@ pub fn run(names: &[String]) -> Result<()> {
     }
     let steps = select(names)?;
     let artifacts = Artifacts::new()?;
+    // Tests need no optimization across crates, which takes longer than all release builds without it.
+    artifacts.sh.set_var("CARGO_PROFILE_RELEASE_LTO", "off");
+    artifacts.sh.set_var("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     let mut report = Report::default();
     for step in steps {
         report.step(step.name, step.what, || (step.run)(&artifacts));
@@ -116,8 +119,6 @@ fn shuttle(artifacts: &Artifacts) -> Result<()> {
     let sh = &artifacts.sh;
     let target = artifacts.workspace.target().join("shuttle");
     let _flags = sh.push_env("RUSTFLAGS", "--cfg kv_shuttle");
-    let _quick = sh.push_env("CARGO_PROFILE_RELEASE_LTO", "off");
-    let _parts = sh.push_env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
     let scenes: [&[&str]; 2] =
         [&["--test", "shuttle", "--test", "linearizable"], &["--lib", "interleavings"]];
     for scene in scenes {

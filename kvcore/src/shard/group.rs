@@ -8,7 +8,7 @@ use super::{Change, Found, Refusal, Shard};
 use crate::batch::Op;
 use crate::budget::Need;
 use crate::context::{Context, Deadline};
-use crate::entry::NEVER;
+use crate::entry::{Head, NEVER};
 use crate::error::Error;
 use crate::expiry::Wheel;
 use crate::hash::Key;
@@ -18,9 +18,10 @@ use crate::slab::{self, EntryId};
 use crate::table::TableState;
 
 /// What the operations of a group come to for one key.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Planned<'a> {
+#[derive(Debug, Clone, Copy, Default)]
+enum Planned<'a> {
     /// It stays as it is.
+    #[default]
     Nothing,
     /// It gets a value. `renews`: an entry was there and was deleted first, so this is a new one.
     Put { value: &'a [u8], deadline: i64, renews: bool },
@@ -97,13 +98,25 @@ impl GroupNeeds {
     }
 }
 
-/// What a planned change has taken: its entry was found, and its memory is there.
-pub(crate) struct Prepared {
+/// What becomes of one key of a group. Good as long as no entry of the shard moves.
+#[derive(Default)]
+pub(crate) struct Plan<'a> {
+    planned: Planned<'a>,
+    /// Its entry, if it has one.
     found: Option<Found>,
-    memory: Memory,
+    /// The head of the entry that is put; its version is not final.
+    head: Option<Head>,
 }
 
-enum Memory {
+impl Plan<'_> {
+    /// Whether the key goes.
+    pub(crate) fn removes(&self) -> bool {
+        matches!(self.planned, Planned::Remove)
+    }
+}
+
+/// What a planned change has taken.
+pub(crate) enum Memory {
     /// None is needed: the entry is rewritten where it is, or goes.
     None,
     /// For an entry that goes to a new place.
@@ -159,7 +172,7 @@ impl<'a> Draft<'a> {
 
 impl Shard {
     /// Settles what becomes of a key by these operations, each with its number in the batch, and adds
-    /// what that needs. Stops at a condition that does not hold.
+    /// what that needs. Stops at a condition that does not hold. No entry of the shard moves meanwhile.
     pub(crate) fn plan<'a>(
         &mut self,
         key: Key<'a>,
@@ -167,8 +180,8 @@ impl Shard {
         needs: &mut GroupNeeds,
         tally: &mut Tally,
         change: &mut Change<'_>,
-    ) -> Planned<'a> {
-        let found = self.find_or_free(key, change);
+    ) -> Plan<'a> {
+        let found = self.find_or_leave(key, change);
         let mut draft = Draft {
             stored: found.is_some(),
             live: found.map(|found| found.head.deadline),
@@ -179,7 +192,7 @@ impl Shard {
             match op {
                 Op::Set { options, .. } if !draft.holds(options.condition) => {
                     tally.failed = Some(tally.failed.map_or(index, |first| first.min(index)));
-                    return Planned::Nothing;
+                    return Plan::default();
                 }
                 Op::Set { value, options } => {
                     match change.context.deadline(options.expiry, draft.live, &change.now) {
@@ -207,43 +220,50 @@ impl Shard {
             }
             tally.applied += 1;
         }
-        self.add_needs(key, found.as_ref(), &draft.planned, needs, change);
-        draft.planned
+        let mut plan = Plan { planned: draft.planned, found, head: None };
+        self.add_needs(key, &mut plan, needs, change);
+        plan
     }
 
+    /// Adds what a plan needs, and settles the head of what it puts.
     fn add_needs(
         &self,
         key: Key<'_>,
-        found: Option<&Found>,
-        planned: &Planned<'_>,
+        plan: &mut Plan<'_>,
         needs: &mut GroupNeeds,
-        change: &Change<'_>,
+        change: &mut Change<'_>,
     ) {
         let entries = self.entries();
+        let Plan { planned, found, head } = plan;
+        let found = found.as_ref();
         let mut freed = found.map_or(0, |found| entries.charge(found));
-        match (planned, found) {
+        match (&*planned, found) {
             (Planned::Nothing, _) => {
                 needs.kept += usize::from(found.is_some());
                 needs.kept_bytes += freed;
                 return;
             }
-            (Planned::Put { value, deadline, .. }, _) => {
+            (Planned::Put { value, deadline, renews }, _) => {
                 let content = content(key, value, *deadline);
-                needs.put(content.charge(&self.head(&content, found, change)), *deadline);
+                change.renews = *renews;
+                let put = head.insert(self.head(&content, found, change));
+                change.renews = false;
+                needs.put(content.charge(put), *deadline);
                 needs.inserts += usize::from(found.is_none());
                 needs.contents += value.len();
             }
             (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
                 // What is out of line stays.
-                let head = found.head.with_deadline(*deadline, change.expected_version());
+                let put = found.head.with_deadline(*deadline, change.expected_version());
                 let run = slab::charge(found.head.run_len());
                 needs.kept_bytes += freed - run;
                 freed = run;
-                needs.put(slab::charge(head.run_len()), *deadline);
+                needs.put(slab::charge(head.insert(put).run_len()), *deadline);
             }
             (Planned::Redate { deadline }, Some(found)) => {
                 let content = content(key, entries.value(found), *deadline);
-                needs.put(content.charge(&self.head(&content, Some(found), change)), *deadline);
+                let put = head.insert(self.head(&content, Some(found), change));
+                needs.put(content.charge(put), *deadline);
             }
             (Planned::Remove, _) => needs.removes += 1,
             (Planned::Redate { .. }, None) => unreachable!("there is no entry to redate"),
@@ -297,26 +317,28 @@ impl Shard {
     }
 
     /// Takes the memory of a planned change, and leaves an image of what it changes, for which there is
-    /// room. Until all that was prepared is made or cancelled, no entry of the shard may move.
+    /// room.
     ///
     /// # Errors
     /// `NoMemory`.
     pub(crate) fn prepare_planned(
         &mut self,
         key: Key<'_>,
-        planned: &Planned<'_>,
+        plan: &Plan<'_>,
         change: &Change<'_>,
-    ) -> Result<Prepared, Refusal> {
-        let found = self.find(key);
-        if let (Some(found), false) = (&found, matches!(planned, Planned::Nothing)) {
+    ) -> Result<Memory, Refusal> {
+        if let (Some(found), false) = (&plan.found, matches!(plan.planned, Planned::Nothing)) {
             self.keep_image(key.index_hash(), found, change);
         }
-        let memory = match (planned, &found) {
+        let Some(head) = &plan.head else { return Ok(Memory::None) };
+        if plan.found.is_some_and(|found| fits_in_place(&found, head)) {
+            return Ok(Memory::None);
+        }
+        Ok(match (&plan.planned, &plan.found) {
             (Planned::Put { value, deadline, .. }, _) => {
-                self.memory_for(&content(key, value, *deadline), found.as_ref(), change)?
+                Memory::Place(self.place(&content(key, value, *deadline), head)?)
             }
-            (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
-                let head = found.head.with_deadline(*deadline, change.expected_version());
+            (Planned::Redate { .. }, Some(found)) if found.head.is_large() => {
                 if slab::same_place(found.head.run_len(), head.run_len()) {
                     Memory::None
                 } else {
@@ -325,29 +347,15 @@ impl Shard {
             }
             (Planned::Redate { deadline }, Some(found)) => {
                 let value = self.entries().value(found).to_vec();
-                self.memory_for(&content(key, &value, *deadline), Some(found), change)?
+                Memory::Place(self.place(&content(key, &value, *deadline), head)?)
             }
             _ => Memory::None,
-        };
-        Ok(Prepared { found, memory })
-    }
-
-    fn memory_for(
-        &mut self,
-        content: &Content<'_>,
-        found: Option<&Found>,
-        change: &Change<'_>,
-    ) -> Result<Memory, Refusal> {
-        let head = self.head(content, found, change);
-        if found.is_some_and(|found| fits_in_place(found, &head)) {
-            return Ok(Memory::None);
-        }
-        Ok(Memory::Place(self.place(content, &head)?))
+        })
     }
 
     /// Gives back the memory of a change that is not made after all.
-    pub(crate) fn cancel(&mut self, prepared: Prepared, change: &mut Change<'_>) {
-        match prepared.memory {
+    pub(crate) fn cancel(&mut self, memory: Memory, change: &mut Change<'_>) {
+        match memory {
             Memory::None => {}
             Memory::Place(place) => self.give_back(place, change),
             Memory::Run(id) => self.slab.free(&self.space.words, id),
@@ -358,31 +366,30 @@ impl Shard {
     pub(crate) fn make_planned(
         &mut self,
         key: Key<'_>,
-        planned: &Planned<'_>,
-        prepared: Prepared,
+        plan: &Plan<'_>,
+        memory: Memory,
         change: &mut Change<'_>,
     ) {
-        let Prepared { found, memory } = prepared;
-        match (planned, found) {
+        match (&plan.planned, &plan.found) {
             (Planned::Nothing, _) => {}
-            (Planned::Put { value, deadline, renews }, found) => {
+            (Planned::Put { value, deadline, renews }, _) => {
                 change.renews = *renews;
-                self.put(key, &content(key, value, *deadline), found, memory, change);
+                self.put(key, &content(key, value, *deadline), plan, memory, change);
                 change.renews = false;
             }
             (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
                 let id = if let Memory::Run(id) = memory { id } else { found.id };
-                let version = self.redate_large_at(key, &found, *deadline, id, change);
+                let version = self.redate_large_at(key, found, *deadline, id, change);
                 record(Record::Touch { key: key.bytes, deadline: *deadline, version }, change);
             }
             (Planned::Redate { deadline }, Some(found)) => {
-                let value = self.entries().value(&found).to_vec();
+                let value = self.entries().value(found).to_vec();
                 change.only_redates = true;
-                self.put(key, &content(key, &value, *deadline), Some(found), memory, change);
+                self.put(key, &content(key, &value, *deadline), plan, memory, change);
                 change.only_redates = false;
             }
             (Planned::Remove, Some(found)) => {
-                let version = self.remove_planned(key.index_hash(), &found, change);
+                let version = self.remove_planned(key.index_hash(), found, change);
                 record(Record::Delete { key: key.bytes, version }, change);
             }
             (Planned::Redate { .. } | Planned::Remove, None) => {
@@ -395,20 +402,22 @@ impl Shard {
         &mut self,
         key: Key<'_>,
         content: &Content<'_>,
-        found: Option<Found>,
+        plan: &Plan<'_>,
         memory: Memory,
         change: &mut Change<'_>,
     ) {
-        let head = self.head(content, found.as_ref(), change);
+        let (Some(head), found) = (plan.head, &plan.found) else {
+            unreachable!("what is put has a head")
+        };
         match (memory, found) {
             (Memory::Place(place), Some(found)) => {
-                self.replace_at(key, &found, content, head, place, change);
+                self.replace_at(key, found, content, head, place, change);
             }
             (Memory::Place(place), None) => {
                 self.insert_at(key, content, head, place, change);
             }
             (_, Some(found)) => {
-                self.rewrite(key, &found, content, head, change);
+                self.rewrite(key, found, content, head, change);
             }
             (_, None) => unreachable!("a new entry has no place"),
         }
@@ -419,9 +428,7 @@ impl Shard {
         if done && change.context.counts() {
             self.count_changes(needs.sets, needs.deletes);
         }
-        for _ in 0..needs.records {
-            self.tidy(change);
-        }
+        self.tidy_after(needs.records, change);
     }
 }
 

@@ -41,7 +41,7 @@ use crate::table::TableState;
 
 pub(crate) use change::{Change, Refusal};
 use entries::{Entries, Found};
-pub(crate) use group::{GroupNeeds, Planned, Prepared, Tally};
+pub(crate) use group::{GroupNeeds, Memory, Plan, Tally};
 pub(crate) use journal::Viewer;
 use large::{LargeEntries, LargeEntry};
 pub(crate) use load::Loaded;

@@ -52,13 +52,25 @@ impl Shard {
         cause: Cause,
         change: &mut Change<'_>,
     ) -> u64 {
+        let revision = self.remove_alone(hash, found, cause, change);
+        self.tidy(change);
+        revision
+    }
+
+    /// As [`remove`](Shard::remove), but no other entry moves.
+    pub(super) fn remove_alone(
+        &mut self,
+        hash: u32,
+        found: &Found,
+        cause: Cause,
+        change: &mut Change<'_>,
+    ) -> u64 {
         let before = self.bytes_before(change);
         if found.head.deadline != NEVER {
             self.wheel.cancelled();
         }
         let revision = self.take_note_out(hash, found, cause, change);
         self.settle(before, Need::default(), change);
-        self.tidy(change);
         revision
     }
 
@@ -272,14 +284,23 @@ impl Shard {
     /// holds few entries.
     #[inline]
     pub(super) fn tidy(&mut self, change: &mut Change<'_>) {
+        self.tidy_after(1, change);
+    }
+
+    /// As [`tidy`](Shard::tidy), after so many changes.
+    #[inline]
+    pub(super) fn tidy_after(&mut self, changes: usize, change: &mut Change<'_>) {
+        if changes == 0 {
+            return;
+        }
         if self.policy.may_evict() {
-            self.tidy_policy(TIDY_STEPS, !change.context.may_evict(), change);
+            self.tidy_policy(TIDY_STEPS * changes, !change.context.may_evict(), change);
         }
         let before = self.bytes_before(change);
         let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
-        self.wheel.tidy(WHEEL_STEPS, &entries);
+        self.wheel.tidy(WHEEL_STEPS * changes, &entries);
         self.settle(before, Need::default(), change);
-        self.evacuate(change);
+        self.evacuate(MOVES * changes, change);
     }
 
     /// Lets the policy sort all that was used since it last did.
@@ -300,8 +321,8 @@ impl Shard {
 
     /// Moves entries out of a span that is being emptied.
     #[inline]
-    fn evacuate(&mut self, change: &mut Change<'_>) {
-        for _ in 0..MOVES {
+    fn evacuate(&mut self, moves: usize, change: &mut Change<'_>) {
+        for _ in 0..moves {
             match self.slab.draining_next(&self.space.words) {
                 None => return,
                 Some(id) => self.move_entry(id, change),

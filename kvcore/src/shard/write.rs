@@ -27,6 +27,17 @@ impl Shard {
         None
     }
 
+    /// As [`find_or_free`](Shard::find_or_free), but no other entry moves.
+    #[inline]
+    pub(super) fn find_or_leave(&mut self, key: Key<'_>, change: &mut Change<'_>) -> Option<Found> {
+        let found = self.find(key)?;
+        if is_live(&found, &change.now) {
+            return Some(found);
+        }
+        self.remove_alone(key.index_hash(), &found, Cause::Expired, change);
+        None
+    }
+
     #[inline]
     pub(crate) fn set(
         &mut self,

@@ -18,10 +18,11 @@ use crate::error::{Result, Status};
 use crate::hash::Key;
 use crate::journal::Lack;
 use crate::planted::{Planted, is_planted};
-use crate::shard::{Change, GroupNeeds, Planned, Prepared, Refusal, Shard, Tally};
+use crate::shard::{Change, GroupNeeds, Memory, Plan, Refusal, Shard, Tally};
 use crate::sync::WriteGuard;
 
 /// One operation.
+#[derive(Clone, Copy)]
 pub(super) struct Step<'a> {
     pub(super) shard: usize,
     pub(super) key: Key<'a>,
@@ -40,16 +41,16 @@ impl Step<'_> {
 /// A key and the operations on it.
 pub(super) struct Target<'a, 's> {
     steps: &'s [Step<'a>],
-    planned: Planned<'a>,
+    plan: Plan<'a>,
     /// Taken once it is sure that there is room for it.
-    prepared: Option<Prepared>,
+    memory: Option<Memory>,
 }
 
 impl<'a, 's> Target<'a, 's> {
     /// The keys of operations that are [`sorted`].
     pub(super) fn all(steps: &'s [Step<'a>]) -> Vec<Self> {
         let groups = steps.chunk_by(|a, b| a.order(b.shard, b.key).is_eq());
-        groups.map(|steps| Target { steps, planned: Planned::Nothing, prepared: None }).collect()
+        groups.map(|steps| Target { steps, plan: Plan::default(), memory: None }).collect()
     }
 
     fn key(&self) -> Key<'a> {
@@ -82,9 +83,22 @@ pub(super) fn steps<'a>(core: &Core, batch: &'a Batch) -> Result<Vec<Step<'a>>> 
 }
 
 /// Operations by shard, then by key, and those of one key in their order.
-pub(super) fn sorted(mut steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
-    steps.sort_unstable_by(|a, b| a.order(b.shard, b.key).then(a.index.cmp(&b.index)));
-    steps
+pub(super) fn sorted(steps: Vec<Step<'_>>) -> Vec<Step<'_>> {
+    // Numbers are sorted in place of steps, which are large.
+    let rank = |(place, step): (usize, &Step<'_>)| {
+        (step.shard as u128) << 112 | u128::from(step.key.parts().1) << 48 | place as u128
+    };
+    let mut ranks: Vec<u128> = steps.iter().enumerate().map(rank).collect();
+    ranks.sort_unstable();
+    let place = |rank: &u128| (rank & ((1 << 48) - 1)) as usize;
+    let mut sorted: Vec<Step<'_>> = ranks.iter().map(|rank| steps[place(rank)]).collect();
+    // Several keys may have one hash.
+    for alike in sorted.chunk_by_mut(|a, b| a.key.parts().1 == b.key.parts().1) {
+        if alike.len() > 1 {
+            alike.sort_by(|a, b| a.order(b.shard, b.key));
+        }
+    }
+    sorted
 }
 
 /// Deals out targets, which are sorted, to the shards they are of, which are locked.
@@ -196,7 +210,7 @@ fn plan(groups: &mut [Group<'_, '_, '_, '_>], change: &mut Change<'_>) -> (Vec<G
         let mut needs = GroupNeeds::default();
         for target in group.iter_mut() {
             let ops = target.steps.iter().map(|step| (step.index, step.op));
-            target.planned = shard.plan(target.key(), ops, &mut needs, &mut tally, change);
+            target.plan = shard.plan(target.key(), ops, &mut needs, &mut tally, change);
         }
         all.push(needs);
     }
@@ -242,16 +256,15 @@ fn build(
         built = built.and_then(|()| Ok(shard.reserve_index(needs)?));
         for target in group.iter_mut() {
             built = built.and_then(|()| {
-                target.prepared =
-                    Some(shard.prepare_planned(target.key(), &target.planned, change)?);
+                target.memory = Some(shard.prepare_planned(target.key(), &target.plan, change)?);
                 Ok(())
             });
         }
     }
     if built.is_err() {
         for (shard, group) in groups {
-            for prepared in group.iter_mut().filter_map(|target| target.prepared.take()) {
-                shard.cancel(prepared, change);
+            for memory in group.iter_mut().filter_map(|target| target.memory.take()) {
+                shard.cancel(memory, change);
             }
         }
     }
@@ -265,10 +278,10 @@ fn apply(groups: &mut [Group<'_, '_, '_, '_>], change: &mut Change<'_>) {
     for (shard, group) in &mut *groups {
         for removes in [false, true] {
             for target in group.iter_mut() {
-                if matches!(target.planned, Planned::Remove) == removes
-                    && let Some(prepared) = target.prepared.take()
+                if target.plan.removes() == removes
+                    && let Some(memory) = target.memory.take()
                 {
-                    shard.make_planned(target.key(), &target.planned, prepared, change);
+                    shard.make_planned(target.key(), &target.plan, memory, change);
                 }
             }
         }
