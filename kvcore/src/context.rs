@@ -39,6 +39,8 @@ pub(crate) struct Context {
     default_ttl_ms: AtomicU64,
     ttl_jitter_ppm: AtomicU32,
     cleanup_interval_ms: AtomicU64,
+    /// Whether the cleaner leaves everything where it is.
+    holds_expired: AtomicBool,
     /// Whether calls are counted and timed, in one byte because every call asks: [`COUNTS`], [`TIMES`].
     measures: AtomicU8,
     may_evict: AtomicBool,
@@ -81,6 +83,7 @@ impl Context {
             default_ttl_ms: AtomicU64::new(0),
             ttl_jitter_ppm: AtomicU32::new(0),
             cleanup_interval_ms: AtomicU64::new(0),
+            holds_expired: AtomicBool::new(false),
             measures: AtomicU8::new(COUNTS),
             may_evict: AtomicBool::new(true),
             latency: Arc::new(LatencyMeter::new()),
@@ -144,8 +147,18 @@ impl Context {
         self.revision.fetch_max(revision, Ordering::Relaxed);
     }
 
+    /// How late the cleaner may free an entry: never while it is held back.
     pub(crate) fn cleanup_interval_ms(&self) -> u64 {
-        self.cleanup_interval_ms.load(Ordering::Relaxed)
+        match self.holds_expired.load(Ordering::Relaxed) {
+            true => u64::MAX,
+            false => self.cleanup_interval_ms.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Holds the cleaner back, or lets it go on.
+    pub(crate) fn hold_expired(&self, hold: bool) {
+        self.holds_expired.store(hold, Ordering::Relaxed);
+        self.alarm.ring();
     }
 
     /// Whether operations are counted.

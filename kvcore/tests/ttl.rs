@@ -238,3 +238,20 @@ fn the_clock_of_a_store_is_unix_time() {
     // A minute is room for a clock that somebody sets while the test runs.
     assert!((Probe::new(&store).now_ms() - wall).abs() < 60_000);
 }
+
+#[test]
+fn what_is_held_back_has_expired_and_is_freed_later() {
+    let options = Options::new().with("cleanup_interval", "1ms").unwrap();
+    let store = Store::memory(options).unwrap();
+    store.hold_expired(true).unwrap();
+    store.set_with("a", "v", &SetOptions::default().ttl(Duration::from_millis(1))).unwrap();
+    store.set_with("b", "v", &SetOptions::default().ttl(Duration::from_millis(1))).unwrap();
+    eventually("both have expired", || !store.exists("a").unwrap() && !store.exists("b").unwrap());
+    // Many times as long as the cleaner would take.
+    std::thread::sleep(Duration::from_millis(30));
+    assert_eq!(store.len().unwrap(), 2);
+    assert!(!store.del("a").unwrap());
+    assert_eq!(store.len().unwrap(), 1, "a write frees what its key held");
+    store.hold_expired(false).unwrap();
+    eventually("the cleaner frees the rest", || store.len().unwrap() == 0);
+}

@@ -232,6 +232,17 @@ impl Store {
         Ok(self.core.free_expired(|| false))
     }
 
+    /// Has the thread that frees expired entries leave them where they are, or go on with what waited.
+    /// A held entry has expired all the same: no call finds it, and a write of its key frees it.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn hold_expired(&self, hold: bool) -> Result<()> {
+        self.core.state.check_read()?;
+        self.core.context.hold_expired(hold);
+        Ok(())
+    }
+
     /// Changes an option that the table marks as online.
     ///
     /// A limit that is lowered is in force when this returns, after evicting what was too much.

@@ -27,7 +27,7 @@ pub const COMMANDS: &[Command] =
         .containing(SUBCOMMANDS)];
 
 static SUBCOMMANDS: &[Command] = &[
-    Command::new("acl|setuser", -3, SECRET, NO_KEYS, Group::Server, setuser)
+    Command::new("acl|setuser", -3, ADMIN, NO_KEYS, Group::Server, setuser)
         .about("6.0.0", "Makes or changes a user."),
     Command::new("acl|getuser", 3, SECRET, NO_KEYS, Group::Server, getuser)
         .about("6.0.0", "Answers what a user may do."),

@@ -18,6 +18,8 @@ pub type Outcome = Result<(), Failure>;
 pub enum After {
     /// Let some time pass, and then write the reply.
     Sleep(Duration, fn(&mut Replies)),
+    /// Let some time pass before the replies are sent, which are written.
+    Delay(Duration),
     /// Do something that takes long on a thread of its own, and answer what comes of it.
     Work(Box<dyn FnOnce(&Shared) -> Outcome + Send>),
     /// Send what was written and disconnect.

@@ -10,6 +10,7 @@ use super::{help, table, tracking};
 use crate::net::ReplyMode;
 use crate::shared::Shared;
 use crate::shared::clients::{ClientHandle, End, flag};
+use crate::shared::pause::Paused;
 
 const FLAGS: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -39,6 +40,10 @@ static SUBCOMMANDS: &[Command] = &[
         .about("3.2.0", "Turns replies off and on."),
     Command::new("client|no-evict", 3, ADMIN, NO_KEYS, Group::Connection, no_evict)
         .about("7.0.0", "Keeps this client though buffers take too much memory."),
+    Command::new("client|pause", -3, ADMIN, NO_KEYS, Group::Connection, pause)
+        .about("3.0.0", "Makes clients wait for some milliseconds."),
+    Command::new("client|unpause", 2, ADMIN, NO_KEYS, Group::Connection, unpause)
+        .about("6.2.0", "Ends that."),
     Command::new("client|unblock", -3, ADMIN, NO_KEYS, Group::Connection, unblock)
         .about("5.0.0", "Ends the waiting of a client, of which none waits."),
     Command::new("client|tracking", -3, FLAGS, NO_KEYS, Group::Connection, tracking::tracking)
@@ -82,8 +87,8 @@ fn usage(call: &mut Call<'_, '_>) -> Outcome {
             "    Return information about client connections.",
             "NO-EVICT (ON|OFF)",
             "    Protect current client connection from eviction.",
-            "NO-TOUCH (ON|OFF)",
-            "    Will not touch LRU/LFU stats when this mode is on.",
+            "PAUSE <timeout> [WRITE|ALL]",
+            "    Suspend all, or just write, clients for <timeout> milliseconds.",
             "REPLY (ON|OFF|SKIP)",
             "    Control the replies sent to the current connection.",
             "SETNAME <name>",
@@ -97,6 +102,8 @@ fn usage(call: &mut Call<'_, '_>) -> Outcome {
             "    Report tracking status for the current connection.",
             "UNBLOCK <clientid> [TIMEOUT|ERROR]",
             "    Unblock the specified blocked client.",
+            "UNPAUSE",
+            "    Stop the current client pause, resuming traffic.",
         ],
     )
 }
@@ -366,6 +373,40 @@ fn no_evict(call: &mut Call<'_, '_>) -> Outcome {
     };
     call.session.client.mark(flag::NO_EVICT, on);
     call.out.ok();
+    Ok(())
+}
+
+fn pause(call: &mut Call<'_, '_>) -> Outcome {
+    let kind = match call.len() {
+        3 => Paused::All,
+        4 if call.is(3, "write") => Paused::Writes,
+        4 if call.is(3, "all") => Paused::All,
+        4 => return Err(Failure::fixed("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+        _ => return Err(Failure::arity("client|pause")),
+    };
+    let time_ms = crate::number::integer(call.arg(2))
+        .ok_or(Failure::fixed("ERR timeout is not an integer or out of range"))?;
+    if time_ms < 0 {
+        return Err(Failure::fixed("ERR timeout is negative"));
+    }
+    let until_ms = call.shared.store.now_ms().checked_add(time_ms);
+    let until_ms = until_ms.ok_or(Failure::fixed("ERR timeout is out of range"))?;
+    call.shared.pause_clients(kind, until_ms)?;
+    call.out.ok();
+    Ok(())
+}
+
+/// Lets clients go on. What has expired meanwhile is freed before the answer.
+fn unpause(call: &mut Call<'_, '_>) -> Outcome {
+    call.shared.resume_clients()?;
+    if call.session.runs_group {
+        call.out.ok();
+    } else {
+        call.session.after = Some(After::Work(Box::new(|shared| {
+            shared.store.purge_expired()?;
+            Ok(())
+        })));
+    }
     Ok(())
 }
 

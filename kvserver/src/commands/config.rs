@@ -15,6 +15,7 @@ use crate::acl::DEFAULT_USER;
 use crate::glob;
 use crate::shared::Shared;
 use crate::shared::events::Classes;
+use crate::shared::eviction::{CHOICES, Room};
 
 const FLAGS: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
@@ -130,19 +131,7 @@ const SETTINGS: &[Setting] = &[
     Setting {
         name: "maxmemory-policy",
         get: |shared| policy_name(shared).to_owned(),
-        set: |shared, text| {
-            let wanted = String::from_utf8_lossy(text).to_ascii_lowercase();
-            let evicts = wanted == opened_policy(shared);
-            if !evicts && wanted != NO_EVICTION {
-                let known = opened_policy(shared);
-                return Err(format!(
-                    "argument must be one of the following: {NO_EVICTION}, {known}; others have to be chosen when the server starts, with --eviction"
-                ));
-            }
-            shared.store.allow_eviction(evicts).map_err(|error| error.message().to_owned())?;
-            shared.settings.evicts.store(evicts, Ordering::Relaxed);
-            Ok(())
-        },
+        set: set_policy,
     },
     Setting {
         name: "notify-keyspace-events",
@@ -173,6 +162,15 @@ const SETTINGS: &[Setting] = &[
         get: |shared| word(shared.settings.del_returns_value.load(Ordering::Relaxed)),
         set: |shared, text| {
             shared.settings.del_returns_value.store(yes_or_no(text)?, Ordering::Relaxed);
+            Ok(())
+        },
+    },
+    Setting {
+        name: "tracking-table-max-keys",
+        get: |shared| shared.tracking.keys_max().to_string(),
+        set: |shared, text| {
+            let most = number(text, 0, i64::MAX, false)?;
+            shared.tracking.set_keys_max(shared, usize::try_from(most).unwrap_or(usize::MAX));
             Ok(())
         },
     },
@@ -225,7 +223,6 @@ const KEPT: &[(&str, &str)] = &[
         "client-output-buffer-limit",
         "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
     ),
-    ("tracking-table-max-keys", "1000000"),
     ("hash-max-listpack-entries", "128"),
     ("hash-max-listpack-value", "64"),
     ("hash-max-ziplist-entries", "128"),
@@ -255,12 +252,36 @@ const KEPT: &[(&str, &str)] = &[
 
 const NO_EVICTION: &str = "noeviction";
 
-/// What Redis calls the policy that the store evicts by.
+/// What Redis calls the policy by which keys are evicted.
 pub fn policy_name(shared: &Shared) -> &'static str {
+    if let Some(choice) = shared.eviction.choice() {
+        let named = CHOICES.iter().find(|(known, _)| *known == choice);
+        return named.map_or(NO_EVICTION, |(_, name)| name);
+    }
     match shared.settings.evicts.load(Ordering::Relaxed) {
         true => opened_policy(shared),
         false => NO_EVICTION,
     }
+}
+
+/// Chooses the policy: the one of the store, one that needs nothing of the store, or none.
+fn set_policy(shared: &Arc<Shared>, text: &[u8]) -> Result<(), Refused> {
+    let wanted = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let opened = opened_policy(shared);
+    let choice = CHOICES.iter().find(|(_, name)| *name == wanted && *name != opened);
+    if choice.is_none() && wanted != opened && wanted != NO_EVICTION {
+        return Err(format!(
+            "argument(s) must be one of the following: {NO_EVICTION}, {opened}, {}; policies by use have to be chosen when the server starts, with --eviction",
+            CHOICES.map(|(_, name)| name).join(", ")
+        ));
+    }
+    let evicts = wanted == opened;
+    shared.store.allow_eviction(evicts).map_err(|error| error.message().to_owned())?;
+    shared.settings.evicts.store(evicts, Ordering::Relaxed);
+    shared.eviction.choose(choice.map(|(choice, _)| *choice));
+    shared.find_observers();
+    enforce_memory_max(shared);
+    Ok(())
 }
 
 /// What Redis calls the policy that the store was opened with.
@@ -282,18 +303,30 @@ const MEMORY_MIN: u64 = 64 << 10;
 fn set_memory_max(shared: &Arc<Shared>, text: &[u8]) -> Result<(), Refused> {
     let bytes = number(text, 0, i64::MAX, true)?;
     shared.settings.memory_max.store(bytes.unsigned_abs(), Ordering::Relaxed);
-    shared.settings.is_over_memory_max.store(true, Ordering::Relaxed);
-    fits_memory_max(shared);
+    enforce_memory_max(shared);
     Ok(())
+}
+
+fn enforce_memory_max(shared: &Shared) {
+    shared.settings.is_over_memory_max.store(true, Ordering::Relaxed);
+    if shared.eviction.choice().is_some() {
+        // Room is made before each command, so the store has no limit of its own. Taking one away never fails.
+        let _ = shared.store.configure("max_memory", "0");
+    }
+    fits_memory_max(shared);
 }
 
 /// Tries again to put the limit on memory into force, and says whether it is.
 pub fn fits_memory_max(shared: &Shared) -> bool {
     let bytes = shared.settings.memory_max.load(Ordering::Relaxed);
-    let is_in_force = shared.store.configure("max_memory", &bytes.to_string()).is_ok();
-    let fits = is_in_force && (bytes == 0 || bytes >= MEMORY_MIN);
-    if fits {
-        shared.settings.is_over_memory_max.store(false, Ordering::Relaxed);
+    let fits = if shared.eviction.choice().is_some() {
+        shared.eviction.make_room(shared).is_ok_and(|room| room != Room::None)
+    } else {
+        let is_in_force = shared.store.configure("max_memory", &bytes.to_string()).is_ok();
+        is_in_force && (bytes == 0 || bytes >= MEMORY_MIN)
+    };
+    if shared.settings.is_over_memory_max.load(Ordering::Relaxed) == fits {
+        shared.settings.is_over_memory_max.store(!fits, Ordering::Relaxed);
     }
     fits
 }
@@ -400,6 +433,7 @@ fn failed(name: &str, why: &str) -> Failure {
 fn resetstat(call: &mut Call<'_, '_>) -> Outcome {
     let stats = call.shared.store.stats()?;
     call.shared.counters.reset(&stats);
+    call.shared.eviction.reset_count();
     call.out.ok();
     Ok(())
 }

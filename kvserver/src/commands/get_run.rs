@@ -57,9 +57,7 @@ pub fn serve(
     }
     session.client.last_command.store(id, Ordering::Relaxed);
     if let Some(counter) = shared.counters.command(session.thread, id) {
-        counter.calls.fetch_add(count as u64, Ordering::Relaxed);
-        let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-        counter.usec.fetch_add(took_us, Ordering::Relaxed);
+        counter.add(count as u64, u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX));
     }
     taken
 }
@@ -73,7 +71,7 @@ fn is_plain(shared: &Shared, session: &mut Session) -> bool {
         && session.reply_mode == ReplyMode::On
         && !session.is_subscribed()
         && session.caching.is_none()
-        && shared.observers() & (observer::TRACKING | observer::MONITOR | observer::EVENTS) == 0
+        && shared.observers() & !observer::WATCH == 0
 }
 
 /// The key of a whole `GET` at the beginning of `input`, and its bytes.

@@ -113,7 +113,7 @@ fn clients(shared: &Shared, _: &Stats, text: &mut String) {
         "maxclients": shared.settings.clients_max.load(Ordering::Relaxed),
         "client_recent_max_input_buffer": longest(|client| client.query_bytes.load(Ordering::Relaxed)),
         "client_recent_max_output_buffer": longest(|client| client.reply_bytes.load(Ordering::Relaxed)),
-        "blocked_clients": 0,
+        "blocked_clients": shared.pause.waiting(),
         "tracking_clients": shared.tracking.clients(),
         "pubsub_clients": count(flag::PUBSUB),
         "watching_clients": watching.iter().filter(|count| **count > 0).count(),
@@ -137,7 +137,7 @@ pub fn human(bytes: u64) -> String {
 
 fn memory(shared: &Shared, stats: &Stats, text: &mut String) {
     let clients = shared.clients.memory_bytes() as u64;
-    let used = stats.memory_bytes + stats.pinned_bytes + clients;
+    let used = shared.used_memory(stats);
     let most = shared.settings.memory_max.load(Ordering::Relaxed);
     lines!(text,
         "used_memory": used,
@@ -200,7 +200,7 @@ fn stats(shared: &Shared, stats: &Stats, text: &mut String) {
         "total_net_output_bytes": load(&counters.output_bytes),
         "rejected_connections": load(&counters.rejected_connections),
         "expired_keys": expired,
-        "evicted_keys": evicted,
+        "evicted_keys": evicted + shared.eviction.evicted(),
         "evicted_clients": load(&counters.evicted_clients),
         "keyspace_hits": hits,
         "keyspace_misses": misses,

@@ -2,11 +2,13 @@
 
 pub mod acl;
 pub mod auth;
+mod bitfield;
 mod bits;
 mod call;
 pub mod client;
 mod command;
 pub mod config;
+mod debug;
 mod dump;
 mod expire_time;
 mod expiry;

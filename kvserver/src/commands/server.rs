@@ -1,4 +1,4 @@
-//! The server itself: its time, its end, and what it is asked for tests.
+//! The server itself: its time, its end, and what it has none of.
 
 use std::time::Duration;
 
@@ -7,8 +7,6 @@ use super::failure::Failure;
 use super::help;
 use super::spec::{Command, Flags, Group, NO_KEYS};
 use crate::number;
-
-const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
 /// The commands of this file.
 pub const COMMANDS: &[Command] = &[
@@ -32,9 +30,6 @@ pub const COMMANDS: &[Command] = &[
         shutdown,
     )
     .about("1.0.0", "Stops the server, which loses nothing that it acknowledged."),
-    Command::new("debug", -2, ADMIN, NO_KEYS, Group::Server, help::container)
-        .about("1.0.0", "For tests.")
-        .containing(DEBUG),
     Command::new("function", -2, &[], NO_KEYS, Group::Server, help::container)
         .about("7.0.0", "Functions, of which there are none.")
         .containing(FUNCTION),
@@ -49,13 +44,6 @@ pub const COMMANDS: &[Command] = &[
     .about("2.8.12", "Answers that this server replicates no other one."),
     Command::new("lolwut", -1, &[Flags::READONLY, Flags::FAST], NO_KEYS, Group::Server, lolwut)
         .about("5.0.0", "Answers which server this is."),
-];
-
-static DEBUG: &[Command] = &[
-    Command::new("debug|sleep", 3, ADMIN, NO_KEYS, Group::Server, debug_sleep)
-        .about("1.0.0", "Lets some seconds pass before it answers."),
-    Command::new("debug|help", 2, ADMIN, NO_KEYS, Group::Server, debug_help)
-        .about("1.0.0", "Says what there is."),
 ];
 
 static FUNCTION: &[Command] = &[
@@ -116,20 +104,6 @@ fn shutdown(call: &mut Call<'_, '_>) -> Outcome {
     }
     call.session.after = Some(After::Shutdown);
     Ok(())
-}
-
-fn debug_sleep(call: &mut Call<'_, '_>) -> Outcome {
-    let seconds = number::float(call.arg(2)).ok_or(Failure::NOT_A_FLOAT)?;
-    let time = Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| Failure::NOT_A_FLOAT)?;
-    if call.session.runs_group {
-        return Err(Failure::fixed("ERR DEBUG SLEEP is not available inside a transaction"));
-    }
-    call.session.after = Some(After::Sleep(time, |out| out.ok()));
-    Ok(())
-}
-
-fn debug_help(call: &mut Call<'_, '_>) -> Outcome {
-    help::write(call, &["SLEEP <seconds>", "    Stop the client for <seconds>. Decimals allowed."])
 }
 
 fn function_flush(call: &mut Call<'_, '_>) -> Outcome {

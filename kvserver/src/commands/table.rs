@@ -9,7 +9,7 @@ use ahash::HashMap;
 
 use super::spec::Command;
 use super::{
-    acl, auth, bits, client, command, config, dump, expiry, increments, info, keys, lcs, memory,
+    acl, auth, bitfield, bits, client, command, config, debug, dump, expiry, increments, info, keys, lcs, memory,
     monitor, object, persistence, pubsub, ranges, scan, server, slowlog, strings, transactions,
 };
 use crate::resp::Request;
@@ -21,6 +21,7 @@ const GROUPS: &[&[Command]] = &[
     increments::COMMANDS,
     lcs::COMMANDS,
     bits::COMMANDS,
+    bitfield::COMMANDS,
     keys::COMMANDS,
     object::COMMANDS,
     dump::COMMANDS,
@@ -32,6 +33,7 @@ const GROUPS: &[&[Command]] = &[
     acl::COMMANDS,
     client::COMMANDS,
     server::COMMANDS,
+    debug::COMMANDS,
     persistence::COMMANDS,
     config::COMMANDS,
     info::COMMANDS,

@@ -22,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::Session;
-use super::execute;
+use super::{execute, waiting};
 use crate::commands::{After, get_run};
 use crate::resp::{Protocol, Read, Reader, Replies};
 use crate::shared::Shared;
@@ -66,6 +66,8 @@ enum Stop {
     Idle,
     /// Others have their turn, or replies have to be read first.
     Full,
+    /// Clients have to wait, as an administrator said.
+    Paused,
     /// Something has to be done before the next request.
     After(After),
     /// The connection is done once its replies are written.
@@ -118,6 +120,7 @@ impl Connection {
                     self.flush_some().await?;
                     tokio::task::yield_now().await;
                 }
+                Stop::Paused => self.rest().await?,
                 Stop::After(after) => self.follow(after).await?,
                 Stop::Close => return self.end(End::AfterReplies).await,
             }
@@ -221,7 +224,7 @@ impl Connection {
         match stop {
             Stop::After(after) => self.follow(after).await?,
             Stop::Close => return Ok(Stop::Close),
-            Stop::Idle | Stop::Full => {}
+            Stop::Idle | Stop::Full | Stop::Paused => {}
         }
         Ok(self.check_query())
     }
@@ -294,6 +297,9 @@ impl Connection {
             let limits = execute::limits(&self.shared, &self.session);
             match self.reader.read(rest, limits) {
                 Ok(Read::Request(request, bytes)) => {
+                    if waiting::has_to_wait(&self.shared, &self.session, request) {
+                        return (taken, Stop::Paused);
+                    }
                     taken += bytes;
                     execute::execute(&self.shared, &mut self.session, request, &mut self.out);
                 }
@@ -326,6 +332,12 @@ impl Connection {
                 }
                 answer(&mut self.out);
             }
+            After::Delay(time) => {
+                tokio::select! {
+                    () = tokio::time::sleep(time) => {}
+                    () = self.shared.stopped() => {}
+                }
+            }
             After::Work(work) => {
                 self.flush_some().await?;
                 let (done, outcome) = tokio::sync::oneshot::channel();
@@ -349,6 +361,23 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Waits until clients need not wait any more, or something comes for this one.
+    async fn rest(&mut self) -> io::Result<()> {
+        self.flush_some().await?;
+        let (client, shared) = (&self.session.client, &self.shared);
+        let mail = poll_fn(|cx| {
+            client.wait_for_mail(cx.waker());
+            if client.has_mail() { Poll::Ready(()) } else { Poll::Pending }
+        });
+        tokio::select! {
+            () = shared.pause.wait(shared.store.now_ms()) => {}
+            () = mail => {}
+            () = shared.stopped() => {}
+        }
+        // Of those who wait until the end of the time, the first one ends the pause.
+        shared.resume_clients_in_time().map_err(io::Error::other)
     }
 
     /// Writes what the other side takes at once.

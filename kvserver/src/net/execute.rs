@@ -13,7 +13,7 @@ use super::group::Queued;
 use super::session::ReplyMode;
 use crate::acl::{self, Context, Denied, Reason};
 use crate::commands::spec::{Command, Flags};
-use crate::commands::{Call, Effect, Failure, Keyspace, Outcome, monitor, table};
+use crate::commands::{Call, Effect, Failure, Keyspace, Outcome, config, monitor, table};
 use crate::number;
 use crate::resp::{Protocol, Replies, Request};
 use crate::shared::clients::flag;
@@ -33,6 +33,11 @@ pub fn execute(
     request: Request<'_>,
     out: &mut Replies,
 ) {
+    if shared.observers() & observer::EVICTION != 0 {
+        config::fits_memory_max(shared);
+        // Whoever caches what had to go is told before the reply, the client itself too.
+        session.client.take_messages(out);
+    }
     let before = out.len();
     let was_skipping = session.reply_mode == ReplyMode::SkipNext;
     if was_skipping {
@@ -71,7 +76,7 @@ fn answers_with_pushes(session: &Session) -> bool {
 }
 
 /// The number of the command or subcommand that a request names.
-fn find(request: Request<'_>) -> Result<usize, Failure> {
+pub(super) fn find(request: Request<'_>) -> Result<usize, Failure> {
     let id = table::find(request.arg(0)).ok_or_else(|| unknown(request))?;
     let command = table::get(id);
     let id = match command.subcommands {
@@ -181,7 +186,7 @@ fn check(
     }
     if needs_memory(session, command)
         && shared.settings.is_over_memory_max.load(Ordering::Relaxed)
-        && !crate::commands::config::fits_memory_max(shared)
+        && !config::fits_memory_max(shared)
     {
         return Err(Failure::OUT_OF_MEMORY);
     }
@@ -291,10 +296,10 @@ pub fn run_command(
     if let Err(failure) = &outcome {
         refuse(shared, failure, before, out);
     }
-    let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let took = begun.elapsed() + std::mem::take(&mut session.slept);
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     if let Some(counter) = shared.counters.command(session.thread, id) {
-        counter.calls.fetch_add(1, Ordering::Relaxed);
-        counter.usec.fetch_add(took_us, Ordering::Relaxed);
+        counter.add(1, took_us);
         if outcome.is_err() {
             counter.failed.fetch_add(1, Ordering::Relaxed);
         }
@@ -312,10 +317,26 @@ pub fn execute_queued(
     out: &mut Replies,
 ) -> Outcome {
     let command = table::get(id);
+    if shared.observers() & observer::LAZY_EXPIRY != 0 {
+        free_expired(command, request, &keys)?;
+    }
     if shared.observers() & observer::TRACKING != 0 && command.flags.has(Flags::READONLY) {
         note_reads(shared, session, command, request);
     }
     (command.run)(&mut Call { request, command, shared, session, out, keys })
+}
+
+/// Frees what has expired of the keys of a command, when the store does not do it by itself.
+fn free_expired(command: &Command, request: Request<'_>, keys: &Keyspace<'_, '_>) -> Outcome {
+    if let Keyspace::Store(store) = keys {
+        for key in command.keys_of(request) {
+            if !store.exists(key)? {
+                // Looking for a version that no entry has changes nothing but what has expired.
+                store.del_if(key, u64::MAX)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Notes the keys that a client is about to read, if it keeps a cache of them.
@@ -351,7 +372,7 @@ fn note_slow(
             id: 0,
             at_s: shared.store.now_ms() / 1000,
             took_us,
-            args: slowlog::shortened(request.args()),
+            args: slowlog::shortened(command.name, request),
             address: session.client.address.to_string(),
             name: session.client.about().name,
         };

@@ -10,6 +10,7 @@ mod group;
 mod listener;
 mod server;
 mod session;
+mod waiting;
 
 pub use execute::{deny, log_denied, per_call};
 use execute::{execute_queued, run_command};

@@ -180,6 +180,11 @@ async fn look_for_silent(shared: Arc<Shared>) {
             () = tokio::time::sleep(CHECK_INTERVAL) => {}
             () = shared.stopped() => return,
         }
+        // A store that fails tells so itself.
+        let _ = shared.resume_clients_in_time();
+        if shared.settings.pauses_checks.load(Ordering::Relaxed) {
+            continue;
+        }
         let idle_s = shared.settings.idle_timeout_s.load(Ordering::Relaxed);
         let handshake_s = shared.options.handshake_timeout_s;
         let now_ms = shared.store.now_ms();

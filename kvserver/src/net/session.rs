@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::group::Queued;
 use crate::acl::User;
@@ -74,6 +75,8 @@ pub struct Session {
     pub effects: Vec<Effect>,
     /// What is to be done before its next command.
     pub after: Option<After>,
+    /// How long the command that runs makes the client wait beside what it takes itself.
+    pub slept: Duration,
 }
 
 impl Session {
@@ -99,6 +102,7 @@ impl Session {
             caching: None,
             effects: Vec::new(),
             after: None,
+            slept: Duration::ZERO,
         };
         let needs_none = user.is_on() && user.needs_no_password();
         session.become_user(user, needs_none);

@@ -242,6 +242,17 @@ impl ClientHandle {
         mail.end
     }
 
+    /// Moves the messages alone behind the replies; an order to go stays where it is. For its own task.
+    pub fn take_messages(&self, replies: &mut Replies) {
+        if !self.has_mail() {
+            return;
+        }
+        let mut mail = self.mail.lock();
+        self.has_mail.store(mail.end.is_some(), Ordering::Release);
+        replies.raw(mail.messages.as_bytes());
+        mail.messages.clear();
+    }
+
     /// Who is to be woken when something comes.
     pub fn wait_for_mail(&self, waker: &Waker) {
         let mut mail = self.mail.lock();

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+/// Buckets of times: up to 1 µs, up to 2 µs, up to 4 µs, and so on to about half an hour.
+pub const BUCKETS: usize = 32;
+
 /// What one command came to on one thread, or on all of them.
 #[derive(Debug, Default)]
 pub struct CommandCounter {
@@ -19,6 +22,27 @@ pub struct CommandCounter {
     pub rejected: AtomicU64,
     /// Calls that answered an error.
     pub failed: AtomicU64,
+    /// Calls by how long they took: in each bucket those that took no longer than 2 to its number in
+    /// microseconds, and longer than the bucket before has.
+    took: [AtomicU64; BUCKETS],
+}
+
+impl CommandCounter {
+    /// Counts calls that took so long all together, and about the same each.
+    #[inline]
+    pub fn add(&self, calls: u64, usec: u64) {
+        self.calls.fetch_add(calls, Ordering::Relaxed);
+        self.usec.fetch_add(usec, Ordering::Relaxed);
+        if let Some(bucket) = self.took.get(bucket_of(usec / calls.max(1))) {
+            bucket.fetch_add(calls, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The number of the bucket of a time in microseconds.
+fn bucket_of(usec: u64) -> usize {
+    let bits = u64::BITS - usec.saturating_sub(1).leading_zeros();
+    (bits as usize).min(BUCKETS - 1)
 }
 
 /// A [`CommandCounter`] as it was at some moment.
@@ -96,6 +120,22 @@ impl Counters {
         total
     }
 
+    /// How many calls of a command took no longer than 2 to the number of each bucket in microseconds, on
+    /// all threads.
+    pub fn took(&self, command: usize) -> [u64; BUCKETS] {
+        let mut took = [0; BUCKETS];
+        for counter in self.commands.iter().filter_map(|thread| thread.get(command)) {
+            for (count, bucket) in took.iter_mut().zip(&counter.took) {
+                *count += bucket.load(Ordering::Relaxed);
+            }
+        }
+        let mut sum = 0;
+        took.map(|count| {
+            sum += count;
+            sum
+        })
+    }
+
     /// Calls of all commands.
     pub fn calls(&self) -> u64 {
         let all = self.commands.iter().flatten();
@@ -125,6 +165,7 @@ impl Counters {
             for count in [&counter.calls, &counter.usec, &counter.rejected, &counter.failed] {
                 count.store(0, Ordering::Relaxed);
             }
+            counter.took.iter().for_each(|count| count.store(0, Ordering::Relaxed));
         }
         for count in [
             &self.connections,
@@ -141,5 +182,27 @@ impl Counters {
             base.store(now, Ordering::Relaxed);
         }
         self.by_error.lock().clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_in_the_bucket_of_the_next_power_of_two() {
+        for (usec, bucket) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (1024, 10), (1025, 11)] {
+            assert_eq!(bucket_of(usec), bucket, "{usec}");
+        }
+        assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn times_are_summed_up_from_the_shortest() {
+        let counters = Counters::new(2, 1);
+        counters.command(0, 0).unwrap().add(2, 2);
+        counters.command(1, 0).unwrap().add(1, 4);
+        let took = counters.took(0);
+        assert_eq!((took[0], took[1], took[2], took[BUCKETS - 1]), (2, 2, 3, 3));
     }
 }

@@ -7,8 +7,10 @@ pub mod clients;
 mod committer;
 pub mod counters;
 pub mod events;
+pub mod eviction;
 mod follower;
 mod latency;
+pub mod pause;
 pub mod pubsub;
 mod settings;
 pub mod slowlog;
@@ -20,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
-use kvcore::Store;
+use kvcore::{Stats, Store};
 use tokio::sync::watch;
 
 pub use committer::Committer;
@@ -33,8 +35,10 @@ use crate::options::ServerOptions;
 use clients::Clients;
 use counters::Counters;
 use events::Classes;
+use eviction::Eviction;
 use follower::Follower;
 pub use latency::Latency;
+use pause::{Pause, Paused};
 use pubsub::PubSub;
 use slowlog::SlowLog;
 use tracking::Tracking;
@@ -49,6 +53,12 @@ pub mod observer {
     pub const WATCH: u32 = 1 << 2;
     /// A client sees every command.
     pub const MONITOR: u32 = 1 << 3;
+    /// Clients have to wait.
+    pub const PAUSE: u32 = 1 << 4;
+    /// Room has to be made before commands.
+    pub const EVICTION: u32 = 1 << 5;
+    /// Only commands free what has expired.
+    pub const LAZY_EXPIRY: u32 = 1 << 6;
 }
 
 /// What all front ends and all threads share.
@@ -76,6 +86,10 @@ pub struct Shared {
     pub slowlog: SlowLog,
     /// Events that took long.
     pub latency: Latency,
+    /// Whether clients have to wait.
+    pub pause: Pause,
+    /// How room is made, if not by the store.
+    pub eviction: Eviction,
     /// Waits for the disk.
     pub committer: Committer,
     /// When the server was started, in Unix milliseconds.
@@ -112,6 +126,8 @@ impl Shared {
             counters: Counters::new(options.threads.max(1), table::count()),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
+            pause: Pause::default(),
+            eviction: Eviction::default(),
             committer: Committer::start()?,
             started_ms: now_ms,
             is_saving: AtomicBool::new(false),
@@ -163,11 +179,66 @@ impl Shared {
                 (observer::TRACKING, tracks),
                 (observer::WATCH, !self.watched.is_empty()),
                 (observer::MONITOR, self.monitors.load(Ordering::SeqCst) > 0),
+                (observer::PAUSE, self.pause.kind().is_some()),
+                (observer::EVICTION, self.eviction.choice().is_some()),
+                (observer::LAZY_EXPIRY, self.settings.expires_lazily.load(Ordering::SeqCst)),
             ];
             let set = bits.iter().filter(|(_, on)| *on).fold(0, |set, (bit, _)| set | bit);
             self.observers.store(set, Ordering::SeqCst);
             tracks || classes.publishes(Classes(Classes::EXPIRED.0 | Classes::EVICTED.0))
         });
+    }
+
+    /// Makes clients wait, at least until a Unix time in milliseconds. Nothing that expires is freed meanwhile.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn pause_clients(self: &Arc<Self>, kind: Paused, until_ms: i64) -> kvcore::Result<()> {
+        self.pause.begin(kind, until_ms);
+        self.find_observers();
+        self.hold_expired()
+    }
+
+    /// Ends that.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn resume_clients(self: &Arc<Self>) -> kvcore::Result<()> {
+        self.pause.end();
+        self.find_observers();
+        self.hold_expired()
+    }
+
+    /// Ends that if its time is over.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn resume_clients_in_time(self: &Arc<Self>) -> kvcore::Result<()> {
+        if !self.pause.end_if_over(self.store.now_ms()) {
+            return Ok(());
+        }
+        self.find_observers();
+        self.hold_expired()
+    }
+
+    /// Has only commands free what has expired, or lets the store do it by itself again.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn expire_lazily(self: &Arc<Self>, lazily: bool) -> kvcore::Result<()> {
+        self.settings.expires_lazily.store(lazily, Ordering::SeqCst);
+        self.find_observers();
+        self.hold_expired()
+    }
+
+    fn hold_expired(&self) -> kvcore::Result<()> {
+        let lazily = self.settings.expires_lazily.load(Ordering::SeqCst);
+        self.store.hold_expired(lazily || self.pause.kind().is_some())
+    }
+
+    /// Bytes that count for the limit on memory, as `INFO` tells them.
+    pub fn used_memory(&self, stats: &Stats) -> u64 {
+        stats.memory_bytes + stats.pinned_bytes + self.clients.memory_bytes() as u64
     }
 
     /// Changes which events are published.

@@ -37,6 +37,10 @@ pub struct Settings {
     pub evicts: AtomicBool,
     /// Whether `DEL` of one key answers its value.
     pub del_returns_value: AtomicBool,
+    /// Whether only commands free what has expired (`DEBUG SET-ACTIVE-EXPIRE`).
+    pub expires_lazily: AtomicBool,
+    /// Whether looking after clients stands still (`DEBUG PAUSE-CRON`).
+    pub pauses_checks: AtomicBool,
     notified: AtomicU32,
     /// Settings that clients and tools read back, and that mean nothing here: name and value.
     pub kept: Mutex<Vec<(&'static str, String)>>,
@@ -58,6 +62,8 @@ impl Settings {
             is_over_memory_max: AtomicBool::new(false),
             evicts: AtomicBool::new(options.evicts),
             del_returns_value: AtomicBool::new(options.resp_del_returns_value),
+            expires_lazily: AtomicBool::new(false),
+            pauses_checks: AtomicBool::new(false),
             notified: AtomicU32::new(0),
             kept: Mutex::default(),
         }

@@ -1,8 +1,10 @@
-//! The commands that took long.
+//! The commands that took long, without the secrets among their arguments.
 
 use std::collections::VecDeque;
 
 use parking_lot::Mutex;
+
+use crate::resp::Request;
 
 /// Arguments of a command that are kept, and bytes of each.
 const ARGS_MAX: usize = 32;
@@ -62,13 +64,30 @@ impl SlowLog {
     }
 }
 
-/// Arguments as they are kept: not too many, and none too long.
-pub fn shortened<'a>(args: impl ExactSizeIterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
-    let count = args.len();
+/// Whether an argument of a command is a secret, or may be.
+fn is_secret(command: &str, request: Request<'_>, position: usize) -> bool {
+    match command {
+        "acl|setuser" => position >= 2,
+        // Names and values take turns.
+        "config|set" => {
+            position >= 3
+                && position % 2 == 1
+                && request.arg(position - 1).eq_ignore_ascii_case(b"requirepass")
+        }
+        _ => false,
+    }
+}
+
+/// The arguments of a command as they are kept: not too many, none too long, and no secrets.
+pub fn shortened(command: &str, request: Request<'_>) -> Vec<Vec<u8>> {
+    let count = request.len();
     let kept = if count > ARGS_MAX { ARGS_MAX - 1 } else { count };
-    let mut short: Vec<Vec<u8>> = args
+    let mut short: Vec<Vec<u8>> = request
+        .args()
         .take(kept)
-        .map(|arg| match arg.get(..ARG_BYTES_MAX) {
+        .enumerate()
+        .map(|(position, arg)| match arg.get(..ARG_BYTES_MAX) {
+            _ if is_secret(command, request, position) => b"(redacted)".to_vec(),
             Some(start) if arg.len() > ARG_BYTES_MAX => {
                 let more = format!("... ({} more bytes)", arg.len() - ARG_BYTES_MAX);
                 [start, more.as_bytes()].concat()

@@ -2,8 +2,8 @@
 //!
 //! Owns: the keys that clients have read, the prefixes they named, and the messages of invalidation.
 //! Invariants: a key is noted before it is read, so that no change behind the read is missed; a client is
-//! told once of a key and then has to read it again; at most `KEYS_MAX` keys are noted, above which clients
-//! are told of keys that have not changed, which is harmless.
+//! told once of a key and then has to read it again; of more than `tracking-table-max-keys` keys clients are
+//! told though they have not changed, which is harmless.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,8 +16,11 @@ use super::Shared;
 use super::clients::{ClientHandle, flag};
 use crate::resp::Replies;
 
-/// Keys that are noted at most.
+/// Keys that are noted at most, at first.
 const KEYS_MAX: usize = 1_000_000;
+
+/// Keys that are forgotten at a time when there are too many.
+const FORGOTTEN_AT_ONCE: usize = 256;
 
 /// The channel by which clients of the second version of the protocol are told.
 pub const CHANNEL: &[u8] = b"__redis__:invalidate";
@@ -42,11 +45,23 @@ pub struct TrackingMode {
 }
 
 /// Who is to be told of what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tracking {
     table: Mutex<Table>,
     /// How many clients want to be told.
     clients: AtomicUsize,
+    /// Keys that are noted at most; 0 is as many as there are.
+    keys_max: AtomicUsize,
+}
+
+impl Default for Tracking {
+    fn default() -> Self {
+        Tracking {
+            table: Mutex::default(),
+            clients: AtomicUsize::new(0),
+            keys_max: AtomicUsize::new(KEYS_MAX),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -118,12 +133,50 @@ impl Tracking {
         }
         table.keys.insert(key.to_vec(), BTreeSet::from([client]));
         table.items += 1;
-        if table.keys.len() > KEYS_MAX {
-            // Any will do, and this one was read long ago as likely as not.
-            let victim = table.keys.keys().next().cloned();
+        let is_too_many = excess(&table, self.keys_max()) > 0;
+        drop(table);
+        if is_too_many {
+            self.forget_excess(shared);
+        }
+    }
+
+    /// Keys that are noted at most; 0 is as many as there are.
+    pub fn keys_max(&self) -> usize {
+        self.keys_max.load(Ordering::Relaxed)
+    }
+
+    /// Changes how many keys are noted at most, and forgets what is too much.
+    pub fn set_keys_max(&self, shared: &Shared, most: usize) {
+        self.keys_max.store(most, Ordering::Relaxed);
+        self.forget_excess(shared);
+    }
+
+    /// Forgets keys until there are not too many, and tells those who may have kept them.
+    fn forget_excess(&self, shared: &Shared) {
+        loop {
+            let table = self.table.lock();
+            let count = excess(&table, self.keys_max()).min(FORGOTTEN_AT_ONCE);
+            // Any will do, and these were read long ago as likely as not.
+            let victims: Vec<Vec<u8>> = table.keys.keys().take(count).cloned().collect();
             drop(table);
-            if let Some(victim) = victim {
-                self.invalidate(shared, &[&victim], 0);
+            if victims.is_empty() {
+                return;
+            }
+            for victim in &victims {
+                self.forget(shared, victim);
+            }
+        }
+    }
+
+    /// Tells those who noted a key, and notes it no more. It has not changed, so that nobody else is told.
+    fn forget(&self, shared: &Shared, key: &[u8]) {
+        let mut table = self.table.lock();
+        let clients = table.keys.remove(key).unwrap_or_default();
+        table.items -= clients.len();
+        drop(table);
+        for id in clients {
+            if let Some((client, mode)) = listener(shared, id, false) {
+                send(shared, &client, &mode, Some(&[key]));
             }
         }
     }
@@ -149,10 +202,8 @@ impl Tracking {
         }
         drop(table);
         let wants = |id: u64, broadcast: bool| {
-            let client = shared.clients.get(id).filter(|client| client.has(flag::TRACKING))?;
-            let mode = client.tracking();
-            let is_own = mode.no_loop && id == by;
-            (mode.broadcast == broadcast && !is_own).then_some((client, mode))
+            let (client, mode) = listener(shared, id, broadcast)?;
+            (!mode.no_loop || id != by).then_some((client, mode))
         };
         for (id, key) in tell {
             if let Some((client, mode)) = wants(id, false) {
@@ -194,6 +245,18 @@ impl Tracking {
             prefixes: table.prefixes.len(),
         }
     }
+}
+
+/// How many keys are noted beyond the limit.
+fn excess(table: &Table, most: usize) -> usize {
+    if most == 0 { 0 } else { table.keys.len().saturating_sub(most) }
+}
+
+/// A client, if it wants to be told in this way, and how.
+fn listener(shared: &Shared, id: u64, broadcast: bool) -> Option<(Arc<ClientHandle>, TrackingMode)> {
+    let client = shared.clients.get(id).filter(|client| client.has(flag::TRACKING))?;
+    let mode = client.tracking();
+    (mode.broadcast == broadcast).then_some((client, mode))
 }
 
 /// Tells a client of keys, or of all keys.
