@@ -23,6 +23,7 @@ mod test;
 mod tools;
 mod torture;
 mod tsan;
+mod valkey;
 mod workspace;
 
 use std::process::ExitCode;
@@ -47,6 +48,9 @@ usage: cargo xtask COMMAND
   bench [ARGUMENT...]     build everything and run the benchmarks
   torture [RIG...] [--quick | --seed N --runs N --minutes N --work DIR]
                           kill writers, cut power, fail calls and damage files, and write docs/fault-report.md
+  valkey --suite DIR [--release] [UNIT...]
+                          run the tests of an unpacked Valkey 7.2 against kv-server, and write
+                          docs/valkey-tests.md
   install                 build libkv and install it into target/prefix
   help                    this text
 ";
@@ -76,6 +80,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "quickstart" => quickstart::run(&Artifacts::new()?, rest),
         "bench" => bench::run(&Artifacts::new()?, rest),
         "torture" => torture::run(&Artifacts::new()?, rest),
+        "valkey" => valkey::run(rest),
         "install" => {
             no_more(rest)?;
             let artifacts = Artifacts::new()?;

@@ -61,6 +61,11 @@ pub fn ensure_document_tools(sh: &Shell) -> Result<()> {
     ensure_programs(sh, &[need("doxygen", "doxygen")])
 }
 
+/// Makes sure that what runs the tests of Valkey is there.
+pub fn ensure_tcl(sh: &Shell) -> Result<()> {
+    ensure_programs(sh, &[need("tclsh", "tcl")])
+}
+
 /// Makes an empty virtual environment and returns its interpreter.
 pub fn fresh_venv(sh: &Shell, directory: &Path) -> Result<PathBuf> {
     cmd!(sh, "python3 -m venv --clear {directory}").run()?;

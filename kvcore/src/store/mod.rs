@@ -256,6 +256,16 @@ impl Store {
         self.core.configure(name, value)
     }
 
+    /// The limit on memory in bytes, 0 without one: the option `max_memory`, and of a share of the machine's
+    /// memory what that comes to now.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn max_memory(&self) -> Result<u64> {
+        self.core.state.check_read()?;
+        Ok(self.core.max_memory())
+    }
+
     /// Lets the eviction policy make room, as it does at first, or makes a full store refuse writes as with
     /// `eviction=none`. Which policy it is was chosen when the store was opened. Answers whether entries are
     /// evicted from now on: never with `eviction=none`.

@@ -250,18 +250,12 @@ fn bitfield(call: &mut Call<'_, '_>) -> Outcome {
     let Some(length) = writes.map(Op::end).max() else { return read_only(call, &ops) };
     let key = call.arg(1);
     let (replies, is_changed) = call.keys.edit(&[key], |keys| {
-        let mut value = keys.get(key)?.unwrap_or_default().to_vec();
-        let grows = value.len() < length;
-        if grows {
-            value.resize(length, 0);
-        }
-        let (mut replies, mut is_changed) = (Vec::with_capacity(ops.len()), false);
-        for op in &ops {
-            let reply = apply(op, &mut value);
-            is_changed |= op.act != Act::Get && reply.is_some();
-            replies.push(reply);
-        }
-        if is_changed || grows {
+        let old = keys.get(key)?.unwrap_or_default();
+        let mut value = old.to_vec();
+        value.resize(old.len().max(length), 0);
+        let replies: Vec<Option<i128>> = ops.iter().map(|op| apply(op, &mut value)).collect();
+        let is_changed = value != old;
+        if is_changed {
             keys.set(key, &value, Expiry::Keep)?;
         }
         Ok((replies, is_changed))

@@ -59,21 +59,25 @@ fn setbit(call: &mut Call<'_, '_>) -> Outcome {
     let bit = call.integer(3).ok().filter(|bit| matches!(bit, 0 | 1)).ok_or(refused)? == 1;
     // Below the longest value, as `offset` has checked.
     let (at, mask) = ((offset / 8) as usize, 0x80u8 >> (offset % 8));
-    let before = call.keys.edit(&[key], |keys| {
-        let mut value = keys.get(key)?.unwrap_or_default().to_vec();
-        if value.len() <= at {
-            value.resize(at + 1, 0);
+    let (before, is_changed) = call.keys.edit(&[key], |keys| {
+        let old = keys.get(key)?.unwrap_or_default();
+        let before = old.get(at).is_some_and(|byte| byte & mask != 0);
+        if old.len() > at && before == bit {
+            return Ok((before, false));
         }
-        let before = value[at] & mask != 0;
+        let mut value = old.to_vec();
+        value.resize(old.len().max(at + 1), 0);
         if bit {
             value[at] |= mask;
         } else {
             value[at] &= !mask;
         }
         keys.set(key, &value, Expiry::Keep)?;
-        Ok(before)
+        Ok((before, true))
     })?;
-    call.changed_by(Classes::STRING, "setbit", key);
+    if is_changed {
+        call.changed_by(Classes::STRING, "setbit", key);
+    }
     call.out.integer(i64::from(before));
     Ok(())
 }

@@ -33,6 +33,8 @@ pub enum After {
 pub enum Effect {
     /// A key has changed.
     Changed(Vec<u8>),
+    /// A key was read inside a transaction by a client that keeps a cache.
+    Read(Vec<u8>),
     /// All keys are gone.
     Cleared,
     /// An event of a key.

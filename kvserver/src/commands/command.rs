@@ -147,7 +147,8 @@ fn docs(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 fn list(call: &mut Call<'_, '_>) -> Outcome {
-    let mut commands = commands();
+    // Subcommands are commands of their own here.
+    let mut commands: Vec<&Command> = table::all().map(|entry| entry.command).collect();
     match call.len() {
         2 => {}
         5 if call.is(2, "filterby") => {

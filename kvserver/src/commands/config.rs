@@ -13,7 +13,7 @@ use super::help;
 use super::spec::{Command, Flags, Group, NO_KEYS};
 use crate::acl::DEFAULT_USER;
 use crate::glob;
-use crate::shared::Shared;
+use crate::shared::{Shared, observer};
 use crate::shared::events::Classes;
 use crate::shared::eviction::{CHOICES, Room};
 
@@ -121,7 +121,11 @@ const SETTINGS: &[Setting] = &[
     numeric!("slowlog-max-len", slow_entries_max, usize, 0, i64::MAX, false),
     numeric!("latency-monitor-threshold", latency_ms, u64, 0, i64::MAX, false),
     numeric!("client-query-buffer-limit", query_bytes_max, usize, 1 << 20, i64::MAX, true),
-    numeric!("maxmemory-clients", clients_bytes_max, usize, 0, i64::MAX, true),
+    Setting {
+        name: "maxmemory-clients",
+        get: |shared| shared.settings.clients_bytes_max.load(Ordering::Relaxed).to_string(),
+        set: set_clients_bytes_max,
+    },
     numeric!("proto-max-bulk-len", bulk_bytes_max, u64, 1 << 20, 512 << 20, true),
     Setting {
         name: "maxmemory",
@@ -188,9 +192,12 @@ const SETTINGS: &[Setting] = &[
 /// The name of a setting, and what reads it.
 type Fixed = (&'static str, fn(&Shared) -> String);
 
-/// Settings that cannot be changed.
+/// Settings that cannot be changed, except to what they are.
 const FIXED: &[Fixed] = &[
     ("databases", |_| "1".to_owned()),
+    ("daemonize", |_| "no".to_owned()),
+    ("replicaof", |_| String::new()),
+    ("slaveof", |_| String::new()),
     ("io-threads", |shared| shared.options.threads.to_string()),
     ("port", |shared| shared.options.resp.map_or(0, |address| address.port()).to_string()),
     ("bind", |shared| {
@@ -241,6 +248,7 @@ const KEPT: &[(&str, &str)] = &[
     ("busy-reply-threshold", "5000"),
     ("lua-time-limit", "5000"),
     ("repl-diskless-load", "disabled"),
+    ("repl-backlog-size", "1048576"),
     ("tcp-keepalive", "300"),
     ("acl-pubsub-default", "resetchannels"),
     ("latency-tracking", "yes"),
@@ -316,6 +324,13 @@ fn enforce_memory_max(shared: &Shared) {
     fits_memory_max(shared);
 }
 
+/// Whether there is no room for a write. Tries to make it first.
+pub fn refuses_writes(shared: &Shared) -> bool {
+    let may_be = shared.observers() & observer::EVICTION != 0
+        || shared.settings.is_over_memory_max.load(Ordering::Relaxed);
+    may_be && !fits_memory_max(shared)
+}
+
 /// Tries again to put the limit on memory into force, and says whether it is.
 pub fn fits_memory_max(shared: &Shared) -> bool {
     let bytes = shared.settings.memory_max.load(Ordering::Relaxed);
@@ -329,6 +344,19 @@ pub fn fits_memory_max(shared: &Shared) -> bool {
         shared.settings.is_over_memory_max.store(!fits, Ordering::Relaxed);
     }
     fits
+}
+
+/// Limits the buffers of all clients. Redis takes a share of `maxmemory` too.
+fn set_clients_bytes_max(shared: &Arc<Shared>, text: &[u8]) -> Result<(), Refused> {
+    if let Some(digits) = text.strip_suffix(b"%") {
+        return Err(match number(digits, 0, i64::MAX, false)? {
+            ..=100 => "a share of maxmemory is not offered here: give a number of bytes".to_owned(),
+            _ => "percentage argument must be less or equal to 100".to_owned(),
+        });
+    }
+    let bytes = usize::try_from(number(text, 0, i64::MAX, true)?).unwrap_or(usize::MAX);
+    shared.settings.clients_bytes_max.store(bytes, Ordering::Relaxed);
+    Ok(())
 }
 
 /// The value of a setting that is only remembered.
@@ -367,8 +395,11 @@ fn set_one(shared: &Arc<Shared>, name: &str, value: &[u8]) -> Result<(), Refused
     if let Some(setting) = SETTINGS.iter().find(|setting| setting.name == name) {
         return (setting.set)(shared, value);
     }
-    if FIXED.iter().any(|(known, _)| *known == name) {
-        return Err("can't set immutable config".to_owned());
+    if let Some((_, get)) = FIXED.iter().find(|(known, _)| *known == name) {
+        return match get(shared).as_bytes() == value {
+            true => Ok(()),
+            false => Err("can't set immutable config".to_owned()),
+        };
     }
     if let Some((name, _)) = KEPT.iter().find(|(known, _)| *known == name) {
         let value = String::from_utf8_lossy(value).into_owned();

@@ -39,6 +39,7 @@ const SECTIONS: &[(&str, bool, &str, Writer)] = &[
     ("cpu", true, "CPU", cpu),
     ("modules", true, "Modules", |_, _, _| {}),
     ("commandstats", false, "Commandstats", commandstats),
+    ("latencystats", false, "Latencystats", latencystats),
     ("errorstats", true, "Errorstats", errorstats),
     ("cluster", true, "Cluster", |_, _, text| text.push_str("cluster_enabled:0\r\n")),
     ("keyspace", true, "Keyspace", keyspace),
@@ -246,6 +247,31 @@ fn commandstats(shared: &Shared, _: &Stats, text: &mut String) {
                     per_call(total.usec, total.calls),
                     total.rejected,
                     total.failed,
+                ),
+            );
+        }
+    }
+}
+
+/// The times in microseconds that half, 99 % and 99.9 % of the calls of each command did not exceed, to the
+/// next power of two.
+fn latencystats(shared: &Shared, _: &Stats, text: &mut String) {
+    for (id, entry) in table::all().enumerate() {
+        let took = shared.counters.took(id);
+        let calls = took.last().copied().unwrap_or(0);
+        let bound_us = |per_mille: u64| {
+            let needed = (calls * per_mille).div_ceil(1000);
+            1u64 << took.iter().position(|sum| *sum >= needed).unwrap_or(0)
+        };
+        if calls > 0 {
+            line(
+                text,
+                format_args!(
+                    "latency_percentiles_usec_{}:p50={}.000,p99={}.000,p99.9={}.000",
+                    entry.command.name,
+                    bound_us(500),
+                    bound_us(990),
+                    bound_us(999),
                 ),
             );
         }

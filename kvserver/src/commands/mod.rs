@@ -19,6 +19,7 @@ mod increments;
 mod info;
 mod keys;
 mod keyspace;
+mod latency;
 mod lcs;
 mod memory;
 pub mod monitor;

@@ -33,6 +33,9 @@ pub const COMMANDS: &[Command] = &[
     Command::new("function", -2, &[], NO_KEYS, Group::Server, help::container)
         .about("7.0.0", "Functions, of which there are none.")
         .containing(FUNCTION),
+    Command::new("module", -2, &[], NO_KEYS, Group::Server, help::container)
+        .about("4.0.0", "Modules, of which there are none.")
+        .containing(MODULE),
     Command::new(
         "role",
         1,
@@ -56,7 +59,7 @@ static FUNCTION: &[Command] = &[
         function_flush,
     )
     .about("7.0.0", "Removes all functions, of which there are none."),
-    Command::new("function|list", -2, &[Flags::NOSCRIPT], NO_KEYS, Group::Server, function_list)
+    Command::new("function|list", -2, &[Flags::NOSCRIPT], NO_KEYS, Group::Server, empty_list)
         .about("7.0.0", "Answers all functions, of which there are none."),
     Command::new(
         "function|help",
@@ -67,6 +70,27 @@ static FUNCTION: &[Command] = &[
         function_help,
     )
     .about("7.0.0", "Says what there is."),
+];
+
+static MODULE: &[Command] = &[
+    Command::new(
+        "module|list",
+        2,
+        &[Flags::ADMIN, Flags::NOSCRIPT],
+        NO_KEYS,
+        Group::Server,
+        empty_list,
+    )
+    .about("4.0.0", "Answers all modules, of which there are none."),
+    Command::new(
+        "module|help",
+        2,
+        &[Flags::LOADING, Flags::STALE],
+        NO_KEYS,
+        Group::Server,
+        module_help,
+    )
+    .about("5.0.0", "Says what there is."),
 ];
 
 fn time(call: &mut Call<'_, '_>) -> Outcome {
@@ -127,7 +151,11 @@ fn function_help(call: &mut Call<'_, '_>) -> Outcome {
     )
 }
 
-fn function_list(call: &mut Call<'_, '_>) -> Outcome {
+fn module_help(call: &mut Call<'_, '_>) -> Outcome {
+    help::write(call, &["LIST", "    Return the modules, of which there are none."])
+}
+
+fn empty_list(call: &mut Call<'_, '_>) -> Outcome {
     call.out.array(0);
     Ok(())
 }

@@ -9,7 +9,7 @@ use ahash::HashMap;
 
 use super::spec::Command;
 use super::{
-    acl, auth, bitfield, bits, client, command, config, debug, dump, expiry, increments, info, keys, lcs, memory,
+    acl, auth, bitfield, bits, client, command, config, debug, dump, expiry, increments, info, keys, latency, lcs, memory,
     monitor, object, persistence, pubsub, ranges, scan, server, slowlog, strings, transactions,
 };
 use crate::resp::Request;
@@ -40,6 +40,7 @@ const GROUPS: &[&[Command]] = &[
     memory::COMMANDS,
     monitor::COMMANDS,
     slowlog::COMMANDS,
+    latency::COMMANDS,
     command::COMMANDS,
 ];
 

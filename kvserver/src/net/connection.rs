@@ -154,7 +154,6 @@ impl Connection {
 
     /// Waits until something can be done, and does it: reads, or writes.
     async fn wait(&mut self) -> io::Result<Event> {
-        self.note_memory();
         poll_fn(|cx| self.poll(cx)).await
     }
 
@@ -163,6 +162,7 @@ impl Connection {
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             return Poll::Ready(Err(error));
         }
+        self.note_memory();
         self.session.client.wait_for_mail(cx.waker());
         if self.takes_mail() || (was_full && !self.is_full()) {
             return Poll::Ready(Ok(Event::Progress));
@@ -404,7 +404,7 @@ impl Connection {
     fn note_memory(&self) {
         let client = &self.session.client;
         client.query_bytes.store(self.query.len(), Ordering::Relaxed);
-        client.reply_bytes.store(self.out.len(), Ordering::Relaxed);
+        client.reply_bytes.store(self.out.len() - self.written, Ordering::Relaxed);
         let bytes = self.query.capacity() + self.out.capacity() + self.session.queued_bytes;
         if bytes != client.memory_bytes.load(Ordering::Relaxed) {
             let most = self.shared.settings.clients_bytes_max.load(Ordering::Relaxed);

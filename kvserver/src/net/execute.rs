@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use ahash::HashSet;
 use tokio::time::Instant;
 
 use super::Session;
@@ -340,7 +341,12 @@ fn free_expired(command: &Command, request: Request<'_>, keys: &Keyspace<'_, '_>
 }
 
 /// Notes the keys that a client is about to read, if it keeps a cache of them.
-fn note_reads(shared: &Shared, session: &Session, command: &Command, request: Request<'_>) {
+fn note_reads(
+    shared: &Shared,
+    session: &mut Session,
+    command: &Command,
+    request: Request<'_>,
+) {
     let client = &session.client;
     if !client.has(flag::TRACKING) || client.has(flag::BROADCAST) {
         return;
@@ -353,6 +359,9 @@ fn note_reads(shared: &Shared, session: &Session, command: &Command, request: Re
     if is_wanted {
         for key in command.keys_of(request) {
             shared.tracking.note(shared, key, client.id);
+            if session.runs_group {
+                session.effects.push(Effect::Read(key.to_vec()));
+            }
         }
     }
 }
@@ -396,15 +405,31 @@ pub fn tell(shared: &Arc<Shared>, session: &mut Session) {
         })
         .collect();
     if !changed.is_empty() {
-        shared.keys_changed(&changed, session.client.id);
+        shared.keys_changed(&changed, session.client.id, &read_last(&effects));
     }
     for effect in &effects {
         match effect {
-            Effect::Changed(_) => {}
+            Effect::Changed(_) | Effect::Read(_) => {}
             Effect::Cleared => shared.tracking.invalidate_all(shared),
             Effect::Event(class, name, key) => events::publish(shared, *class, name, key),
         }
     }
+}
+
+/// The keys that a transaction has read and not changed any more. What the client keeps of them is valid.
+fn read_last(effects: &[Effect]) -> Vec<&[u8]> {
+    let mut changed_later = HashSet::<&[u8]>::default();
+    let mut read = Vec::new();
+    for effect in effects.iter().rev() {
+        match effect {
+            Effect::Changed(key) => {
+                changed_later.insert(key);
+            }
+            Effect::Read(key) if !changed_later.contains(&**key) => read.push(&**key),
+            _ => {}
+        }
+    }
+    read
 }
 
 /// The number of arguments that a client may send before it has said who it is, and other limits on requests.

@@ -104,7 +104,7 @@ impl Eviction {
             let Some(victim) = victim else { return Ok(Room::None) };
             if shared.store.del(&victim)? {
                 self.evicted.fetch_add(1, Ordering::Relaxed);
-                shared.keys_changed(&[&victim], 0);
+                shared.keys_changed(&[&victim], 0, &[]);
                 events::publish(shared, Classes::EVICTED, "evicted", &victim);
             }
         }

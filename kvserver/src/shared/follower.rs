@@ -41,7 +41,7 @@ impl Follower {
                 match watch.next(None) {
                     Ok(Watched::Event(event)) => {
                         let Some(shared) = weak.upgrade() else { return };
-                        shared.keys_changed(&[event.key()], 0);
+                        shared.keys_changed(&[event.key()], 0, &[]);
                         let (class, name) = match event.kind() {
                             EventKind::Expired => (Classes::EXPIRED, "expired"),
                             _ => (Classes::EVICTED, "evicted"),

@@ -37,7 +37,7 @@ use counters::Counters;
 use events::Classes;
 use eviction::Eviction;
 use follower::Follower;
-pub use latency::Latency;
+pub use latency::{Latency, Samples};
 use pause::{Pause, Paused};
 use pubsub::PubSub;
 use slowlog::SlowLog;
@@ -140,6 +140,8 @@ impl Shared {
             store,
             options,
         });
+        let memory_max = shared.store.max_memory().map_err(io::Error::other)?;
+        shared.settings.memory_max.store(memory_max, Ordering::Relaxed);
         if notified != Classes::default() {
             shared.set_notified(notified);
         }
@@ -247,14 +249,14 @@ impl Shared {
         self.find_observers();
     }
 
-    /// Keys have changed, by what the client with this number did.
-    pub fn keys_changed(&self, keys: &[&[u8]], by: u64) {
+    /// Keys have changed, by what the client with this number did, which has read those of `read` since.
+    pub fn keys_changed(&self, keys: &[&[u8]], by: u64, read: &[&[u8]]) {
         let observers = self.observers();
         if observers & observer::WATCH != 0 {
             keys.iter().for_each(|key| self.watched.touch(key));
         }
         if observers & observer::TRACKING != 0 {
-            self.tracking.invalidate(self, keys, by);
+            self.tracking.invalidate(self, keys, by, read);
         }
     }
 

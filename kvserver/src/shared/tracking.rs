@@ -181,12 +181,16 @@ impl Tracking {
         }
     }
 
-    /// Keys have changed, by what the client with number `by` did; 0 for nobody.
-    pub fn invalidate(&self, shared: &Shared, keys: &[&[u8]], by: u64) {
+    /// Keys have changed, by what the client with number `by` did; 0 for nobody. It has read those of `read`
+    /// since, and is not told of them.
+    pub fn invalidate(&self, shared: &Shared, keys: &[&[u8]], by: u64, read: &[&[u8]]) {
         let (mut tell, mut by_prefix) = (Vec::new(), BTreeMap::<(Vec<u8>, u64), Vec<&[u8]>>::new());
         let mut table = self.table.lock();
         for &key in keys {
-            if let Some(clients) = table.keys.remove(key) {
+            if let Some(mut clients) = table.keys.remove(key) {
+                if read.contains(&key) && clients.remove(&by) {
+                    table.keys.insert(key.to_vec(), BTreeSet::from([by]));
+                }
                 table.items -= clients.len();
                 tell.extend(clients.into_iter().map(|client| (client, key)));
             }

@@ -4,12 +4,11 @@
 //! are told of it. The change is made at once. With `sync=always` another thread waits for the disk, and
 //! only then is the request answered.
 
-use std::sync::atomic::Ordering;
 
 use kvcore::{Result, Status, Store};
 
 use super::Front;
-use crate::commands::config::fits_memory_max;
+use crate::commands::config::refuses_writes;
 use crate::shared::events::{self, Classes};
 
 /// What clients of the Redis protocol are told once a change is made: those that watch a key, cache it, or
@@ -60,7 +59,7 @@ impl Front {
         act: impl FnOnce(&Store, &mut Changes) -> Result<R>,
     ) -> Result<R> {
         let shared = &self.shared;
-        if shared.settings.is_over_memory_max.load(Ordering::Relaxed) && !fits_memory_max(shared) {
+        if refuses_writes(shared) {
             return Err(Status::Full.into());
         }
         let mut changes = Changes::new();
@@ -83,7 +82,7 @@ impl Front {
         let keys: Vec<&[u8]> = changes.0.iter().map(|(_, _, key)| &**key).collect();
         if !keys.is_empty() {
             // No client of the Redis protocol has this number.
-            self.shared.keys_changed(&keys, 0);
+            self.shared.keys_changed(&keys, 0, &[]);
         }
         for (class, event, key) in &changes.0 {
             events::publish(&self.shared, *class, event, key);

@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod bits;
 mod client;
 mod durability;
+mod eviction;
 mod framing;
 mod keys;
 mod limits;
 mod messages;
+mod server;
 mod strings;
 mod transactions;

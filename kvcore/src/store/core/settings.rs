@@ -41,6 +41,11 @@ impl Core {
         self.options.lock().eviction()
     }
 
+    /// The limit on memory in bytes; 0 is none.
+    pub(crate) fn max_memory(&self) -> u64 {
+        self.options.lock().max_memory()
+    }
+
     /// How snapshots are compressed.
     pub(crate) fn compression(&self) -> Compression {
         self.options.lock().compression()
