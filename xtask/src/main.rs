@@ -48,7 +48,7 @@ usage: cargo xtask COMMAND
   bench [ARGUMENT...]     build everything and run the benchmarks
   torture [RIG...] [--quick | --seed N --runs N --minutes N --work DIR]
                           kill writers, cut power, fail calls and damage files, and write docs/fault-report.md
-  valkey --suite DIR [--release] [UNIT...]
+  valkey --suite DIR [--release] [--listed] [UNIT...]
                           run the tests of an unpacked Valkey 7.2 against kv-server, and write
                           docs/valkey-tests.md
   install                 build libkv and install it into target/prefix

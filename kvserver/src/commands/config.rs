@@ -13,9 +13,9 @@ use super::help;
 use super::spec::{Command, Flags, Group, NO_KEYS};
 use crate::acl::DEFAULT_USER;
 use crate::glob;
-use crate::shared::{Shared, observer};
 use crate::shared::events::Classes;
 use crate::shared::eviction::{CHOICES, Room};
+use crate::shared::{Shared, observer};
 
 const FLAGS: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 

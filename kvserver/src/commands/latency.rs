@@ -30,15 +30,8 @@ static SUBCOMMANDS: &[Command] = &[
         .about("2.8.13", "Says which events take long."),
     Command::new("latency|reset", -2, FLAGS, NO_KEYS, Group::Server, reset)
         .about("2.8.13", "Forgets events."),
-    Command::new(
-        "latency|help",
-        2,
-        &[Flags::LOADING, Flags::STALE],
-        NO_KEYS,
-        Group::Server,
-        usage,
-    )
-    .about("2.8.13", "Says what there is."),
+    Command::new("latency|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Server, usage)
+        .about("2.8.13", "Says what there is."),
 ];
 
 fn usage(call: &mut Call<'_, '_>) -> Outcome {

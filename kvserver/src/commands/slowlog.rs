@@ -8,11 +8,10 @@ use super::spec::{Command, Flags, Group, NO_KEYS};
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::LOADING, Flags::STALE];
 
 /// The commands of this file.
-pub const COMMANDS: &[Command] = &[
-    Command::new("slowlog", -2, &[], NO_KEYS, Group::Server, help::container)
+pub const COMMANDS: &[Command] =
+    &[Command::new("slowlog", -2, &[], NO_KEYS, Group::Server, help::container)
         .about("2.2.12", "Commands that took long.")
-        .containing(SLOWLOG),
-];
+        .containing(SLOWLOG)];
 
 static SLOWLOG: &[Command] = &[
     Command::new("slowlog|get", -2, ADMIN, NO_KEYS, Group::Server, get)

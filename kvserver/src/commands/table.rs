@@ -9,8 +9,9 @@ use ahash::HashMap;
 
 use super::spec::Command;
 use super::{
-    acl, auth, bitfield, bits, client, command, config, debug, dump, expiry, increments, info, keys, latency, lcs, memory,
-    monitor, object, persistence, pubsub, ranges, scan, server, slowlog, strings, transactions,
+    acl, auth, bitfield, bits, client, command, config, debug, dump, expiry, increments, info,
+    keys, latency, lcs, memory, monitor, object, persistence, pubsub, ranges, scan, server,
+    slowlog, strings, transactions,
 };
 use crate::resp::Request;
 

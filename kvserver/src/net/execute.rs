@@ -341,12 +341,7 @@ fn free_expired(command: &Command, request: Request<'_>, keys: &Keyspace<'_, '_>
 }
 
 /// Notes the keys that a client is about to read, if it keeps a cache of them.
-fn note_reads(
-    shared: &Shared,
-    session: &mut Session,
-    command: &Command,
-    request: Request<'_>,
-) {
+fn note_reads(shared: &Shared, session: &mut Session, command: &Command, request: Request<'_>) {
     let client = &session.client;
     if !client.has(flag::TRACKING) || client.has(flag::BROADCAST) {
         return;

@@ -25,9 +25,8 @@ fn is_paused(shared: &Arc<Shared>, session: &Session, request: Request<'_>) -> b
         None => false,
         Some(Paused::All) => true,
         Some(Paused::Writes) => {
-            let may_change = |id: usize| {
-                table::get(id).flags.has(Flags::WRITE.with(Flags::MAY_REPLICATE))
-            };
+            let may_change =
+                |id: usize| table::get(id).flags.has(Flags::WRITE.with(Flags::MAY_REPLICATE));
             let queue = match table::get(id).name {
                 "exec" => session.queue.as_deref().unwrap_or_default(),
                 _ => &[],

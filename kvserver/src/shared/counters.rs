@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn a_time_is_in_the_bucket_of_the_next_power_of_two() {
-        for (usec, bucket) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (1024, 10), (1025, 11)] {
+        for (usec, bucket) in
+            [(0, 0), (1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (1024, 10), (1025, 11)]
+        {
             assert_eq!(bucket_of(usec), bucket, "{usec}");
         }
         assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);

@@ -257,7 +257,11 @@ fn excess(table: &Table, most: usize) -> usize {
 }
 
 /// A client, if it wants to be told in this way, and how.
-fn listener(shared: &Shared, id: u64, broadcast: bool) -> Option<(Arc<ClientHandle>, TrackingMode)> {
+fn listener(
+    shared: &Shared,
+    id: u64,
+    broadcast: bool,
+) -> Option<(Arc<ClientHandle>, TrackingMode)> {
     let client = shared.clients.get(id).filter(|client| client.has(flag::TRACKING))?;
     let mode = client.tracking();
     (mode.broadcast == broadcast).then_some((client, mode))

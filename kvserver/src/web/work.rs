@@ -4,7 +4,6 @@
 //! are told of it. The change is made at once. With `sync=always` another thread waits for the disk, and
 //! only then is the request answered.
 
-
 use kvcore::{Result, Status, Store};
 
 use super::Front;

@@ -51,6 +51,22 @@ impl Listed {
         Ok(listed)
     }
 
+    /// The tests of a unit.
+    pub fn of(&self, unit: &str) -> Vec<&str> {
+        self.tests.keys().filter(|(known, _)| known == unit).map(|(_, test)| &**test).collect()
+    }
+
+    /// The tests of some units, by the words of their reasons.
+    pub fn by_reason<'l>(&'l self, units: &[&str]) -> BTreeMap<&'l str, usize> {
+        let mut counts = BTreeMap::new();
+        for ((unit, _), word) in &self.tests {
+            if units.contains(&&**unit) {
+                *counts.entry(&**word).or_default() += 1;
+            }
+        }
+        counts
+    }
+
     /// The word of the reason why a test cannot pass.
     pub fn reason(&self, unit: &str, test: &str) -> Option<&str> {
         // Blanks around a name are lost in the list.

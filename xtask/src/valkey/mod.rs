@@ -2,8 +2,9 @@
 //!
 //! Owns: starting a server for each unit, running the unit in the external-server mode of the suite, and the
 //! page `docs/valkey-tests.md`. The suite is the user's: a directory with an unpacked Valkey 7.2, of which
-//! nothing is shipped here. Every test that cannot pass stands in `not-applicable.txt` with its reason; any
-//! other failure is a fault, and so is a test that stands there and passes.
+//! nothing is shipped here. Every test that cannot pass stands in `not-applicable.txt` with its reason and is
+//! left out, because a test that fails in its middle leaves clients behind that the next ones trip over. Any
+//! failure is a fault. `--listed` runs them too and tells which of them pass, and need not be listed.
 
 mod listed;
 mod output;
@@ -80,21 +81,29 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let listed = Listed::load(&workspace.file("xtask/src/valkey/not-applicable.txt")?)?;
     say("building kv-server");
     let profile: &[&str] = if asked.release { &["--release"] } else { &[] };
-    cmd!(sh, "cargo build --locked --quiet --package kvserver --bin kv-server {profile...}").run()?;
+    cmd!(sh, "cargo build --locked --quiet --package kvserver --bin kv-server {profile...}")
+        .run()?;
     let profile = if asked.release { "release" } else { "debug" };
     let server = workspace.target().join(profile).join("kv-server");
     let mut all = Vec::new();
     for unit in &asked.units {
         let data = workspace.fresh_dir("valkey")?;
-        let outcome = run_unit(&server, &data, suite, unit)?;
+        let left_out = if asked.with_listed { Vec::new() } else { listed.of(unit) };
+        let outcome = run_unit(&server, &data, suite, unit, &left_out)?;
         println!("{unit:<24} {}", page::line(&outcome, &listed, unit));
         all.push(Ran { unit, outcome });
+    }
+    if asked.with_listed {
+        let passed = page::listed_and_passed(&all, &listed);
+        ensure!(passed.is_empty(), "these pass and need not be listed:\n{}", passed.join("\n"));
+        say("every test that is listed as not applicable fails");
+        return Ok(());
     }
     if asked.is_complete {
         let text = page::write(&all, &listed);
         std::fs::write(workspace.root().join("docs/valkey-tests.md"), text)?;
     }
-    let faults = page::faults(&all, &listed);
+    let faults = page::faults(&all);
     ensure!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     say("every test that applies has passed");
     Ok(())
@@ -106,18 +115,23 @@ struct Asked {
     units: Vec<String>,
     is_complete: bool,
     release: bool,
+    with_listed: bool,
 }
 
 impl Asked {
     fn read(arguments: &[String]) -> Result<Asked> {
-        let (mut suite, mut units, mut release) = (None, Vec::new(), false);
+        let (mut suite, mut units) = (None, Vec::new());
+        let (mut release, mut with_listed) = (false, false);
         let mut rest = arguments.iter();
         while let Some(word) = rest.next() {
             match word.as_str() {
                 "--suite" => suite = rest.next().map(PathBuf::from),
                 "--release" => release = true,
+                "--listed" => with_listed = true,
                 unit if UNITS.contains(&unit) => units.push(unit.to_owned()),
-                other => bail!("there is no unit `{other}`; those that run are {}", UNITS.join(", ")),
+                other => {
+                    bail!("there is no unit `{other}`; those that run are {}", UNITS.join(", "))
+                }
             }
         }
         let suite = suite.context("say where the source of Valkey is: --suite DIR")?;
@@ -125,7 +139,7 @@ impl Asked {
         if is_complete {
             units = UNITS.iter().map(|unit| (*unit).to_owned()).collect();
         }
-        Ok(Asked { suite, units, is_complete, release })
+        Ok(Asked { suite, units, is_complete, release, with_listed })
     }
 }
 
@@ -142,8 +156,9 @@ impl Server {
         let child = Command::new(program)
             .args(["--resp", &format!("127.0.0.1:{port}"), "--http", "off", "--grpc", "off"])
             .arg("--dir")
-            .arg(data)
+            .arg(data.join("store"))
             .stdout(Stdio::null())
+            .stderr(std::fs::File::create(data.join("server.log"))?)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
         let server = Server { child, port };
@@ -168,15 +183,22 @@ impl Drop for Server {
     }
 }
 
-/// Runs one unit against a server of its own.
-fn run_unit(program: &Path, data: &Path, suite: &Path, unit: &str) -> Result<Outcome> {
-    let mut server = Server::start(program, &data.join("store"))?;
+/// Runs one unit against a server of its own, without the tests that are left out.
+fn run_unit(
+    program: &Path,
+    data: &Path,
+    suite: &Path,
+    unit: &str,
+    left_out: &[&str],
+) -> Result<Outcome> {
+    let mut server = Server::start(program, data)?;
     let printed = data.join("printed.txt");
     let mut child = Command::new("tclsh")
         .current_dir(suite)
         .args(["tests/test_helper.tcl", "--host", "127.0.0.1", "--port", &server.port.to_string()])
         .args(FLAGS)
         .args(["--single", unit])
+        .args(left_out.iter().flat_map(|name| ["--skiptest", name]))
         // Without colours.
         .env("TERM", "dumb")
         .stdin(Stdio::null())
