@@ -208,10 +208,19 @@ impl Lru {
             let passed =
                 now < self.began[0] + AHEAD / 4 && !stale || !self.pass(residents, recency);
             if drained && passed {
-                break;
+                // What is left is of this quantum, which ends by itself only when other entries are used.
+                recency.set_stop(self.stop());
+                if !self.is_stale() || !recency.end_quantum() {
+                    break;
+                }
             }
         }
-        recency.set_stop(self.floor.min(self.began[0]) + AHEAD);
+        recency.set_stop(self.stop());
+    }
+
+    /// The quantum that the clock may not pass, because stamps would be used again too early.
+    fn stop(&self) -> u64 {
+        self.floor.min(self.began[0]) + AHEAD
     }
 
     /// Looks at the next record of the oldest quantum. False if there is none before now.

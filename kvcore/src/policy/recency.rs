@@ -88,6 +88,12 @@ impl Recency {
         (self.time.fetch_add(parts, Relaxed) + parts) / QUANTUM
     }
 
+    /// Ends the quantum before its time. False if the limit does not allow that.
+    pub(super) fn end_quantum(&self) -> bool {
+        let now = self.now();
+        self.advance(self.time.load(Relaxed), QUANTUM) > now
+    }
+
     /// An entry is added: always a touch.
     pub(super) fn tick(&self) -> u64 {
         self.advance(self.time.load(Relaxed), self.step.load(Relaxed))

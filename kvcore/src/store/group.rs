@@ -50,7 +50,12 @@ impl<'a, 's> Target<'a, 's> {
     /// The keys of operations that are [`sorted`].
     pub(super) fn all(steps: &'s [Step<'a>]) -> Vec<Self> {
         let groups = steps.chunk_by(|a, b| a.order(b.shard, b.key).is_eq());
-        groups.map(|steps| Target { steps, plan: Plan::default(), memory: None }).collect()
+        // Most keys come once, and a list that grows is copied again and again.
+        let mut targets = Vec::with_capacity(steps.len());
+        targets.extend(
+            groups.map(|steps| Target { steps, plan: Plan::default(), memory: None }),
+        );
+        targets
     }
 
     fn key(&self) -> Key<'a> {
