@@ -43,6 +43,24 @@ pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
+/// What every text begins with that a pattern describes: the pattern up to its first special character.
+pub fn literal_prefix(pattern: &[u8]) -> Vec<u8> {
+    let (mut prefix, mut rest) = (Vec::new(), pattern);
+    loop {
+        rest = match rest {
+            [] | [b'*' | b'?' | b'[', ..] => return prefix,
+            [b'\\', escaped, rest @ ..] => {
+                prefix.push(*escaped);
+                rest
+            }
+            [literal, rest @ ..] => {
+                prefix.push(*literal);
+                rest
+            }
+        };
+    }
+}
+
 /// Whether the first element of a pattern describes a byte. Returns the length of the element.
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
@@ -157,6 +175,23 @@ mod tests {
         #[test]
         fn agrees_with_the_definition(pattern in "[ab*?\\[\\]^-]{0,8}", text in "[ab]{0,8}") {
             prop_assert_eq!(fits(&pattern, &text), slow(pattern.as_bytes(), text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn the_prefix_is_what_no_special_character_stands_for() {
+        for (pattern, prefix) in [
+            (&b""[..], &b""[..]),
+            (b"app:*", b"app:"),
+            (b"*:app", b""),
+            (b"a?b", b"a"),
+            (b"a[b]", b"a"),
+            (b"a\\*b*", b"a*b"),
+            (b"a\\", b"a\\"),
+            (b"exact", b"exact"),
+        ] {
+            assert_eq!(literal_prefix(pattern), prefix);
+            assert!(!matches(pattern, b"exact") || b"exact".starts_with(prefix));
         }
     }
 }

@@ -1,10 +1,14 @@
 //! How a server is started. What can be changed while it runs goes from here into
 //! [`Settings`](crate::shared::Settings).
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
-/// What a server is told when it starts.
-#[derive(Debug, Clone)]
+use crate::tls::TlsOptions;
+
+/// What a server is told when it starts. Its `Debug` shows no password.
+#[derive(Clone)]
 pub struct ServerOptions {
     /// Where the Redis protocol is spoken; `None` for nowhere. Port 0 takes any that is free.
     pub resp: Option<SocketAddr>,
@@ -14,8 +18,16 @@ pub struct ServerOptions {
     pub grpc: Option<SocketAddr>,
     /// Threads that serve connections. With 1, one event loop serves all of them.
     pub threads: usize,
-    /// The password of the user `default`. Without one, only a loopback address may be listened on.
+    /// The password of the user `default`. Without one, and without certificates of clients, only a loopback
+    /// address may be listened on.
     pub password: Option<String>,
+    /// The users, a line for each, as `ACL SAVE` writes them. If the user `default` is among them, `password`
+    /// is not looked at.
+    pub users_file: Option<PathBuf>,
+    /// The longest pause behind wrong passwords of one address, in milliseconds; 0 is none at all.
+    pub auth_backoff_max_ms: u64,
+    /// TLS; `None` speaks none.
+    pub tls: Option<TlsOptions>,
     /// Most clients at a time.
     pub clients_max: usize,
     /// Seconds after which a client that sends nothing is disconnected; 0 is never.
@@ -54,6 +66,9 @@ impl Default for ServerOptions {
             grpc: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
             password: None,
+            users_file: None,
+            auth_backoff_max_ms: 5_000,
+            tls: None,
             clients_max: 10_000,
             idle_timeout_s: 0,
             handshake_timeout_s: 60,
@@ -68,5 +83,19 @@ impl Default for ServerOptions {
             notify_keyspace_events: String::new(),
             resp_del_returns_value: false,
         }
+    }
+}
+
+impl fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("resp", &self.resp)
+            .field("http", &self.http)
+            .field("grpc", &self.grpc)
+            .field("threads", &self.threads)
+            .field("has_password", &self.password.is_some())
+            .field("users_file", &self.users_file)
+            .field("tls", &self.tls)
+            .finish_non_exhaustive()
     }
 }

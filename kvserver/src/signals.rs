@@ -1,14 +1,15 @@
-//! Waiting for the end: signals of the system, or `SHUTDOWN`.
+//! Signals of the system, or `SHUTDOWN`: the end, and certificates that were renewed.
 
 use std::io;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::log::say;
 use crate::shared::Shared;
 
 /// Waits until the process is told to end by `SIGTERM` or `SIGINT`, or the server by a client, and then tells
-/// all front ends to stop.
+/// all front ends to stop. `SIGHUP` reads the certificates again; without TLS it does nothing.
 ///
 /// # Errors
 /// What the system says if signals cannot be waited for.
@@ -17,12 +18,29 @@ pub fn wait_for_signal(shared: &Arc<Shared>) -> io::Result<()> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            () = shared.stopped() => {}
+        let mut hang_up = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                () = shared.stopped() => break,
+                // This thread serves nobody, so it may wait for the files.
+                _ = hang_up.recv() => reload(shared),
+            }
         }
         shared.stop();
         Ok(())
     })
+}
+
+/// Reads the certificates again, and tells what came of it.
+fn reload(shared: &Shared) {
+    let Some(tls) = &shared.tls else { return };
+    match tls.reload() {
+        Ok(notices) => {
+            say("the certificates were read again, and hold for new connections");
+            notices.iter().for_each(|notice| say(notice));
+        }
+        Err(fault) => say(&format!("the certificates stay as they were: {fault}")),
+    }
 }

@@ -4,6 +4,7 @@
 //! SHA-256 alone and compared without a branch on their bytes; a user is replaced as a whole, so that nobody
 //! sees one half changed. Whoever keeps a user compares [`Acl::version`] before relying on it.
 
+mod file;
 mod log;
 mod permissions;
 mod rules;
@@ -15,9 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+pub use file::{read_file, write_file};
 pub use log::{AclLog, Context, Entry, Reason};
 pub use permissions::{Denied, Permissions};
-pub use user::User;
+pub use user::{Hash, User, hash_password, is_same};
 
 /// The name of the user that clients are before they say otherwise.
 pub const DEFAULT_USER: &str = "default";
@@ -74,6 +76,27 @@ impl Acl {
         let removed = self.users.write().remove(name).is_some();
         self.version.fetch_add(1, Ordering::AcqRel);
         removed
+    }
+
+    /// Puts these users in the place of all that there are. The user `default` stays as it is if it is not among
+    /// them. Answers the names of those that are gone.
+    pub fn replace(&self, users: Vec<User>) -> Vec<String> {
+        let mut next: BTreeMap<String, Arc<User>> =
+            users.into_iter().map(|user| (user.name().to_owned(), Arc::new(user))).collect();
+        let mut now = self.users.write();
+        if let Some(user) = now.get(DEFAULT_USER) {
+            next.entry(DEFAULT_USER.to_owned()).or_insert_with(|| Arc::clone(user));
+        }
+        let gone = now.keys().filter(|name| !next.contains_key(*name)).cloned().collect();
+        *now = next;
+        drop(now);
+        self.version.fetch_add(1, Ordering::AcqRel);
+        gone
+    }
+
+    /// The user with this name, if it may come in.
+    pub fn user_that_is_on(&self, name: &str) -> Option<Arc<User>> {
+        self.user(name).filter(|user| user.is_on())
     }
 
     /// The user with this name and password, if it may come in.

@@ -206,6 +206,15 @@ impl Permissions {
                 .any(|own| own.access.0 & access.0 == access.0 && glob::matches(&own.pattern, key))
     }
 
+    /// What the keys begin with that may be read.
+    pub(super) fn readable_prefixes(&self) -> Vec<Vec<u8>> {
+        if self.all_keys {
+            return vec![Vec::new()];
+        }
+        let readable = self.keys.iter().filter(|own| own.access.0 & Access::READ.0 != 0);
+        readable.map(|own| glob::literal_prefix(&own.pattern)).collect()
+    }
+
     /// Whether a channel may be used. Of a pattern, the very same has to be allowed.
     pub(super) fn allows_channel(&self, channel: &[u8], is_pattern: bool) -> bool {
         self.all_channels

@@ -18,16 +18,57 @@ const BAD_HASH: Refused = "The password hash must be exactly 64 characters and c
 const FIRST_ARG: Refused = "Allowing first-arg of a subcommand is not supported";
 const UNKNOWN_SUBCOMMAND: Refused = "Unknown command or category name in ACL";
 
+/// What stands in the place of a password in an error.
+const REDACTED: &str = "(redacted)";
+
+/// Why rules were refused. Its text is the one of `ACL SETUSER`, without a password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuleError {
+    /// A selector that begins with this word has no end.
+    Unmatched {
+        /// The word.
+        start: String,
+    },
+    /// A rule was refused.
+    Refused {
+        /// The rule.
+        rule: String,
+        /// Why, in the words of Valkey.
+        why: &'static str,
+    },
+}
+
+impl std::fmt::Display for RuleError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RuleError::Unmatched { start } => {
+                write!(f, "Unmatched parenthesis in acl selector starting at '{start}'.")
+            }
+            RuleError::Refused { rule, why } => {
+                write!(f, "Error in ACL SETUSER modifier '{rule}': {why}")
+            }
+        }
+    }
+}
+
+/// A rule as an error repeats it.
+fn shown(rule: &[u8]) -> String {
+    match rule {
+        [sign @ (b'>' | b'<'), ..] => format!("{}{REDACTED}", char::from(*sign)),
+        _ => String::from_utf8_lossy(rule).into_owned(),
+    }
+}
+
 impl User {
     /// Applies rules, one after the other.
     ///
     /// # Errors
-    /// The text for the client, with the rule that was refused. The user may have changed.
-    pub fn apply(&mut self, rules: &[&[u8]]) -> Result<(), String> {
+    /// Which rule was refused, and why. The user may have changed.
+    pub fn apply(&mut self, rules: &[&[u8]]) -> Result<(), RuleError> {
         for rule in joined(rules)? {
             let text = String::from_utf8_lossy(&rule).into_owned();
             self.apply_one(&rule, &text)
-                .map_err(|why| format!("Error in ACL SETUSER modifier '{text}': {why}"))?;
+                .map_err(|why| RuleError::Refused { rule: shown(&rule), why })?;
         }
         Ok(())
     }
@@ -111,33 +152,31 @@ impl User {
 }
 
 /// Joins the words of a selector that was given as several: `(+get` and `~a)`.
-fn joined(rules: &[&[u8]]) -> Result<Vec<Vec<u8>>, String> {
+fn joined(rules: &[&[u8]]) -> Result<Vec<Vec<u8>>, RuleError> {
     let mut all: Vec<Vec<u8>> = Vec::with_capacity(rules.len());
-    let mut open: Option<Vec<u8>> = None;
+    // The selector that has begun, and the word that it began with.
+    let mut open: Option<(Vec<u8>, &[u8])> = None;
     for rule in rules {
         match &mut open {
-            Some(selector) => {
+            Some((selector, _)) => {
                 selector.push(b' ');
                 selector.extend_from_slice(rule);
             }
-            None if rule.starts_with(b"(") => open = Some(rule.to_vec()),
+            None if rule.starts_with(b"(") => open = Some((rule.to_vec(), rule)),
             None => {
                 all.push(rule.to_vec());
                 continue;
             }
         }
         if rule.ends_with(b")")
-            && let Some(selector) = open.take()
+            && let Some((selector, _)) = open.take()
         {
             all.push(selector);
         }
     }
     match open {
         None => Ok(all),
-        Some(selector) => Err(format!(
-            "Unmatched parenthesis in acl selector starting at '{}'.",
-            String::from_utf8_lossy(&selector)
-        )),
+        Some((_, start)) => Err(RuleError::Unmatched { start: shown(start) }),
     }
 }
 
@@ -290,7 +329,7 @@ mod tests {
     fn user(rules: &[&str]) -> Result<User, String> {
         let mut user = User::new("ada");
         let rules: Vec<&[u8]> = rules.iter().map(|rule| rule.as_bytes()).collect();
-        user.apply(&rules).map(|()| user)
+        user.apply(&rules).map(|()| user).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -333,11 +372,21 @@ mod tests {
             ("%~a", SYNTAX),
             ("%X~a", SYNTAX),
             ("#123", BAD_HASH),
-            ("<never", NO_SUCH_PASSWORD),
         ] {
             let error = user(&[rule]).unwrap_err();
             assert_eq!(error, format!("Error in ACL SETUSER modifier '{rule}': {why}"));
         }
         assert!(user(&["(+get"]).is_err());
+    }
+
+    #[test]
+    fn an_error_shows_no_password() {
+        let error = user(&["<never"]).unwrap_err();
+        assert_eq!(
+            error,
+            format!("Error in ACL SETUSER modifier '<(redacted)': {NO_SUCH_PASSWORD}")
+        );
+        let error = user(&["(+get", ">never"]).unwrap_err();
+        assert_eq!(error, "Unmatched parenthesis in acl selector starting at '(+get'.");
     }
 }

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::permissions::{Denied, Permissions};
-use crate::commands::spec::Command;
+use crate::commands::spec::{Access, Command};
 use crate::resp::Request;
 
 /// A password as it is kept.
@@ -20,7 +20,7 @@ pub fn hex(hash: &Hash) -> String {
 }
 
 /// Whether two hashes are the same, in a time that does not tell where they differ.
-fn is_same(a: &Hash, b: &Hash) -> bool {
+pub fn is_same(a: &Hash, b: &Hash) -> bool {
     let difference = a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b));
     std::hint::black_box(difference) == 0
 }
@@ -113,6 +113,26 @@ impl User {
             return Ok(());
         }
         self.any(|permissions| permissions.check(command, request))
+    }
+
+    /// Whether it may know that a key is there: whether any of its patterns describes the key.
+    pub fn may_name(&self, key: &[u8]) -> bool {
+        self.permissions().any(|permissions| permissions.allows_key(key, Access::NONE))
+    }
+
+    /// Whether it may know of every key, so that no key has to be looked at.
+    pub fn may_name_all(&self) -> bool {
+        self.permissions().any(|permissions| permissions.all_keys)
+    }
+
+    /// What keys begin with that it may read: the patterns up to their first special character, in order, none
+    /// the beginning of another one. What begins otherwise it may not read; of what begins so, not all.
+    pub fn readable_prefixes(&self) -> Vec<Vec<u8>> {
+        let mut prefixes: Vec<Vec<u8>> =
+            self.permissions().flat_map(Permissions::readable_prefixes).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup_by(|next, kept| next.starts_with(kept));
+        prefixes
     }
 
     /// Whether it may use a channel. A pattern has to be allowed as it is written.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use kvserver::config::{Asked, Config};
-use kvserver::{Server, Shared};
+use kvserver::{Server, Shared, say};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,12 +35,15 @@ fn serve(config: &Config) -> Result<(), String> {
     let store = config.open_store().map_err(|error| error.to_string())?;
     let shared = Shared::new(store.clone(), options).map_err(|error| error.to_string())?;
     let server = Server::open(shared).map_err(|error| error.to_string())?;
-    if server.shared().options.resp.is_some() {
-        say(&format!("listening on {}", server.address()));
+    let shared = server.shared();
+    shared.notices.iter().for_each(|notice| say(notice));
+    let by = |address| if shared.speaks_tls(address) { " (TLS)" } else { "" };
+    if shared.options.resp.is_some() {
+        say(&format!("listening on {}{}", server.address(), by(server.address())));
     }
     for (name, address) in [("HTTP", server.http_address()), ("gRPC", server.grpc_address())] {
         if let Some(address) = address {
-            say(&format!("{name} on {address}"));
+            say(&format!("{name} on {address}{}", by(address)));
         }
     }
     // Without systemd there is nobody to tell.
@@ -60,10 +63,4 @@ fn leave_out_if_taken(name: &str, address: &mut Option<SocketAddr>, is_default: 
         say(&format!("{place} is taken, so --{name} is off: give it another address"));
         *address = None;
     }
-}
-
-/// One line for whoever started the server.
-fn say(line: &str) {
-    // Whoever started it without looking does without.
-    let _ = writeln!(io::stderr(), "kv-server: {line}");
 }

@@ -14,6 +14,7 @@ use super::ping::PingArgs;
 use super::prompt::OpenArgs;
 use super::scan::ScanArgs;
 use super::stats::StatsArgs;
+use super::tls::TlsArgs;
 use super::top::TopArgs;
 use super::transfer::{ExportArgs, ImportArgs};
 use super::watch::WatchArgs;
@@ -21,7 +22,7 @@ use super::watch::WatchArgs;
 /// What `kv --help` ends with.
 const AFTER_HELP: &str = "\
 TARGET is the directory of a store, :memory:, or a running server: redis://[USER:PASSWORD@]HOST[:PORT].
-With --server ADDRESS the TARGET is left out.
+With --server ADDRESS the TARGET is left out. rediss:// and --tls speak TLS.
 
 Exit codes: 0 done; 1 not found, condition not met, or damage found; 2 asked in a wrong way;
 3 refused or failed; 4 open elsewhere, or no answer: try again later.";
@@ -39,6 +40,9 @@ pub struct Cli {
     /// A server in the place of TARGET, such as localhost:6379.
     #[arg(long, global = true, value_name = "ADDRESS")]
     pub server: Option<String>,
+    /// How a server is reached that speaks TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// An option of the engine for a store that is opened here, such as eviction=lru. May be repeated.
     #[arg(long = "option", short, global = true, value_name = "NAME=VALUE")]
     pub options: Vec<String>,

@@ -26,6 +26,7 @@ mod scan;
 mod session;
 mod stats;
 mod target;
+mod tls;
 mod top;
 mod transfer;
 mod watch;
@@ -122,7 +123,7 @@ fn with_session(
     creates: bool,
     work: impl FnOnce(&mut Session) -> Result<Outcome>,
 ) -> Result<Outcome> {
-    let opening = Opening { options: &cli.options, creates, quiet: cli.quiet };
+    let opening = Opening { options: &cli.options, tls: &cli.tls, creates, quiet: cli.quiet };
     let mut session = Session::open(target, opening)?;
     let worked = work(&mut session);
     let closed = session.close();

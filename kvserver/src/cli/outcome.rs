@@ -8,6 +8,8 @@ use std::io;
 
 use kvcore::Status;
 
+use super::tls;
+
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -116,13 +118,17 @@ impl From<io::Error> for Failure {
 impl From<redis::RedisError> for Failure {
     fn from(error: redis::RedisError) -> Failure {
         let is_gone = error.is_io_error() || error.is_connection_refusal() || error.is_timeout();
+        let text = error.to_string();
+        let remedy = tls::remedy(&text);
         let reason = match error.kind() {
+            _ if remedy.is_some() => Reason::Failed,
             redis::ErrorKind::InvalidClientConfig => Reason::Usage,
             _ if is_gone => Reason::Unavailable,
             _ => Reason::Failed,
         };
-        let text = error.to_string();
-        let message = if text.contains("NOAUTH") {
+        let message = if let Some(remedy) = remedy {
+            format!("server: {text}: {remedy}")
+        } else if text.contains("NOAUTH") {
             "the server asks for a password: give redis://USER:PASSWORD@HOST".into()
         } else {
             format!("server: {text}")

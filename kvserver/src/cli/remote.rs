@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::item::Item;
 use super::outcome::{Failure, Result};
 use super::session::Wanted;
+use super::tls::TlsArgs;
 
 /// How long connecting may take.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -34,8 +35,8 @@ impl Remote {
     ///
     /// # Errors
     /// `Unavailable` if nobody answers, `Usage` if the URL is none, `Failed` if the server refuses.
-    pub fn connect(url: &str) -> Result<Remote> {
-        Remote::of(Client::open(url)?)
+    pub fn connect(url: &str, tls: &TlsArgs) -> Result<Remote> {
+        Remote::of(tls.client(url)?)
     }
 
     fn of(client: Client) -> Result<Remote> {
@@ -349,7 +350,8 @@ mod tests {
 
     #[test]
     fn a_bad_url_does_not_show_its_password() {
-        let failure = Remote::connect("redis://me:secret@host:x").map(drop).unwrap_err();
+        let tls = TlsArgs::default();
+        let failure = Remote::connect("redis://me:secret@host:x", &tls).map(drop).unwrap_err();
         assert_eq!(failure.code(), 2);
         assert!(!failure.to_string().contains("secret"), "{failure}");
     }

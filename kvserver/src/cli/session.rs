@@ -15,12 +15,15 @@ use super::outcome::{Failure, Result};
 use super::progress::Progress;
 use super::remote::Remote;
 use super::target::Target;
+use super::tls::TlsArgs;
 
 /// How a target is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening<'a> {
     /// Options of the engine, `NAME=VALUE`.
     pub options: &'a [String],
+    /// How a server is reached that speaks TLS.
+    pub tls: &'a TlsArgs,
     /// Whether a directory that is not there is made.
     pub creates: bool,
     /// Whether bars are drawn.
@@ -63,7 +66,7 @@ impl Session {
                         "-o is for a store that kv opens itself: leave it out for a server";
                     return Err(Failure::usage(message));
                 }
-                Ok(Session::Server(Box::new(Remote::connect(url)?)))
+                Ok(Session::Server(Box::new(Remote::connect(url, opening.tls)?)))
             }
         }
     }

@@ -38,6 +38,7 @@ impl Target {
         };
         match scheme {
             "redis" | "valkey" => Ok(Target::Server(format!("redis://{rest}"))),
+            "rediss" | "valkeys" => Ok(Target::Server(format!("rediss://{rest}"))),
             "redis+unix" | "unix" => Ok(Target::Server(utf8.into())),
             _ => Err(Failure::usage(format!(
                 "a server's address cannot begin with {scheme}://: give redis://[USER:PASSWORD@]HOST[:PORT]"
@@ -56,6 +57,9 @@ impl Target {
         }
     }
 }
+
+/// The other arguments before a command that have a value behind them.
+const WITH_VALUE: [&str; 5] = ["-o", "--option", "--ca-file", "--cert-file", "--key-file"];
 
 /// Puts what `--server` names into the place of the command's target.
 ///
@@ -80,7 +84,7 @@ pub fn place_server(args: Vec<OsString>, command: &Command) -> Result<Vec<OsStri
             })?);
         } else if let Some(address) = text.strip_prefix("--server=") {
             server = Some(address.into());
-        } else if text == "-o" || text == "--option" {
+        } else if WITH_VALUE.contains(&text.as_str()) {
             placed.push(arg);
             placed.extend(args.next());
         } else {
@@ -139,6 +143,9 @@ mod tests {
         let server = Target::Server("redis://h:1".into());
         assert_eq!(parse("redis://h:1").unwrap(), server);
         assert_eq!(parse("valkey://h:1").unwrap(), server);
+        let with_tls = Target::Server("rediss://h:1".into());
+        assert_eq!(parse("rediss://h:1").unwrap(), with_tls);
+        assert_eq!(parse("valkeys://h:1").unwrap(), with_tls);
         assert_eq!(parse("").unwrap_err().code(), 2);
         assert_eq!(parse("http://h").unwrap_err().code(), 2);
         assert!(server.directory("verify reads").is_err());
@@ -154,6 +161,8 @@ mod tests {
                 "kv -o eviction=lru --json --server h set k v",
                 "kv -o eviction=lru --json set redis://h k v",
             ),
+            ("kv --ca-file ca.pem --server h get k", "kv --ca-file ca.pem get redis://h k"),
+            ("kv --server rediss://h get k", "kv get rediss://h k"),
             ("kv --server h restore file", "kv restore file redis://h"),
             ("kv get k -- --server", "kv get k -- --server"),
         ] {

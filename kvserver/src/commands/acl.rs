@@ -1,15 +1,24 @@
 //! Users and what they may do (`ACL`). What the rules mean is in `acl/rules.rs`.
 
 use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::call::{After, Call, Outcome};
 use super::failure::Failure;
 use super::spec::{CATEGORIES, Command, Flags, Group, NO_KEYS};
 use super::{client, help, table};
-use crate::acl::{DEFAULT_USER, Denied, Permissions, User};
+use crate::acl::{self, DEFAULT_USER, Denied, Permissions, User};
+use crate::log::say;
 use crate::resp::Request;
+use crate::shared::Shared;
+use crate::shared::clients::{ClientHandle, End};
+use crate::shared::pubsub::Kind;
 
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+/// It waits for a disk, which a transaction must not.
+const FILE: &[Flags] =
+    &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::NO_MULTI];
 const SECRET: &[Flags] = &[
     Flags::ADMIN,
     Flags::NOSCRIPT,
@@ -47,10 +56,10 @@ static SUBCOMMANDS: &[Command] = &[
         .about("6.0.0", "Answers what was refused."),
     Command::new("acl|dryrun", -4, ADMIN, NO_KEYS, Group::Server, dryrun)
         .about("7.0.0", "Answers whether a user may do something."),
-    Command::new("acl|load", 2, ADMIN, NO_KEYS, Group::Server, no_file)
-        .about("6.0.0", "Refused: users are not kept in a file of their own."),
-    Command::new("acl|save", 2, ADMIN, NO_KEYS, Group::Server, no_file)
-        .about("6.0.0", "Refused: users are not kept in a file of their own."),
+    Command::new("acl|load", 2, FILE, NO_KEYS, Group::Server, load)
+        .about("6.0.0", "Reads the users from their file."),
+    Command::new("acl|save", 2, FILE, NO_KEYS, Group::Server, save)
+        .about("6.0.0", "Writes the users to their file."),
     Command::new("acl|help", 2, &[Flags::LOADING, Flags::STALE], NO_KEYS, Group::Server, usage)
         .about("6.0.0", "Says what there is."),
 ];
@@ -73,8 +82,12 @@ fn usage(call: &mut Call<'_, '_>) -> Outcome {
             "    be used to specify a different size.",
             "LIST",
             "    Show users details in config file format.",
+            "LOAD",
+            "    Reload users from the ACL file.",
             "LOG [<count> | RESET]",
             "    Show the ACL log entries.",
+            "SAVE",
+            "    Save the current config to the ACL file.",
             "SETUSER <username> <attribute> [<attribute> ...]",
             "    Create or modify a user with the specified attributes.",
             "USERS",
@@ -108,18 +121,22 @@ fn setuser(call: &mut Call<'_, '_>) -> Outcome {
 
 /// Disconnects clients whose user may not use a channel any more that they are subscribed to.
 fn end_subscribers(call: &mut Call<'_, '_>, name: &str) {
-    let Some(user) = call.shared.acl.user(name) else { return };
-    let refused = call.shared.pubsub.refused(|client, kind, channel| {
-        let is_pattern = kind == crate::shared::pubsub::Kind::Pattern;
-        client.about().user != name || user.may_use_channel(channel, is_pattern)
-    });
-    for client in refused {
+    for client in not_to_stay(call.shared, |user| user == name) {
         if client.id == call.session.client.id {
             call.session.after = Some(After::Close);
         } else {
-            client.end(crate::shared::clients::End::Now);
+            client.end(End::Now);
         }
     }
+}
+
+/// The clients of some users that are subscribed to a channel that their user may not use any more.
+fn not_to_stay(shared: &Shared, is_meant: impl Fn(&str) -> bool) -> Vec<Arc<ClientHandle>> {
+    shared.pubsub.refused(|client, kind, channel| {
+        let name = client.about().user;
+        let user = if is_meant(&name) { shared.acl.user(&name) } else { None };
+        user.is_none_or(|user| user.may_use_channel(channel, kind == Kind::Pattern))
+    })
 }
 
 fn write_permissions(call: &mut Call<'_, '_>, permissions: &Permissions) {
@@ -327,8 +344,40 @@ fn dryrun(call: &mut Call<'_, '_>) -> Outcome {
     Ok(())
 }
 
-fn no_file(_: &mut Call<'_, '_>) -> Outcome {
-    Err(Failure::fixed(
+/// The file of the users.
+fn users_file(call: &Call<'_, '_>) -> Result<PathBuf, Failure> {
+    call.shared.options.users_file.clone().ok_or(Failure::fixed(
         "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in the Redis configuration.",
     ))
+}
+
+/// Reads the users anew. Clients of those that are gone are disconnected; for the others the new rules hold from
+/// their next command on.
+fn load(call: &mut Call<'_, '_>) -> Outcome {
+    let path = users_file(call)?;
+    let own = call.session.client.id;
+    call.session.after = Some(After::Work(Box::new(move |shared| {
+        let users = acl::read_file(&path).map_err(|why| Failure::new(format!("ERR {why}")))?;
+        let gone = shared.acl.replace(users);
+        let mut ended: Vec<_> = shared.clients.all();
+        ended.retain(|client| gone.contains(&client.about().user));
+        ended.extend(not_to_stay(shared, |_| true));
+        for client in ended {
+            // The one that asked still gets its reply.
+            client.end(if client.id == own { End::AfterReplies } else { End::Now });
+        }
+        Ok(())
+    })));
+    Ok(())
+}
+
+fn save(call: &mut Call<'_, '_>) -> Outcome {
+    let path = users_file(call)?;
+    call.session.after = Some(After::Work(Box::new(move |shared| {
+        acl::write_file(&path, &shared.acl.users()).map_err(|error| {
+            say(&format!("ACL SAVE cannot write {}: {error}", path.display()));
+            Failure::fixed("ERR There was an error trying to save the ACLs. Please check the server logs for more information")
+        })
+    })));
+    Ok(())
 }

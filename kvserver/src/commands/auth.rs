@@ -1,14 +1,13 @@
 //! The connection: who a client is, how it speaks, whether we are there.
 
-use std::sync::Arc;
-
 use super::call::{After, Call, Outcome};
-use super::client;
 use super::failure::Failure;
 use super::spec::{Command, Flags, Group, NO_KEYS};
+use super::{client, table};
 use crate::acl::{Context, DEFAULT_USER, Reason};
-use crate::net::{self, ReplyMode};
+use crate::net::{self, Queued, ReplyMode};
 use crate::resp::Protocol;
+use crate::shared::Turn;
 
 const FLAGS: &[Flags] = &[
     Flags::NOSCRIPT,
@@ -85,14 +84,41 @@ fn select(call: &mut Call<'_, '_>) -> Outcome {
     }
 }
 
-/// Lets a client in, or notes that it tried.
-fn authenticate(call: &mut Call<'_, '_>, name: &str, password: &[u8]) -> Outcome {
+/// Whether a password may be looked at now. If not, and this is no error, the command is run again when it may.
+fn has_turn(call: &mut Call<'_, '_>) -> Result<bool, Failure> {
+    if std::mem::take(&mut call.session.has_turn) {
+        return Ok(true);
+    }
+    let from = call.session.client.address.ip();
+    let retry_s = match call.shared.attempts.turn(from, call.shared.store.now_ms()) {
+        Turn::Now => return Ok(true),
+        // A transaction does not wait.
+        Turn::In(time) if call.session.runs_group => time.as_secs() + 1,
+        Turn::In(time) => {
+            let again = Queued::new(table::id_of(call.command), call.request);
+            call.session.after = Some(After::Again(time, again));
+            return Ok(false);
+        }
+        Turn::Refused { retry_s } => retry_s,
+    };
+    Err(Failure::new(format!(
+        "ERR too many wrong passwords came from your address, retry in {retry_s} seconds"
+    )))
+}
+
+/// Lets a client in, or notes that it tried. `false` if it has to wait first.
+fn authenticate(call: &mut Call<'_, '_>, name: &str, password: &[u8]) -> Result<bool, Failure> {
+    if !has_turn(call)? {
+        return Ok(false);
+    }
     match call.shared.acl.authenticate(name, password) {
         Some(user) => {
             call.session.become_user(user, true);
-            Ok(())
+            Ok(true)
         }
         None => {
+            let from = call.session.client.address.ip();
+            call.shared.attempts.wrong(from, call.shared.store.now_ms());
             let context =
                 if call.session.queue.is_some() { Context::Multi } else { Context::Toplevel };
             let object = call.command.name.as_bytes().to_vec();
@@ -103,22 +129,24 @@ fn authenticate(call: &mut Call<'_, '_>, name: &str, password: &[u8]) -> Outcome
 }
 
 fn auth(call: &mut Call<'_, '_>) -> Outcome {
-    match call.len() {
+    let is_in = match call.len() {
         2 => {
             if call.shared.acl.default_user().needs_no_password() {
                 return Err(Failure::fixed(
                     "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
                 ));
             }
-            authenticate(call, DEFAULT_USER, call.arg(1))?;
+            authenticate(call, DEFAULT_USER, call.arg(1))?
         }
         3 => {
             let name = call.text(1);
-            authenticate(call, &name, call.arg(2))?;
+            authenticate(call, &name, call.arg(2))?
         }
         _ => return Err(Failure::SYNTAX),
+    };
+    if is_in {
+        call.out.ok();
     }
-    call.out.ok();
     Ok(())
 }
 
@@ -147,8 +175,10 @@ fn hello(call: &mut Call<'_, '_>) -> Outcome {
         }
         at += 1;
     }
-    if let Some((user, password)) = credentials {
-        authenticate(call, &user, password)?;
+    if let Some((user, password)) = credentials
+        && !authenticate(call, &user, password)?
+    {
+        return Ok(());
     }
     if !call.session.is_authenticated {
         return Err(Failure::fixed(
@@ -185,9 +215,7 @@ fn reset(call: &mut Call<'_, '_>) -> Outcome {
     call.session.client.mark(crate::shared::clients::flag::NO_EVICT, false);
     call.session.client.describe(|about| about.name.clear());
     call.session.speak(Protocol::Two, call.out);
-    let user = call.shared.acl.default_user();
-    let needs_none = user.is_on() && user.needs_no_password();
-    call.session.become_user(Arc::clone(&user), needs_none);
+    call.session.begin_anew(call.shared);
     call.out.simple("RESET");
     Ok(())
 }

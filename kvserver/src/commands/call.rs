@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::keyspace::Keyspace;
 use super::spec::Command;
-use crate::net::Session;
+use crate::net::{Queued, Session};
 use crate::resp::{Replies, Request};
 use crate::shared::events::Classes;
 use crate::shared::{Shared, observer};
@@ -20,6 +20,8 @@ pub enum After {
     Sleep(Duration, fn(&mut Replies)),
     /// Let some time pass before the replies are sent, which are written.
     Delay(Duration),
+    /// Run this request again after some time, when it is its turn to have a password looked at.
+    Again(Duration, Queued),
     /// Do something that takes long on a thread of its own, and answer what comes of it.
     Work(Box<dyn FnOnce(&Shared) -> Outcome + Send>),
     /// Send what was written and disconnect.

@@ -438,11 +438,15 @@ fn set(call: &mut Call<'_, '_>) -> Outcome {
         }
     }
     let before = all(call.shared);
+    let user_before = call.shared.acl.default_user();
     for (at, name) in names.iter().enumerate() {
         if let Err(why) = set_one(call.shared, name, call.arg(3 + 2 * at)) {
             // All or none: what came before goes back.
-            for done in names[..at].iter().filter(|done| *done != "requirepass") {
-                if let Some((_, value)) = before.iter().find(|(known, _)| known == done) {
+            for done in &names[..at] {
+                if done == "requirepass" {
+                    // What is shown of a password is not what it was.
+                    call.shared.acl.put((*user_before).clone());
+                } else if let Some((_, value)) = before.iter().find(|(known, _)| known == done) {
                     // It was in force a moment ago.
                     let _ = set_one(call.shared, done, value.as_bytes());
                 }

@@ -6,6 +6,7 @@ use kvcore::Expiry;
 
 use super::call::{Call, Effect, Outcome};
 use super::failure::Failure;
+use super::scan;
 use super::spec::{Access, Command, Flags, Group, Keys, NO_KEYS, all_keys, one_key};
 use crate::shared::events::Classes;
 
@@ -261,7 +262,7 @@ fn flush(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 fn randomkey(call: &mut Call<'_, '_>) -> Outcome {
-    let key = call.keys.store()?.random_key()?;
+    let key = scan::random_key(call)?;
     call.out.bulk_or_null(key.as_deref());
     Ok(())
 }

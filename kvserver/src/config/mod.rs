@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, ArgAction, Command};
 
 use crate::shared::events::Classes;
+use crate::tls::{ClientCertificate, TlsOptions};
 use layers::Layers;
 pub use layers::Origin;
 pub use table::{Kind, SERVER_OPTIONS, ServerOption};
@@ -52,6 +53,10 @@ pub struct Config {
     pub threads: Option<usize>,
     /// The password of the default user.
     pub password: Option<Secret>,
+    /// The file of the users.
+    pub users_file: Option<PathBuf>,
+    /// TLS; `None` speaks none.
+    pub tls: Option<TlsOptions>,
     /// Whether `DEL` of one key answers the value it had.
     pub resp_del_returns_value: bool,
     /// Classes of keyspace notifications, as `CONFIG SET notify-keyspace-events` takes them.
@@ -83,6 +88,8 @@ pub struct Limits {
     pub idle_timeout_ms: u64,
     /// Milliseconds for saying who one is; 0 is no limit.
     pub handshake_timeout_ms: u64,
+    /// The longest pause behind wrong passwords of one address, in milliseconds; 0 is none.
+    pub auth_backoff_max_ms: u64,
     /// Milliseconds that clients have to take their last replies when the server stops.
     pub shutdown_timeout_ms: u64,
 }
@@ -191,6 +198,8 @@ impl Config {
             dir: given.path("dir")?,
             threads: given.number("threads")?.and_then(|count| usize::try_from(count).ok()),
             password: given.password()?,
+            users_file: given.path("users_file")?,
+            tls: given.tls()?,
             resp_del_returns_value: given.truth("resp_del_returns_value")?,
             notify_keyspace_events: given.events()?,
             eviction: given.engine_text("eviction"),
@@ -201,16 +210,21 @@ impl Config {
         Ok(config)
     }
 
-    /// Refuses to let strangers in: an address that others can reach needs a password.
+    /// Refuses to let strangers in: an address that others can reach needs a password, or asks for certificates.
+    /// Whether a file of users has passwords is known only once the server reads it, which asks again.
     fn check_exposure(&self) -> Result<(), ConfigError> {
+        let asks_for_certificate = self.tls.as_ref().is_some_and(TlsOptions::requires_certificate);
+        if self.users_file.is_some() || asks_for_certificate {
+            return Ok(());
+        }
         for (name, listen) in [("resp", self.resp), ("grpc", self.grpc), ("http", self.http)] {
             if let Listen::At(address) = listen
                 && listen.is_open_to_others()
                 && self.password.is_none()
             {
                 return Err(ConfigError::new(format!(
-                    "{name} = {address} lets everybody in who can reach it: set password_file, \
-                     or listen at 127.0.0.1"
+                    "{name} = {address} lets everybody in who can reach it: set password_file, or ask for \
+                     certificates (tls_client_ca_file), or listen at 127.0.0.1"
                 )));
             }
         }
@@ -295,6 +309,7 @@ impl Given<'_> {
             clients_bytes_max: number("clients_bytes_max")?,
             idle_timeout_ms: number("idle_timeout")?,
             handshake_timeout_ms: number("handshake_timeout")?,
+            auth_backoff_max_ms: number("auth_backoff_max")?,
             shutdown_timeout_ms: number("shutdown_timeout")?,
         })
     }
@@ -320,6 +335,40 @@ impl Given<'_> {
         }
     }
 
+    /// TLS, of whose options some need others.
+    fn tls(&self) -> Result<Option<TlsOptions>, ConfigError> {
+        let client_ca_file = self.path("tls_client_ca_file")?;
+        let names_users = self.truth("tls_client_user")?;
+        if names_users && client_ca_file.is_none() {
+            return Err(ConfigError::new(
+                "tls_client_user is set and tls_client_ca_file is not: name the authority of the \
+                 certificates whose names are believed",
+            ));
+        }
+        let (cert_file, key_file) = match (self.path("tls_cert_file")?, self.path("tls_key_file")?)
+        {
+            (Some(cert_file), Some(key_file)) => (cert_file, key_file),
+            (Some(_), None) => return Err(lonely("tls_cert_file", "tls_key_file")),
+            (None, Some(_)) => return Err(lonely("tls_key_file", "tls_cert_file")),
+            (None, None) if client_ca_file.is_some() => {
+                return Err(lonely("tls_client_ca_file", "tls_cert_file"));
+            }
+            (None, None) => return Ok(None),
+        };
+        let client_certificate = match self.text("tls_client_cert")?.as_str() {
+            table::REQUIRED => ClientCertificate::Required,
+            _ => ClientCertificate::Optional,
+        };
+        Ok(Some(TlsOptions {
+            cert_file,
+            key_file,
+            client_ca_file,
+            client_certificate,
+            names_users,
+            loopback_plain: self.truth("tls_loopback_plain")?,
+        }))
+    }
+
     fn engine(&self) -> Result<kvcore::Options, ConfigError> {
         let mut options = kvcore::Options::new();
         for row in kvcore::OPTION_TABLE {
@@ -329,6 +378,11 @@ impl Given<'_> {
         }
         Ok(options)
     }
+}
+
+/// An option is set that means nothing without another one.
+fn lonely(name: &str, missing: &str) -> ConfigError {
+    ConfigError::new(format!("{name} is set and {missing} is not: TLS needs both"))
 }
 
 /// The table and what reads it disagree, which the tests of this module would have shown.

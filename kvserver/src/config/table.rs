@@ -29,6 +29,8 @@ pub enum Kind {
     Secret,
     /// `true` or `false`.
     Bool,
+    /// One of these words.
+    Choice(&'static [&'static str]),
     /// A number within these bounds.
     Count {
         /// The smallest.
@@ -61,6 +63,9 @@ const fn row(
     ServerOption { name, default, kind, meaning }
 }
 
+/// That a certificate is required, as `tls_client_cert` says it.
+pub const REQUIRED: &str = "required";
+
 /// Every option of the server, in the order in which they are listed.
 pub const SERVER_OPTIONS: &[ServerOption] = &[
     row("resp", "127.0.0.1:6379", Kind::Listen, "where Redis clients connect; `off` for nowhere"),
@@ -84,6 +89,50 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         "",
         Kind::Path,
         "file whose first line is the password of the default user",
+    ),
+    row(
+        "users_file",
+        "",
+        Kind::Path,
+        "file of users, one a line as ACL LIST shows them; ACL LOAD reads and ACL SAVE writes it",
+    ),
+    row(
+        "auth_backoff_max",
+        "5s",
+        Kind::Duration,
+        "longest pause behind wrong passwords from one address; `0` is none",
+    ),
+    row(
+        "tls_cert_file",
+        "",
+        Kind::Path,
+        "certificate of the server in PEM, with those between it and the authority; with it every \
+         front end speaks TLS and nothing else",
+    ),
+    row("tls_key_file", "", Kind::Path, "private key of that certificate in PEM"),
+    row(
+        "tls_client_ca_file",
+        "",
+        Kind::Path,
+        "authorities of the certificates of clients in PEM; with it clients are asked for one",
+    ),
+    row(
+        "tls_client_cert",
+        REQUIRED,
+        Kind::Choice(&[REQUIRED, "optional"]),
+        "whether a client has to show a certificate, where tls_client_ca_file is set",
+    ),
+    row(
+        "tls_client_user",
+        "false",
+        Kind::Bool,
+        "whether a client is the user that the common name of its certificate names",
+    ),
+    row(
+        "tls_loopback_plain",
+        "false",
+        Kind::Bool,
+        "whether front ends on loopback addresses speak no TLS",
     ),
     row(
         "resp_del_returns_value",

@@ -153,6 +153,33 @@ fn what_must_come_together_does() {
 }
 
 #[test]
+fn tls_needs_all_that_belongs_to_it() {
+    let both = ["--tls-cert-file=c.pem", "--tls-key-file=k.pem"];
+    let tls = config(&both, &[]).server_options().tls.unwrap();
+    assert_eq!((tls.cert_file, tls.key_file), (PathBuf::from("c.pem"), PathBuf::from("k.pem")));
+    assert_eq!((tls.client_ca_file, tls.names_users, tls.loopback_plain), (None, false, false));
+    assert!(fault(&both[..1], &[]).contains("tls_key_file is not"));
+    assert!(fault(&both[1..], &[]).contains("tls_cert_file is not"));
+    assert!(fault(&["--tls-client-ca-file=a.pem"], &[]).contains("tls_cert_file is not"));
+    let names = fault(&[both[0], both[1], "--tls-client-user"], &[]);
+    assert!(names.contains("tls_client_ca_file is not"), "{names}");
+}
+
+#[test]
+fn certificates_of_clients_let_others_reach_the_server() {
+    let open = "--resp=0.0.0.0:6379";
+    let tls = [open, "--tls-cert-file=c.pem", "--tls-key-file=k.pem"];
+    assert!(fault(&tls, &[]).contains("tls_client_ca_file"));
+    let asks = [&tls[..], &["--tls-client-ca-file=a.pem"]].concat();
+    let told = config(&asks, &[]).server_options().tls.unwrap();
+    assert_eq!(told.client_certificate, ClientCertificate::Required);
+    let optional = [&asks[..], &["--tls-client-cert=optional"]].concat();
+    assert!(fault(&optional, &[]).contains("lets everybody in"));
+    // What the users of a file may do is known only once it was read.
+    assert_eq!(config(&[open, "--users-file=u"], &[]).users_file, Some(PathBuf::from("u")));
+}
+
+#[test]
 fn what_is_printed_means_the_same_and_has_no_secret() {
     let given = ["--threads=2", "--dir=/a \"b\"", "--eviction=s3fifo", "--snapshot-interval=30s"];
     let variables = [("KV_PASSWORD", "hunter2")];
@@ -221,5 +248,9 @@ fn what_is_told_by_default_is_the_default() {
     assert_eq!(
         (told.idle_timeout_s, told.handshake_timeout_s),
         (usual.idle_timeout_s, usual.handshake_timeout_s)
+    );
+    assert_eq!(
+        (told.users_file, told.auth_backoff_max_ms, told.tls),
+        (usual.users_file, usual.auth_backoff_max_ms, usual.tls)
     );
 }

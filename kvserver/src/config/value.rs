@@ -69,6 +69,7 @@ pub(super) fn read(row: &ServerOption, text: &str) -> Result<Value, String> {
     let value = match row.kind {
         Kind::Listen => listen(text).map(Value::Listen),
         Kind::Path | Kind::Text | Kind::Secret => Some(Value::Text(text.to_string())),
+        Kind::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_string())),
         Kind::Bool => kvcore::flag_value(text).map(Value::Bool),
         Kind::AutoCount { .. } if text == "auto" => Some(Value::Number(None)),
         Kind::Count { min, max } | Kind::AutoCount { min, max } => {
@@ -96,6 +97,7 @@ fn takes(kind: Kind) -> String {
         Kind::Listen => "an address and a port, such as 127.0.0.1:6379, or off".into(),
         Kind::Path | Kind::Text | Kind::Secret => "a text".into(),
         Kind::Bool => "true or false".into(),
+        Kind::Choice(words) => words.join(" or "),
         Kind::Count { min, max } => format!("a number from {min} to {max}"),
         Kind::AutoCount { min, max } => format!("a number from {min} to {max}, or auto"),
         Kind::Bytes { min } => format!("a size from {min} bytes on, such as 64MiB"),
@@ -140,6 +142,7 @@ mod tests {
         assert!(fault("clients_max", "many").contains("a number from 1"));
         assert!(fault("query_bytes_max", "1").contains("64MiB"));
         assert!(fault("idle_timeout", "5").contains("unit"));
+        assert!(fault("tls_client_cert", "maybe").contains("give required or optional"));
         assert!(fault("resp_del_returns_value", "maybe").contains("true or false"));
     }
 

@@ -95,11 +95,11 @@ async fn guard(
     if !GUARDED.iter().any(|service| path.starts_with(service)) {
         return next.run(request).await;
     }
-    let admitted = match request.extensions().get::<Peer>().copied() {
-        Some(Peer(address)) => {
+    let admitted = match request.extensions().get::<Arc<Peer>>().cloned() {
+        Some(peer) => {
             let header =
                 request.headers().get(AUTHORIZATION).map(|header| header.as_bytes().to_vec());
-            front.admit(header.as_deref(), address).await.map_err(status::of_refusal)
+            front.admit(header.as_deref(), &peer).await.map_err(status::of_refusal)
         }
         None => Err(Status::internal("the connection has no address")),
     };

@@ -49,7 +49,7 @@ pub fn answers(
         order,
         keys_only: request.keys_only,
     };
-    let mut scanning = front.scan(&options).map_err(status::of_error)?;
+    let mut scanning = front.scan(&caller, options).map_err(status::of_error)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let send = async move {
         loop {
@@ -59,12 +59,9 @@ pub fn answers(
             };
             let answer = match next {
                 Ok(entries) if entries.is_empty() => return,
-                Ok(entries) => Ok(shown(&front, &caller, entries)),
+                Ok(entries) => Ok(shown(entries)),
                 Err(error) => Err(status::of_error(error)),
             };
-            if matches!(&answer, Ok(answer) if answer.entries.is_empty()) {
-                continue;
-            }
             let is_over = answer.is_err();
             let is_sent = tokio::select! {
                 sent = sender.send(answer) => sent.is_ok(),
@@ -79,10 +76,9 @@ pub fn answers(
     Ok(Box::pin(ReceiverStream::new(receiver)))
 }
 
-/// Entries as they are answered, without those that the user may not see.
-fn shown(front: &Front, caller: &Caller, entries: Vec<kvcore::Entry>) -> ScanResponse {
-    let seen = entries.into_iter().filter(|entry| front.may_see(caller, entry.key()));
-    let entries = seen.map(|entry| v1::Entry {
+/// Entries as they are answered.
+fn shown(entries: Vec<kvcore::Entry>) -> ScanResponse {
+    let entries = entries.into_iter().map(|entry| v1::Entry {
         key: entry.key().to_vec(),
         value: entry.value().to_vec(),
         version: entry.version(),

@@ -22,6 +22,7 @@ pub fn of_error(error: Error) -> Status {
 pub fn of_refusal(refusal: Refusal) -> Status {
     let code = match refusal {
         Refusal::Denied { .. } => Code::PermissionDenied,
+        Refusal::TooMany { .. } => Code::ResourceExhausted,
         _ => Code::Unauthenticated,
     };
     Status::new(code, refusal.to_string())

@@ -12,7 +12,7 @@ use super::proto::kv::v1::watch_request::Keys;
 use super::proto::kv::v1::watch_response::What;
 use super::proto::kv::v1::{self, Lagged, Started, WatchRequest, WatchResponse};
 use super::status;
-use crate::web::{Caller, Front, Watching};
+use crate::web::{Caller, Front, Refusal, Watching};
 
 /// Changes that wait for a slow client here. More of them wait in the store, which says when it lets some go.
 const AHEAD: usize = 16;
@@ -67,7 +67,7 @@ fn kinds(numbers: &[i32]) -> Result<EventKinds, Status> {
 /// Sends what happens until the client leaves, the server stops, or the watch ends.
 async fn follow(
     front: Arc<Front>,
-    caller: Caller,
+    mut caller: Caller,
     mut watching: Watching,
     sender: mpsc::Sender<Result<WatchResponse, Status>>,
 ) {
@@ -89,6 +89,9 @@ async fn follow(
             () = front.shared.stopped() => return,
         };
         next = match watched {
+            Ok(Watched::Event(_)) if !front.is_still_let_in(&mut caller) => {
+                Some(Err(status::of_refusal(Refusal::Wrong)))
+            }
             Ok(Watched::Event(event))
                 if event.kind() == EventKind::Cleared || front.may_see(&caller, event.key()) =>
             {

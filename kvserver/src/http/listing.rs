@@ -48,13 +48,12 @@ pub async fn list(
         options = options.start([&last[..], b"\0"].concat());
     }
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut entries = front.scan(&options)?.next(wanted + 1).await?;
+    let mut entries = front.scan(&caller, options)?.next(wanted + 1).await?;
     let has_more = entries.len() > wanted;
     entries.truncate(wanted);
     let cursor = entries.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(last.key()));
     let keys: Vec<Value> = entries
         .iter()
-        .filter(|entry| front.may_see(&caller, entry.key()))
         .map(|entry| {
             let mut shown = Map::new();
             text::put(&mut shown, "key", entry.key());

@@ -67,17 +67,19 @@ pub fn router(front: &Arc<Front>) -> Router {
 /// A page of another site may make a browser send requests here. What it may send without asking first is a
 /// plain `GET`, whose answer it cannot read, and a form, which is not the JSON that `POST` takes. A site
 /// whose name suddenly leads to this machine could do more; so as long as there is no password, the name
-/// that a request was sent to must be this machine's own.
+/// that a request was sent to must be this machine's own. With TLS the browser sees to that: the certificate
+/// has to be of that name.
 async fn guard(State(front): State<Arc<Front>>, mut request: Request, next: Next) -> Response {
-    let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
+    let Some(peer) = request.extensions().get::<Arc<Peer>>().cloned() else {
         return Problem::internal("the connection has no address").into_response();
     };
-    if front.shared.acl.default_user().needs_no_password() && !is_sent_here(&request) {
+    let is_open = front.shared.acl.default_user().needs_no_password() && !peer.is_tls;
+    if is_open && !is_sent_here(&request) {
         return Problem::misdirected().into_response();
     }
     let authorization =
         request.headers().get(AUTHORIZATION).map(|header| header.as_bytes().to_vec());
-    match front.admit(authorization.as_deref(), address).await {
+    match front.admit(authorization.as_deref(), &peer).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await

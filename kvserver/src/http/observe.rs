@@ -60,7 +60,7 @@ pub async fn metrics(
 }
 
 /// The server's own families: name, help, type, value.
-fn families(front: &Front) -> [(&'static str, &'static str, &'static str, u64); 12] {
+fn families(front: &Front) -> [(&'static str, &'static str, &'static str, u64); 13] {
     let shared = &front.shared;
     let counters = &shared.counters;
     let (http, grpc) = (&front.counts.http, &front.counts.grpc);
@@ -75,6 +75,12 @@ fn families(front: &Front) -> [(&'static str, &'static str, &'static str, u64); 
             "Connections refused.",
             "counter",
             of(&counters.rejected_connections),
+        ),
+        (
+            "tls_failed_total",
+            "Connections on which TLS came to nothing.",
+            "counter",
+            of(&counters.tls_failed),
         ),
         ("commands_total", "Commands of the Redis protocol.", "counter", counters.calls()),
         ("errors_total", "Errors answered to such commands.", "counter", of(&counters.errors)),
@@ -116,7 +122,7 @@ pub async fn deadlines(
 ) -> Result<Json<Value>, Problem> {
     front.permit(&caller, &[b"info"])?;
     let options = ScanOptions::new().keys_only().limit(SAMPLE as u64);
-    let entries = front.scan(&options)?.next(SAMPLE).await?;
+    let entries = front.scan_all(options)?.next(SAMPLE).await?;
     let now_ms = front.shared.store.now_ms();
     let (mut counts, mut later, mut never) = ([0_u64; RANGES_MS.len()], 0_u64, 0_u64);
     for entry in &entries {

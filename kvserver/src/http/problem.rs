@@ -16,11 +16,13 @@ pub struct Problem {
     status: StatusCode,
     detail: String,
     more: Map<String, Value>,
+    /// Seconds after which it is worth to try again.
+    retry_s: Option<u64>,
 }
 
 impl Problem {
     fn new(status: StatusCode, detail: impl Into<String>) -> Problem {
-        Problem { status, detail: detail.into(), more: Map::new() }
+        Problem { status, detail: detail.into(), more: Map::new(), retry_s: None }
     }
 
     /// Adds a member.
@@ -121,9 +123,14 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Problem {
         let status = match refusal {
             Refusal::Denied { .. } => StatusCode::FORBIDDEN,
-            _ => StatusCode::UNAUTHORIZED,
+            Refusal::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Refusal::Unknown | Refusal::Wrong => StatusCode::UNAUTHORIZED,
         };
-        Problem::new(status, refusal.to_string())
+        let mut problem = Problem::new(status, refusal.to_string());
+        if let Refusal::TooMany { retry_s } = refusal {
+            problem.retry_s = Some(retry_s);
+        }
+        problem
     }
 }
 
@@ -161,8 +168,9 @@ impl IntoResponse for Problem {
             let schemes = HeaderValue::from_static("Basic realm=\"kv\", charset=\"UTF-8\"");
             headers.insert(WWW_AUTHENTICATE, schemes);
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        let unavailable = (self.status == StatusCode::SERVICE_UNAVAILABLE).then_some(1);
+        if let Some(retry_s) = self.retry_s.or(unavailable) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(retry_s));
         }
         response
     }

@@ -102,7 +102,7 @@ fn kinds(names: &str) -> Result<EventKinds, Problem> {
 /// Sends what happens until the reader leaves, the server stops, or the watch ends.
 async fn follow(
     front: Arc<Front>,
-    caller: Caller,
+    mut caller: Caller,
     mut watching: Watching,
     sender: mpsc::Sender<Bytes>,
 ) {
@@ -120,6 +120,8 @@ async fn follow(
         }
         next = tokio::select! {
             watched = watching.next() => match watched {
+                // It comes back, and is told then that it is not let in.
+                Ok(Watched::Event(_)) if !front.is_still_let_in(&mut caller) => return,
                 Ok(Watched::Event(event)) if event.kind() == EventKind::Cleared
                     || front.may_see(&caller, event.key()) => Some(written(&event)),
                 Ok(Watched::Event(_) | Watched::TimedOut) => None,

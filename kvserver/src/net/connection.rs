@@ -14,12 +14,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use kvcore::Ticket;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
 
 use super::Session;
 use super::{execute, waiting};
@@ -27,6 +26,7 @@ use crate::commands::{After, get_run};
 use crate::resp::{Protocol, Read, Reader, Replies};
 use crate::shared::Shared;
 use crate::shared::clients::End;
+use crate::tls::Stream;
 
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 64 << 10;
@@ -47,7 +47,7 @@ thread_local! {
 
 /// A connection being served.
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     shared: Arc<Shared>,
     session: Session,
     reader: Reader,
@@ -58,6 +58,8 @@ struct Connection {
     out: Replies,
     /// How much of `out` is written.
     written: usize,
+    /// Whether TLS may hold back some of what was written.
+    is_unflushed: bool,
 }
 
 /// Why serving stops for a moment, or for ever.
@@ -85,7 +87,7 @@ enum Event {
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, session: Session) {
+pub(super) async fn serve(stream: Stream, shared: Arc<Shared>, session: Session) {
     let mut connection = Connection {
         stream,
         shared: Arc::clone(&shared),
@@ -95,6 +97,7 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, session: Sessi
         is_ready: false,
         out: Replies::new(Protocol::Two),
         written: 0,
+        is_unflushed: false,
     };
     // An error of the connection concerns nobody else, and there is nobody left to be told.
     let _ = connection.run().await;
@@ -185,6 +188,10 @@ impl Connection {
 
     /// Writes as much as the other side takes. Ready if nothing is left.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.written == self.out.len() && !self.is_unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        self.is_unflushed = self.stream.is_tls();
         while self.written < self.out.len() {
             let rest = &self.out.as_bytes()[self.written..];
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
@@ -200,6 +207,11 @@ impl Connection {
         }
         self.out.clear();
         self.written = 0;
+        if self.is_unflushed {
+            // TLS has taken the bytes, and may not have sent them yet.
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.is_unflushed = false;
+        }
         Poll::Ready(Ok(()))
     }
 
@@ -321,22 +333,29 @@ impl Connection {
         (taken, Stop::Full)
     }
 
+    /// Lets some time pass, unless the server is stopped.
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.shared.stopped() => {}
+        }
+    }
+
     /// Does what a command has left to be done.
     async fn follow(&mut self, after: After) -> io::Result<()> {
         match after {
             After::Sleep(time, answer) => {
                 self.flush_some().await?;
-                tokio::select! {
-                    () = tokio::time::sleep(time) => {}
-                    () = self.shared.stopped() => {}
-                }
+                self.pause(time).await;
                 answer(&mut self.out);
             }
-            After::Delay(time) => {
-                tokio::select! {
-                    () = tokio::time::sleep(time) => {}
-                    () = self.shared.stopped() => {}
-                }
+            After::Delay(time) => self.pause(time).await,
+            After::Again(time, queued) => {
+                self.flush_some().await?;
+                self.pause(time).await;
+                self.session.has_turn = true;
+                let request = queued.request();
+                execute::execute(&self.shared, &mut self.session, request, &mut self.out);
             }
             After::Work(work) => {
                 self.flush_some().await?;
@@ -393,11 +412,16 @@ impl Connection {
     async fn end(&mut self, end: End) -> io::Result<()> {
         if end == End::AfterReplies {
             let rest = &self.out.as_bytes()[self.written..];
-            let write = tokio::time::timeout(LINGER, self.stream.write_all(rest));
+            let take_leave = async {
+                self.stream.write_all(rest).await?;
+                self.stream.shutdown().await
+            };
             // Who does not take its last replies in time does without.
-            let _ = write.await;
+            if let Ok(Ok(())) = tokio::time::timeout(LINGER, take_leave).await {
+                return Ok(());
+            }
         }
-        self.stream.shutdown().await
+        self.stream.socket().shutdown().await
     }
 
     /// Tells how much memory this client takes.

@@ -14,7 +14,9 @@ use super::group::Queued;
 use super::session::ReplyMode;
 use crate::acl::{self, Context, Denied, Reason};
 use crate::commands::spec::{Command, Flags};
-use crate::commands::{Call, Effect, Failure, Keyspace, Outcome, config, monitor, table};
+use crate::commands::{
+    After, Call, Effect, Failure, Keyspace, Outcome, config, monitor, table,
+};
 use crate::number;
 use crate::resp::{Protocol, Replies, Request};
 use crate::shared::clients::flag;
@@ -48,6 +50,9 @@ pub fn execute(
         Err(failure) => {
             session.has_bad_queue |= session.queue.is_some();
             refuse(shared, &failure, before, out);
+            if is_http(request.arg(0)) {
+                session.after = Some(After::Close);
+            }
         }
         Ok(id) => {
             serve(shared, session, id, request, out);
@@ -63,7 +68,9 @@ pub fn execute(
         out.truncate(before);
     }
     if session.reply_mode == ReplyMode::Skip {
-        session.reply_mode = ReplyMode::On;
+        // A command that is run again has not been answered yet.
+        let is_over = !matches!(session.after, Some(After::Again(..)));
+        session.reply_mode = if is_over { ReplyMode::On } else { ReplyMode::SkipNext };
     }
     if !session.effects.is_empty() {
         tell(shared, session);
@@ -94,10 +101,21 @@ pub(super) fn find(request: Request<'_>) -> Result<usize, Failure> {
     if command.takes(request.len()) { Ok(id) } else { Err(Failure::arity(command.name)) }
 }
 
+/// Whether a word is what a browser begins a request with that a page of another site made it send. The body of
+/// such a request would be commands, so nothing behind it is read. As Valkey does it.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
 fn unknown(request: Request<'_>) -> Failure {
     let mut args = String::new();
     for arg in request.args().skip(1) {
         if args.len() >= SHOWN_MAX {
+            break;
+        }
+        // Behind it comes a password, as in MIGRATE, and whoever reads errors need not see it.
+        if arg.eq_ignore_ascii_case(b"auth") || arg.eq_ignore_ascii_case(b"auth2") {
+            args.push_str(&format!("'{}' '(redacted)' ", shown(arg, SHOWN_MAX)));
             break;
         }
         args.push_str(&format!("'{}' ", shown(arg, SHOWN_MAX - args.len())));

@@ -14,6 +14,7 @@ use super::Session;
 use super::connection;
 use crate::shared::Shared;
 use crate::shared::clients::ClientHandle;
+use crate::tls::Inside;
 
 /// How long accepting rests when the system has no descriptor to give.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -56,8 +57,13 @@ async fn hand_over(mut stream: TcpStream, shared: &Arc<Shared>, ways: &Ways, thr
     }
 }
 
-/// Begins to serve a connection on this thread.
-pub(super) fn begin(stream: std::net::TcpStream, shared: &Arc<Shared>, thread: usize) {
+/// Begins to serve a connection on this thread, with TLS or without.
+pub(super) fn begin(
+    stream: std::net::TcpStream,
+    shared: &Arc<Shared>,
+    thread: usize,
+    is_tls: bool,
+) {
     let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = stream.peer_addr().unwrap_or(nowhere);
     let local = stream.local_addr().unwrap_or(nowhere);
@@ -68,9 +74,20 @@ pub(super) fn begin(stream: std::net::TcpStream, shared: &Arc<Shared>, thread: u
         shared.clients.leave();
         return;
     };
+    // The time for TLS is part of the time for saying who one is.
     let now_ms = shared.store.now_ms();
-    let client = Arc::new(ClientHandle::new(shared.clients.next_id(), address, local, fd, now_ms));
-    shared.clients.add(Arc::clone(&client));
-    let session = Session::new(shared, client, thread);
-    drop(tokio::task::spawn_local(connection::serve(stream, Arc::clone(shared), session)));
+    let shared = Arc::clone(shared);
+    drop(tokio::task::spawn_local(async move {
+        let stream = shared.secure(stream, is_tls, Inside::Resp).await;
+        // Who comes while the server stops would not be told to go.
+        let Some(stream) = stream.filter(|_| !shared.is_stopping()) else {
+            shared.clients.leave();
+            return;
+        };
+        let id = shared.clients.next_id();
+        let client = Arc::new(ClientHandle::new(id, address, local, fd, now_ms));
+        shared.clients.add(Arc::clone(&client));
+        let session = Session::new(&shared, client, thread, shared.certified(&stream));
+        connection::serve(stream, shared, session).await;
+    }));
 }

@@ -40,8 +40,8 @@ impl Server {
     /// Listens wherever the options say, and begins to serve.
     ///
     /// # Errors
-    /// What the system says to an address; `PermissionDenied` if one can be reached from elsewhere and no
-    /// password is set; `InvalidInput` if every front end is switched off.
+    /// What the system says to an address; `PermissionDenied` if one can be reached from elsewhere and neither a
+    /// password nor a certificate is asked for; `InvalidInput` if every front end is switched off.
     pub fn open(shared: Arc<Shared>) -> io::Result<Server> {
         let address = shared.options.resp;
         Server::listen(shared, address)
@@ -72,13 +72,15 @@ impl Server {
             ways.push(way);
             queues.push(queue);
         }
+        let is_tls = address.is_some_and(|address| shared.speaks_tls(address));
         let mut accepts = Some((listener, ways));
         let mut threads = Vec::new();
         for (number, queue) in queues.into_iter().enumerate() {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let (shared, accepts) = (Arc::clone(&shared), accepts.take());
             let fronts = fronts.try_clone()?;
-            let body = move || serve(&runtime, &shared, number, queue, accepts, fronts);
+            let place = Place { number, is_tls };
+            let body = move || serve(&runtime, &shared, place, queue, accepts, fronts);
             threads.push(kvcore::spawn_thread(&format!("kv-resp-{number}"), body)?);
         }
         Ok(Server { shared, address, http_address, grpc_address, threads })
@@ -123,11 +125,20 @@ fn bind(shared: &Shared, address: SocketAddr) -> io::Result<std::net::TcpListene
     Ok(listener)
 }
 
+/// What a thread knows of itself.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its number.
+    number: usize,
+    /// Whether the Redis protocol is spoken in TLS.
+    is_tls: bool,
+}
+
 /// One thread, until the server stops.
 fn serve(
     runtime: &Runtime,
     shared: &Arc<Shared>,
-    number: usize,
+    place: Place,
     queue: UnboundedReceiver<std::net::TcpStream>,
     accepts: Option<(Option<std::net::TcpListener>, listener::Ways)>,
     fronts: Fronts,
@@ -141,7 +152,7 @@ fn serve(
             drop(tokio::task::spawn_local(listener::accept(listener, Arc::clone(shared), ways)));
             drop(tokio::task::spawn_local(look_for_silent(Arc::clone(shared))));
         }
-        receive(queue, shared, number).await;
+        receive(queue, shared, place).await;
     });
     // Connections end by themselves once they have written what is left.
     for client in shared.clients.all() {
@@ -158,7 +169,7 @@ fn serve(
 async fn receive(
     mut queue: UnboundedReceiver<std::net::TcpStream>,
     shared: &Arc<Shared>,
-    number: usize,
+    place: Place,
 ) {
     loop {
         let stream = tokio::select! {
@@ -166,7 +177,7 @@ async fn receive(
             () = shared.stopped() => return,
         };
         match stream {
-            Some(stream) => listener::begin(stream, shared, number),
+            Some(stream) => listener::begin(stream, shared, place.number, place.is_tls),
             // Nothing will come any more, but other front ends may still serve.
             None => return shared.stopped().await,
         }

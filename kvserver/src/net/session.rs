@@ -71,6 +71,10 @@ pub struct Session {
     pub subscriptions: Subscriptions,
     /// `CLIENT CACHING` for the command that follows.
     pub caching: Option<bool>,
+    /// The name in the certificate that it showed, if that is the name of its user.
+    pub certified: Option<String>,
+    /// Whether it has waited for its turn to have a password looked at.
+    pub has_turn: bool,
     /// What others are to be told.
     pub effects: Vec<Effect>,
     /// What is to be done before its next command.
@@ -81,14 +85,19 @@ pub struct Session {
 
 impl Session {
     /// A client that has just connected.
-    pub fn new(shared: &Shared, client: Arc<ClientHandle>, thread: usize) -> Session {
+    pub fn new(
+        shared: &Shared,
+        client: Arc<ClientHandle>,
+        thread: usize,
+        certified: Option<String>,
+    ) -> Session {
         let acl_version = shared.acl.version();
         let user = shared.acl.default_user();
         let mut session = Session {
             client,
             thread,
             is_authenticated: false,
-            user: Arc::clone(&user),
+            user,
             acl_version,
             protocol: Protocol::Two,
             reply_mode: ReplyMode::On,
@@ -100,13 +109,26 @@ impl Session {
             dirty: Arc::new(AtomicBool::new(false)),
             subscriptions: Subscriptions::default(),
             caching: None,
+            certified,
+            has_turn: false,
             effects: Vec::new(),
             after: None,
             slept: Duration::ZERO,
         };
-        let needs_none = user.is_on() && user.needs_no_password();
-        session.become_user(user, needs_none);
+        session.begin_anew(shared);
         session
+    }
+
+    /// It is who it was when it connected: the user that its certificate names, or the user `default`, who may
+    /// have to say a password.
+    pub fn begin_anew(&mut self, shared: &Shared) {
+        let named = self.certified.as_deref().and_then(|name| shared.acl.user_that_is_on(name));
+        if let Some(user) = named {
+            return self.become_user(user, true);
+        }
+        let user = shared.acl.default_user();
+        let needs_none = user.is_on() && user.needs_no_password();
+        self.become_user(user, needs_none);
     }
 
     /// It is this user from now on.

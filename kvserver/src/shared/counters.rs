@@ -67,6 +67,8 @@ pub struct Counters {
     pub connections: AtomicU64,
     /// Connections that were refused.
     pub rejected_connections: AtomicU64,
+    /// Connections on which TLS came to nothing.
+    pub tls_failed: AtomicU64,
     /// Bytes that were read, and written.
     pub input_bytes: AtomicU64,
     /// As `input_bytes`.
@@ -93,6 +95,7 @@ impl Counters {
             commands: (0..threads).map(|_| of_thread()).collect(),
             connections: AtomicU64::new(0),
             rejected_connections: AtomicU64::new(0),
+            tls_failed: AtomicU64::new(0),
             input_bytes: AtomicU64::new(0),
             output_bytes: AtomicU64::new(0),
             evicted_clients: AtomicU64::new(0),
@@ -170,6 +173,7 @@ impl Counters {
         for count in [
             &self.connections,
             &self.rejected_connections,
+            &self.tls_failed,
             &self.input_bytes,
             &self.output_bytes,
             &self.errors,

@@ -3,6 +3,7 @@
 //! Owns: [`Shared`], with the store, the options, who is connected, who wants to be told of what, the
 //! counters, and the signal to stop. It is read from every thread and has no lock of its own.
 
+mod attempts;
 pub mod clients;
 mod committer;
 pub mod counters;
@@ -12,26 +13,28 @@ mod follower;
 mod latency;
 pub mod pause;
 pub mod pubsub;
+mod reach;
 mod settings;
 pub mod slowlog;
 pub mod tracking;
 mod watched;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
 use kvcore::{Stats, Store};
 use tokio::sync::watch;
 
+pub use attempts::{Attempts, Turn};
 pub use committer::Committer;
 pub use settings::Settings;
 pub use watched::{Dirty, Watched};
 
-use crate::acl::Acl;
+use crate::acl::{self, Acl};
 use crate::commands::table;
 use crate::options::ServerOptions;
+use crate::tls::Tls;
 use clients::Clients;
 use counters::Counters;
 use events::Classes;
@@ -80,6 +83,12 @@ pub struct Shared {
     pub watched: Watched,
     /// Users and what they may do.
     pub acl: Acl,
+    /// Who has sent wrong passwords.
+    pub attempts: Attempts,
+    /// TLS, if it is spoken.
+    pub tls: Option<Tls>,
+    /// What the operator should know of how the server was started, line by line.
+    pub notices: Vec<String>,
     /// What is counted.
     pub counters: Counters,
     /// Commands that took long.
@@ -111,9 +120,22 @@ impl Shared {
     /// Everything for a server of this store.
     ///
     /// # Errors
-    /// What the system says if it has no thread to give.
+    /// What the system says if it has no thread to give; `InvalidInput` for a file of certificates or of users
+    /// that cannot be used, with what is wrong and the remedy.
     pub fn new(store: Store, options: ServerOptions) -> io::Result<Arc<Shared>> {
         let now_ms = store.now_ms();
+        let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
+        let acl = Acl::new(options.password.as_deref());
+        if let Some(path) = &options.users_file {
+            let users = acl::read_file(path).map_err(invalid)?;
+            acl.replace(users);
+        }
+        let (tls, notices) = match options.tls.clone() {
+            None => (None, Vec::new()),
+            Some(tls) => {
+                Tls::open(tls, &store).map(|(tls, told)| (Some(tls), told)).map_err(invalid)?
+            }
+        };
         store.allow_eviction(options.evicts).map_err(io::Error::other)?;
         let notified = Classes::parse(&options.notify_keyspace_events).unwrap_or_default();
         let shared = Arc::new(Shared {
@@ -122,7 +144,10 @@ impl Shared {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             watched: Watched::default(),
-            acl: Acl::new(options.password.as_deref()),
+            acl,
+            attempts: Attempts::new(options.auth_backoff_max_ms),
+            tls,
+            notices,
             counters: Counters::new(options.threads.max(1), table::count()),
             slowlog: SlowLog::default(),
             latency: Latency::default(),
@@ -146,23 +171,6 @@ impl Shared {
             shared.set_notified(notified);
         }
         Ok(shared)
-    }
-
-    /// Whether a front end may listen at an address.
-    ///
-    /// # Errors
-    /// `PermissionDenied` if it can be reached from elsewhere and no password is set.
-    pub fn check_reach(&self, address: SocketAddr) -> io::Result<()> {
-        let user = self.acl.default_user();
-        if address.ip().is_loopback() || !user.is_on() || !user.needs_no_password() {
-            return Ok(());
-        }
-        Err(io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            format!(
-                "refusing to listen on {address} without a password: set one, or listen on 127.0.0.1"
-            ),
-        ))
     }
 
     /// Who has to be told of changes: bits of [`observer`].

@@ -64,15 +64,18 @@ impl SlowLog {
     }
 }
 
+/// What is kept in the place of a secret.
+const REDACTED: &[u8] = b"(redacted)";
+
 /// Whether an argument of a command is a secret, or may be.
 fn is_secret(command: &str, request: Request<'_>, position: usize) -> bool {
     match command {
         "acl|setuser" => position >= 2,
         // Names and values take turns.
         "config|set" => {
-            position >= 3
-                && position % 2 == 1
-                && request.arg(position - 1).eq_ignore_ascii_case(b"requirepass")
+            let name = |at: usize| request.arg(at).to_ascii_lowercase();
+            let is_password = |name: Vec<u8>| name.ends_with(b"pass") || name.ends_with(b"auth");
+            position >= 3 && position % 2 == 1 && is_password(name(position - 1))
         }
         _ => false,
     }
@@ -87,7 +90,7 @@ pub fn shortened(command: &str, request: Request<'_>) -> Vec<Vec<u8>> {
         .take(kept)
         .enumerate()
         .map(|(position, arg)| match arg.get(..ARG_BYTES_MAX) {
-            _ if is_secret(command, request, position) => b"(redacted)".to_vec(),
+            _ if is_secret(command, request, position) => REDACTED.to_vec(),
             Some(start) if arg.len() > ARG_BYTES_MAX => {
                 let more = format!("... ({} more bytes)", arg.len() - ARG_BYTES_MAX);
                 [start, more.as_bytes()].concat()

@@ -3,7 +3,8 @@
 //! Owns: the keys that clients have read, the prefixes they named, and the messages of invalidation.
 //! Invariants: a key is noted before it is read, so that no change behind the read is missed; a client is
 //! told once of a key and then has to read it again; of more than `tracking-table-max-keys` keys clients are
-//! told though they have not changed, which is harmless.
+//! told though they have not changed, which is harmless; nobody is told of a key by its prefix that its user
+//! may not know of.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -214,9 +215,12 @@ impl Tracking {
                 send(shared, &client, &mode, Some(&[key]));
             }
         }
-        for ((_, id), keys) in by_prefix {
+        for ((_, id), mut keys) in by_prefix {
             if let Some((client, mode)) = wants(id, true) {
-                send(shared, &client, &mode, Some(&keys));
+                keep_its_own(shared, &client, &mut keys);
+                if !keys.is_empty() {
+                    send(shared, &client, &mode, Some(&keys));
+                }
             }
         }
     }
@@ -265,6 +269,16 @@ fn listener(
     let client = shared.clients.get(id).filter(|client| client.has(flag::TRACKING))?;
     let mode = client.tracking();
     (mode.broadcast == broadcast).then_some((client, mode))
+}
+
+/// Leaves out the keys that a client may not know of. What it has read itself needs no such look.
+fn keep_its_own(shared: &Shared, client: &ClientHandle, keys: &mut Vec<&[u8]>) {
+    match shared.acl.user(&client.about().user) {
+        Some(user) if user.may_name_all() => {}
+        Some(user) => keys.retain(|key| user.may_name(key)),
+        // It is about to be disconnected.
+        None => keys.clear(),
+    }
 }
 
 /// Tells a client of keys, or of all keys.

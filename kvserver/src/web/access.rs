@@ -1,27 +1,52 @@
 //! Who a caller is, and what it may do: the users and permissions of the Redis protocol, for every front end.
 //!
-//! Owns: [`Caller`] and [`Refusal`]. Each call is judged as the Redis command that does the same, so one rule
+//! Owns: [`Peer`], [`Caller`] and [`Refusal`]. Each call is judged as the Redis command that does the same, so one rule
 //! (`+get ~app:*`) holds everywhere. What is refused is counted and noted for `ACL LOG`.
 //!
 //! Why each request says anew who it comes from: neither protocol has a login, and a password that was
-//! changed must not work on in connections that are open.
+//! changed must not work on in connections that are open. What a connection remembers is only that its
+//! credentials were right before, so that its requests do not wait while somebody else at its address tries
+//! wrong ones.
 
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use parking_lot::Mutex;
 
 use super::Front;
-use crate::acl::{Context, DEFAULT_USER, Denied, Entry, Reason, User};
+use crate::acl::{self, Context, DEFAULT_USER, Denied, Entry, Hash, Reason, User};
 use crate::commands::table;
 use crate::resp::Request;
+use crate::shared::Turn;
 
-/// How long the answer to a wrong password takes, so that guessing is slow.
-const BACK_OFF: Duration = Duration::from_millis(200);
+/// The other side of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Whether the connection is with TLS.
+    pub is_tls: bool,
+    /// The name in the certificate that it showed, if that is the name of its user.
+    pub certified: Option<String>,
+    /// The hash of the credentials that were right last.
+    proven: Mutex<Option<Hash>>,
+}
+
+impl Peer {
+    /// The other side of a connection that has sent nothing yet.
+    pub fn new(address: SocketAddr, is_tls: bool, certified: Option<String>) -> Peer {
+        Peer { address, is_tls, certified, proven: Mutex::new(None) }
+    }
+
+    /// Whether these credentials were right in the last request that had any.
+    fn has_proven(&self, hash: &Hash) -> bool {
+        self.proven.lock().as_ref().is_some_and(|proven| acl::is_same(proven, hash))
+    }
+}
 
 /// Who a request comes from.
 #[derive(Debug, Clone)]
@@ -30,6 +55,8 @@ pub struct Caller {
     pub user: Arc<User>,
     /// Where it is.
     pub address: SocketAddr,
+    /// The state of the users at which `user` was looked up.
+    acl_version: u64,
 }
 
 /// Why a request is not let in.
@@ -39,6 +66,11 @@ pub enum Refusal {
     Unknown,
     /// The user or the password is wrong.
     Wrong,
+    /// Too many wrong passwords came from its address.
+    TooMany {
+        /// Seconds after which the next one may be looked at.
+        retry_s: u64,
+    },
     /// The user may not do this.
     Denied {
         /// The command of the Redis protocol that does the same.
@@ -56,6 +88,10 @@ impl std::fmt::Display for Refusal {
                  with Bearer and the password of the user default",
             ),
             Refusal::Wrong => f.write_str("the user or the password is wrong, or the user is switched off"),
+            Refusal::TooMany { retry_s } => write!(
+                f,
+                "too many wrong passwords came from your address: retry in {retry_s} seconds"
+            ),
             Refusal::Denied { command, what } => {
                 let what = match what {
                     Denied::Command => "run it".to_owned(),
@@ -73,30 +109,62 @@ impl std::fmt::Display for Refusal {
 }
 
 impl Front {
-    /// Finds out who a request comes from. A wrong password is answered late.
+    /// Finds out who a request comes from. Behind wrong passwords from its address it waits for its turn.
     ///
     /// # Errors
-    /// `Unknown`, `Wrong`.
+    /// `Unknown`, `Wrong`, `TooMany`.
     pub async fn admit(
         &self,
         authorization: Option<&[u8]>,
-        address: SocketAddr,
+        peer: &Peer,
     ) -> Result<Caller, Refusal> {
         let acl = &self.shared.acl;
+        // Before the user is looked up, so that a change behind it is seen.
+        let acl_version = acl.version();
+        let address = peer.address;
         let Some(header) = authorization else {
-            let user = acl.default_user();
-            let is_open = user.is_on() && user.needs_no_password();
-            return if is_open { Ok(Caller { user, address }) } else { Err(Refusal::Unknown) };
+            let named = peer.certified.as_deref().and_then(|name| acl.user_that_is_on(name));
+            let is_open = |user: &Arc<User>| user.is_on() && user.needs_no_password();
+            let user = named.or_else(|| Some(acl.default_user()).filter(is_open));
+            return user.map(|user| Caller { user, address, acl_version }).ok_or(Refusal::Unknown);
         };
         let (name, password) = credentials(header).ok_or(Refusal::Unknown)?;
-        match acl.authenticate(&name, &password) {
-            Some(user) => Ok(Caller { user, address }),
-            None => {
-                self.note(Reason::Auth, b"auth".to_vec(), &name, address);
-                tokio::time::sleep(BACK_OFF).await;
-                Err(Refusal::Wrong)
-            }
+        let hash = acl::hash_password(header);
+        if !peer.has_proven(&hash) {
+            self.wait_for_turn(address).await?;
         }
+        let Some(user) = acl.authenticate(&name, &password) else {
+            self.shared.attempts.wrong(address.ip(), self.shared.store.now_ms());
+            self.note(Reason::Auth, b"auth".to_vec(), &name, address);
+            return Err(Refusal::Wrong);
+        };
+        *peer.proven.lock() = Some(hash);
+        Ok(Caller { user, address, acl_version })
+    }
+
+    /// Waits until a password from this address may be looked at.
+    async fn wait_for_turn(&self, address: SocketAddr) -> Result<(), Refusal> {
+        match self.shared.attempts.turn(address.ip(), self.shared.store.now_ms()) {
+            Turn::Now => {}
+            Turn::In(time) => tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = self.shared.stopped() => {}
+            },
+            Turn::Refused { retry_s } => return Err(Refusal::TooMany { retry_s }),
+        }
+        Ok(())
+    }
+
+    /// Looks the user of a request up again if users have changed, for one that goes on for long. `false` if the
+    /// user is gone or switched off, and the request has to end.
+    pub fn is_still_let_in(&self, caller: &mut Caller) -> bool {
+        let acl = &self.shared.acl;
+        let version = acl.version();
+        if caller.acl_version != version {
+            let Some(user) = acl.user_that_is_on(caller.user.name()) else { return false };
+            (caller.user, caller.acl_version) = (user, version);
+        }
+        true
     }
 
     /// Whether a caller may do what a command with these arguments does.

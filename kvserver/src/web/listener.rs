@@ -1,7 +1,8 @@
 //! Connections of HTTP and gRPC: accepted, served by hyper, and ended in order.
 //!
 //! Owns: [`Listener`], an address that was bound, and [`serve`], which every thread runs with a descriptor of
-//! its own for the same socket; the system deals the connections out. They count as clients like those of
+//! its own for the same socket; the system deals the connections out. TLS is agreed on in the task of a
+//! connection, so a client that is slow at it keeps nobody waiting. They count as clients like those of
 //! the Redis protocol.
 //!
 //! Invariant: when `serve` returns, no connection of this thread is open. Who stops the server waits for it
@@ -23,8 +24,9 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::Front;
+use super::{Front, Peer};
 use crate::shared::Shared;
+use crate::tls::Inside;
 
 /// How long accepting rests when the system has no descriptor to give.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -38,29 +40,26 @@ const STREAMS_MAX: u32 = 128;
 /// How often a silent connection of HTTP/2 is asked whether it is there.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Where a request comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
-
 /// A socket that listens.
 #[derive(Debug)]
 pub struct Listener {
     socket: std::net::TcpListener,
     address: SocketAddr,
+    is_tls: bool,
 }
 
 impl Listener {
     /// Listens at an address. Port 0 takes any that is free.
     ///
     /// # Errors
-    /// What the system says; `PermissionDenied` if the address can be reached from elsewhere and no password
-    /// is set.
+    /// What the system says; `PermissionDenied` if the address can be reached from elsewhere and neither a
+    /// password nor a certificate is asked for.
     pub fn bind(shared: &Shared, address: SocketAddr) -> io::Result<Listener> {
         shared.check_reach(address)?;
         let socket = std::net::TcpListener::bind(address)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
-        Ok(Listener { socket, address })
+        Ok(Listener { socket, address, is_tls: shared.speaks_tls(address) })
     }
 
     /// Where it listens.
@@ -73,7 +72,7 @@ impl Listener {
     /// # Errors
     /// What the system says if it has no descriptor to give.
     pub fn try_clone(&self) -> io::Result<Listener> {
-        Ok(Listener { socket: self.socket.try_clone()?, address: self.address })
+        Ok(Listener { socket: self.socket.try_clone()?, ..*self })
     }
 }
 
@@ -98,6 +97,7 @@ impl Drop for Seat {
 pub async fn serve(listener: Listener, front: Arc<Front>, router: Router) {
     // A socket that cannot be registered is as good as none, and `bind` has had it working.
     let Ok(socket) = TcpListener::from_std(listener.socket) else { return };
+    let is_tls = listener.is_tls;
     let shared = &front.shared;
     let connections = GracefulShutdown::new();
     let builder = builder(shared);
@@ -113,22 +113,26 @@ pub async fn serve(listener: Listener, front: Arc<Front>, router: Router) {
         };
         let Some(seat) = Seat::take(shared) else {
             shared.counters.rejected_connections.fetch_add(1, Ordering::Relaxed);
-            refuse(&stream);
+            if !is_tls {
+                refuse(&stream);
+            }
             continue;
         };
         shared.counters.connections.fetch_add(1, Ordering::Relaxed);
         // Without it replies only come later.
         let _ = stream.set_nodelay(true);
-        let router = router.clone();
-        let service = service_fn(move |mut request: Request<Incoming>| {
-            request.extensions_mut().insert(Peer(address));
-            TowerToHyperService::new(router.clone()).call(request)
-        });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = connections.watch(connection);
+        let (router, builder) = (router.clone(), builder.clone());
+        let (watcher, shared) = (connections.watcher(), Arc::clone(shared));
         tokio::spawn(async move {
+            let Some(stream) = shared.secure(stream, is_tls, Inside::Web).await else { return };
+            let peer = Arc::new(Peer::new(address, stream.is_tls(), shared.certified(&stream)));
+            let service = service_fn(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Arc::clone(&peer));
+                TowerToHyperService::new(router.clone()).call(request)
+            });
+            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
             // How a connection ends concerns nobody but its client.
-            let _ = connection.await;
+            let _ = watcher.watch(connection).await;
             drop(seat);
         });
     }

@@ -20,10 +20,9 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Semaphore;
 
-pub use access::{Caller, Refusal};
+pub use access::{Caller, Peer, Refusal};
 pub use body::{BodyError, Room};
 pub use fronts::Fronts;
-pub use listener::Peer;
 use listener::{Listener, serve};
 pub use watching::Watching;
 

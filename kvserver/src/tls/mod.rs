@@ -1,0 +1,211 @@
+//! TLS for every front end.
+//!
+//! Owns: [`Tls`], what certificates the server shows and asks for, and the handshake. `files` reads them and
+//! words what is wrong with them, `certificate` reads what rustls keeps to itself, `stream` is a connection
+//! with or without TLS.
+//!
+//! Invariants: certificates that were read anew hold for connections that come, never for those that are
+//! there; certificates that cannot be used change nothing; a handshake ends within the time that a client has
+//! to say who it is, and takes no room but its own. Whoever asks for certificates of clients resumes no
+//! session, so each connection is judged by the certificate that it shows now.
+//!
+//! Why the clock of the store: a certificate runs out by the same time as a deadline, so tests can move both.
+
+mod certificate;
+mod files;
+mod stream;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kvcore::Store;
+use parking_lot::RwLock;
+use rustls::pki_types::UnixTime;
+use rustls::server::NoServerSessionStorage;
+use rustls::time_provider::TimeProvider;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use files::Identity;
+pub use stream::Stream;
+
+/// Protocols that HTTP and gRPC agree on with a client by ALPN, the preferred one first.
+const WEB_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Whether a client has to show a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientCertificate {
+    /// Without one it is not let in.
+    #[default]
+    Required,
+    /// It may say who it is by other means.
+    Optional,
+}
+
+/// How the server speaks TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// The certificate of the server in PEM, and those between it and the authority.
+    pub cert_file: PathBuf,
+    /// Its private key in PEM.
+    pub key_file: PathBuf,
+    /// The authorities of the certificates of clients, in PEM; `None` asks clients for none.
+    pub client_ca_file: Option<PathBuf>,
+    /// Whether a client has to show one.
+    pub client_certificate: ClientCertificate,
+    /// Whether a client is the user whose name is the common name of its certificate.
+    pub names_users: bool,
+    /// Whether front ends on loopback addresses speak no TLS.
+    pub loopback_plain: bool,
+}
+
+impl TlsOptions {
+    /// Whether nobody comes in without a certificate.
+    pub fn requires_certificate(&self) -> bool {
+        self.client_ca_file.is_some() && self.client_certificate == ClientCertificate::Required
+    }
+}
+
+/// Which protocol is spoken inside of TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inside {
+    /// That of Redis, whose clients name no protocol.
+    Resp,
+    /// HTTP, which gRPC is spoken in as well.
+    Web,
+}
+
+/// What connections that come are served with.
+#[derive(Debug)]
+struct Served {
+    resp: Arc<ServerConfig>,
+    web: Arc<ServerConfig>,
+}
+
+/// TLS of a server.
+#[derive(Debug)]
+pub struct Tls {
+    /// How it was started.
+    pub options: TlsOptions,
+    clock: Arc<StoreClock>,
+    served: RwLock<Arc<Served>>,
+}
+
+impl Tls {
+    /// Reads the certificates. The second part is what the operator should know, line by line.
+    ///
+    /// # Errors
+    /// What is wrong with which file, and the remedy.
+    pub fn open(options: TlsOptions, store: &Store) -> Result<(Tls, Vec<String>), String> {
+        let clock = Arc::new(StoreClock(store.clone()));
+        let (served, notices) = read(&options, &clock)?;
+        Ok((Tls { options, clock, served: RwLock::new(Arc::new(served)) }, notices))
+    }
+
+    /// Reads the certificates again, for connections that come from now on. Answers what the operator should
+    /// know.
+    ///
+    /// # Errors
+    /// As [`open`](Tls::open); those that were read before stay then.
+    pub fn reload(&self) -> Result<Vec<String>, String> {
+        let (served, notices) = read(&self.options, &self.clock)?;
+        *self.served.write() = Arc::new(served);
+        Ok(notices)
+    }
+
+    /// Agrees on TLS with a client that has connected, within a time.
+    ///
+    /// # Errors
+    /// `TimedOut`, or why the two do not agree. The client is told by an alert.
+    pub async fn accept(
+        &self,
+        stream: TcpStream,
+        inside: Inside,
+        within: Option<Duration>,
+    ) -> io::Result<Stream> {
+        let served = Arc::clone(&self.served.read());
+        let config = match inside {
+            Inside::Resp => &served.resp,
+            Inside::Web => &served.web,
+        };
+        let agreed = TlsAcceptor::from(Arc::clone(config)).accept(stream);
+        let stream = limited(within, agreed).await??;
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+}
+
+/// Waits for something, but not for longer than this.
+async fn limited<F: Future>(within: Option<Duration>, wait: F) -> io::Result<F::Output> {
+    match within {
+        None => Ok(wait.await),
+        Some(time) => {
+            tokio::time::timeout(time, wait).await.map_err(|_| io::ErrorKind::TimedOut.into())
+        }
+    }
+}
+
+/// Reads all files.
+fn read(options: &TlsOptions, clock: &Arc<StoreClock>) -> Result<(Served, Vec<String>), String> {
+    let identity = Identity::read(&options.cert_file, &options.key_file)?;
+    let roots = options.client_ca_file.as_deref().map(files::read_authorities).transpose()?;
+    let mut notices = Vec::new();
+    if let Some(notice) = identity.notice(clock.now_s()) {
+        notices.push(notice);
+    }
+    let config = config(options, identity, roots, clock)?;
+    let mut web = config.clone();
+    web.alpn_protocols = WEB_PROTOCOLS.iter().map(|name| name.to_vec()).collect();
+    Ok((Served { resp: Arc::new(config), web: Arc::new(web) }, notices))
+}
+
+/// What rustls is told.
+fn config(
+    options: &TlsOptions,
+    identity: Identity,
+    roots: Option<RootCertStore>,
+    clock: &Arc<StoreClock>,
+) -> Result<ServerConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clock: Arc<StoreClock> = Arc::clone(clock);
+    let builder = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
+    let has_roots = roots.is_some();
+    let builder = match roots {
+        None => builder.with_no_client_auth(),
+        Some(roots) => builder.with_client_cert_verifier(files::verifier(
+            roots,
+            provider,
+            options.client_certificate,
+            options.client_ca_file.as_deref(),
+        )?),
+    };
+    let mut config = identity.into_config(builder)?;
+    if has_roots {
+        // A session that is resumed shows no certificate, and may outlive the one it began with.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
+    Ok(config)
+}
+
+/// The clock of the store, by which certificates run out.
+#[derive(Debug)]
+struct StoreClock(Store);
+
+impl StoreClock {
+    /// Unix time in seconds.
+    fn now_s(&self) -> u64 {
+        u64::try_from(self.0.now_ms() / 1000).unwrap_or(0)
+    }
+}
+
+impl TimeProvider for StoreClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.now_s())))
+    }
+}
