@@ -7,6 +7,7 @@ mod certificates;
 mod grpc;
 mod guessing;
 mod prefixes;
+mod programs;
 mod refusals;
 mod rig;
 mod secrets;

@@ -21,28 +21,35 @@ const MARK: &str = "s3cr3t";
 /// The password of the user `default`.
 const PASSWORD: &str = "default-s3cr3t";
 
-/// A client that answers everything which came until it asks for its name.
-struct Redis(TcpStream);
+/// A client that answers everything which came until it is told that this is all.
+struct Redis {
+    stream: TcpStream,
+    asked: usize,
+}
 
 impl Redis {
     fn new(rig: &Rig) -> Redis {
-        let mut client = Redis(crate::rig::connected(rig.resp()));
+        let mut client = Redis { stream: crate::rig::connected(rig.resp()), asked: 0 };
         client.ask(&[&["AUTH", PASSWORD]]);
         client
     }
 
     fn ask(&mut self, requests: &[&[&str]]) -> String {
         for words in requests {
-            self.0.write_all(format!("*{}\r\n", words.len()).as_bytes()).unwrap();
+            self.stream.write_all(format!("*{}\r\n", words.len()).as_bytes()).unwrap();
             for word in *words {
-                self.0.write_all(format!("${}\r\n{word}\r\n", word.len()).as_bytes()).unwrap();
+                let word = format!("${}\r\n{word}\r\n", word.len());
+                self.stream.write_all(word.as_bytes()).unwrap();
             }
         }
-        self.0.write_all(b"ECHO over\r\n").unwrap();
+        // A word that was in no answer before, since answers repeat what was asked.
+        self.asked += 1;
+        let over = format!("over-{:06}\r\n", self.asked);
+        self.stream.write_all(format!("ECHO {over}").as_bytes()).unwrap();
         let mut answer = Vec::new();
-        while !answer.ends_with(b"$4\r\nover\r\n") {
+        while !answer.ends_with(over.as_bytes()) {
             let mut byte = [0];
-            self.0.read_exact(&mut byte).unwrap();
+            self.stream.read_exact(&mut byte).unwrap();
             answer.push(byte[0]);
         }
         String::from_utf8_lossy(&answer).into_owned()
@@ -133,7 +140,7 @@ fn no_answer_repeats_a_secret() {
     let slow = client.ask(&[&["SLOWLOG", "GET", "-1"]]);
     assert!(slow.contains("(redacted)"), "{slow}");
     let monitored = watching.ask(&[&["PING"]]);
-    assert!(monitored.contains("\"ECHO\" \"over\""), "{monitored}");
+    assert!(monitored.contains("\"ECHO\" \"over-"), "{monitored}");
     has_none(&monitored, "MONITOR");
     has_none(&format!("{:?}", rig.shared), "Debug");
     // A request that is no HTTP is refused without its text.
