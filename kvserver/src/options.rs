@@ -67,7 +67,7 @@ impl Default for ServerOptions {
             threads: std::thread::available_parallelism().map_or(1, usize::from).min(8),
             password: None,
             users_file: None,
-            auth_backoff_max_ms: 5_000,
+            auth_backoff_max_ms: 2_000,
             tls: None,
             clients_max: 10_000,
             idle_timeout_s: 0,

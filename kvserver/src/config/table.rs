@@ -98,7 +98,7 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     ),
     row(
         "auth_backoff_max",
-        "5s",
+        "2s",
         Kind::Duration,
         "longest pause behind wrong passwords from one address; `0` is none",
     ),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::Shared;
-use crate::tls::{Inside, Stream};
+use crate::tls::{self, Inside, Stream};
 
 impl Shared {
     /// Whether a front end at this address speaks TLS.
@@ -57,13 +57,21 @@ impl Shared {
         };
         let within_s = self.options.handshake_timeout_s;
         let within = (within_s > 0).then(|| Duration::from_secs(within_s));
-        let agreed = tokio::select! {
-            agreed = tls.accept(stream, inside, within) => agreed,
-            () = self.stopped() => return None,
+        let agree = async {
+            match tls.accept(stream, inside, within).await {
+                Ok(stream) => Some(stream),
+                Err(left) => {
+                    self.counters.tls_failed.fetch_add(1, Ordering::Relaxed);
+                    if let Some(stream) = left {
+                        tls::take_leave(stream).await;
+                    }
+                    None
+                }
+            }
         };
-        if agreed.is_err() {
-            self.counters.tls_failed.fetch_add(1, Ordering::Relaxed);
+        tokio::select! {
+            agreed = agree => agreed,
+            () = self.stopped() => None,
         }
-        agreed.ok()
     }
 }

@@ -15,7 +15,6 @@ mod certificate;
 mod files;
 mod stream;
 
-use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +26,7 @@ use rustls::pki_types::UnixTime;
 use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::TimeProvider;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
@@ -35,6 +35,13 @@ pub use stream::Stream;
 
 /// Protocols that HTTP and gRPC agree on with a client by ALPN, the preferred one first.
 const WEB_PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Time that a client has to read why it is not let in.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes of such a client that are read, and how often.
+const LEAVE_BYTES_AT_ONCE: usize = 1 << 10;
+const LEAVE_READS_MAX: usize = 64;
 
 /// Whether a client has to show a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -120,32 +127,43 @@ impl Tls {
     /// Agrees on TLS with a client that has connected, within a time.
     ///
     /// # Errors
-    /// `TimedOut`, or why the two do not agree. The client is told by an alert.
+    /// They do not agree. The client was told why by an alert, and [`take_leave`] of what is left of the connection
+    /// lets it read that; nothing is left if the time was over.
     pub async fn accept(
         &self,
         stream: TcpStream,
         inside: Inside,
         within: Option<Duration>,
-    ) -> io::Result<Stream> {
+    ) -> Result<Stream, Option<TcpStream>> {
         let served = Arc::clone(&self.served.read());
         let config = match inside {
             Inside::Resp => &served.resp,
             Inside::Web => &served.web,
         };
-        let agreed = TlsAcceptor::from(Arc::clone(config)).accept(stream);
-        let stream = limited(within, agreed).await??;
-        Ok(Stream::Tls(Box::new(stream)))
+        let agree = TlsAcceptor::from(Arc::clone(config)).accept(stream).into_fallible();
+        let agreed = match within {
+            None => agree.await,
+            Some(time) => tokio::time::timeout(time, agree).await.map_err(|_| None)?,
+        };
+        agreed.map(|stream| Stream::Tls(Box::new(stream))).map_err(|(_, stream)| Some(stream))
     }
 }
 
-/// Waits for something, but not for longer than this.
-async fn limited<F: Future>(within: Option<Duration>, wait: F) -> io::Result<F::Output> {
-    match within {
-        None => Ok(wait.await),
-        Some(time) => {
-            tokio::time::timeout(time, wait).await.map_err(|_| io::ErrorKind::TimedOut.into())
+/// Closes a connection after an alert. What the client has sent meanwhile is read, within bounds, since what is left
+/// unread would reach it as a reset, which may overtake the alert.
+pub async fn take_leave(mut stream: TcpStream) {
+    let mut scratch = [0; LEAVE_BYTES_AT_ONCE];
+    let read_rest = async {
+        stream.shutdown().await?;
+        for _ in 0..LEAVE_READS_MAX {
+            if stream.read(&mut scratch).await? == 0 {
+                break;
+            }
         }
-    }
+        Ok::<_, io::Error>(())
+    };
+    // Who does not go in time is cut off.
+    let _ = tokio::time::timeout(LEAVE_TIMEOUT, read_rest).await;
 }
 
 /// Reads all files.

@@ -1,9 +1,10 @@
 //! The file of users: what it means, and when it is read and written.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use kvcore::{Options, Store};
-use kvserver::{ServerOptions, Shared};
+use kvserver::{Server, ServerOptions, Shared};
 
 use crate::certificates::Files;
 use crate::rig::{Rig, basic, connected, options, with_password};
@@ -100,6 +101,26 @@ fn the_user_default_of_the_file_wins_over_the_password() {
     drop(rig);
     std::fs::write(&path, "").unwrap();
     assert_eq!(Rig::new(options).redis(&["AUTH old"]), "+OK\r\n+OK\r\n");
+}
+
+#[test]
+fn others_are_let_in_only_if_the_user_default_is_not_open() {
+    let files = Files::new();
+    let open = |users: &str| {
+        let everywhere = Some("0.0.0.0:0".parse().unwrap());
+        let users_file = Some(files.write("users.acl", users));
+        let options = ServerOptions { users_file, grpc: everywhere, ..options() };
+        let shared = Shared::new(Store::memory(Options::new()).unwrap(), options).unwrap();
+        let opened = Server::open(Arc::clone(&shared));
+        shared.stop();
+        opened.map(Server::join).map_err(|error| error.to_string())
+    };
+    assert_eq!(open("user default off\n"), Ok(()));
+    assert_eq!(open("user default on >pw ~* +@all\n"), Ok(()));
+    for users in ["user ada on >pw\n", "user default on nopass\n"] {
+        let refused = open(users).unwrap_err();
+        assert!(refused.contains("without a password"), "{refused}");
+    }
 }
 
 #[test]
