@@ -10,8 +10,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -126,18 +127,39 @@ pub async fn serve(listener: Listener, front: Arc<Front>, router: Router) {
         tokio::spawn(async move {
             let Some(stream) = shared.secure(stream, is_tls, Inside::Web).await else { return };
             let peer = Arc::new(Peer::new(address, stream.is_tls(), shared.certified(&stream)));
+            let begun = Arc::new(AtomicBool::new(false));
+            let has_begun = Arc::clone(&begun);
             let service = service_fn(move |mut request: Request<Incoming>| {
+                has_begun.store(true, Ordering::Relaxed);
                 request.extensions_mut().insert(Arc::clone(&peer));
                 TowerToHyperService::new(router.clone()).call(request)
             });
             let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+            let mut served = pin!(watcher.watch(connection));
+            let is_silent = async {
+                first_request(&shared).await;
+                !begun.load(Ordering::Relaxed)
+            };
             // How a connection ends concerns nobody but its client.
-            let _ = watcher.watch(connection).await;
+            tokio::select! {
+                _ = &mut served => {}
+                silent = is_silent => if !silent {
+                    let _ = served.await;
+                }
+            }
             drop(seat);
         });
     }
     drop(socket);
     connections.shutdown().await;
+}
+
+/// Passes the time in which a first request has to come. Before there is a part of one, hyper measures no time.
+async fn first_request(shared: &Shared) {
+    match shared.options.handshake_timeout_s {
+        0 => std::future::pending().await,
+        time_s => tokio::time::sleep(Duration::from_secs(time_s)).await,
+    }
 }
 
 /// What hyper is told of limits.

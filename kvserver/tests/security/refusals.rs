@@ -1,11 +1,13 @@
 //! What is answered to whom on each front end, with the error that the documents name.
 
+use std::io::Read;
+
 use kvserver::ServerOptions;
 use tonic::Code;
 
 use crate::certificates::{Authority, Files};
 use crate::grpc::Client;
-use crate::rig::{Rig, basic, options, tls, with_password};
+use crate::rig::{Rig, basic, connected, options, tls, with_password};
 
 /// The status and the detail of an answer of HTTP.
 fn problem(answer: &str) -> (&str, &str) {
@@ -37,6 +39,15 @@ fn who_says_nothing_is_asked() {
     let refused = Client::new(rig.grpc(), "").get("k").unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
     assert!(refused.message().contains("Authorization"), "{refused}");
+}
+
+#[test]
+fn who_sends_nothing_is_not_waited_for() {
+    let rig = Rig::new(ServerOptions { handshake_timeout_s: 1, ..with_password("secret") });
+    let mut silent: Vec<_> = rig.fronts().iter().map(|(address, _)| connected(*address)).collect();
+    for stream in &mut silent {
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+    }
 }
 
 #[test]
