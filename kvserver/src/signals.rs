@@ -9,7 +9,7 @@ use crate::log::say;
 use crate::shared::Shared;
 
 /// Waits until the process is told to end by `SIGTERM` or `SIGINT`, or the server by a client, and then tells
-/// all front ends to stop. `SIGHUP` reads the certificates again; without TLS it does nothing.
+/// all front ends to stop. `SIGHUP` reads the certificates again, and ends nothing, with TLS or without.
 ///
 /// # Errors
 /// What the system says if signals cannot be waited for.
@@ -35,7 +35,9 @@ pub fn wait_for_signal(shared: &Arc<Shared>) -> io::Result<()> {
 
 /// Reads the certificates again, and tells what came of it.
 fn reload(shared: &Shared) {
-    let Some(tls) = &shared.tls else { return };
+    let Some(tls) = &shared.tls else {
+        return say("there are no certificates to read again: TLS is off");
+    };
     match tls.reload() {
         Ok(notices) => {
             say("the certificates were read again, and hold for new connections");

@@ -4,6 +4,9 @@
 //! which it replaces once it is safe on disk. Passwords are written as hashes alone; a plain one (`>password`)
 //! is read, as Valkey does, and is a hash with the next `ACL SAVE`. There are no comments, since they would be
 //! lost then.
+//!
+//! Invariant: what is written is read as the same users. There are rules that a line cannot hold, such as a pattern
+//! that is no UTF-8; a user that has one is not written, and neither are the others then.
 
 // The engine reaches files through its seam; this program is no part of the engine.
 #![allow(clippy::disallowed_methods)]
@@ -86,8 +89,15 @@ fn user_of(line: &str) -> Result<Option<User>, String> {
 /// Writes users to a file, in the place of what was in it.
 ///
 /// # Errors
-/// What the system says; the file is as it was then.
+/// What the system says, or `InvalidData` for a user that a line cannot hold; the file is as it was then.
 pub fn write_file(path: &Path, users: &[Arc<User>]) -> io::Result<()> {
+    for user in users {
+        if user_of(&user.describe()).ok().flatten().as_ref() != Some(&**user) {
+            let name = user.name().escape_debug();
+            let fault = format!("the rules of the user '{name}' would not mean the same in a file");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
+        }
+    }
     let beside = name_beside(path);
     let written = write(&beside, users).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
@@ -174,6 +184,81 @@ mod tests {
         }
         assert!(!fault.contains("hidden"), "{fault}");
         assert!(read_file(Path::new("/no/such/file")).unwrap_err().contains("make it"));
+    }
+
+    #[test]
+    fn a_user_that_no_line_can_hold_is_not_written() {
+        let place = Place::new("user a\n");
+        for rule in [&b"~\xff*"[..], b"(~a) +get)", b"+get|a b"] {
+            let mut user = User::new("ada");
+            user.apply(&[rule]).unwrap();
+            let error = write_file(&place.0, &[Arc::new(user)]).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+            assert!(error.to_string().contains("'ada'"), "{error}");
+        }
+        assert_eq!(fs::read_to_string(&place.0).unwrap(), "user a\n");
+    }
+
+    /// Rules of every kind, some of which say the opposite of others.
+    const RULES: [&str; 34] = [
+        "on",
+        "off",
+        "nopass",
+        "resetpass",
+        ">one",
+        ">two",
+        "<one",
+        "skip-sanitize-payload",
+        "sanitize-payload",
+        "~a:*",
+        "%R~b",
+        "%W~b",
+        "~*",
+        "%R~*",
+        "resetkeys",
+        "&c",
+        "&*",
+        "resetchannels",
+        "+@all",
+        "-@all",
+        "+@read",
+        "-@read",
+        "+get",
+        "-get",
+        "+client",
+        "-client|id",
+        "+client|setname",
+        "+select|0",
+        "+select|1",
+        "-select",
+        "(+get ~a)",
+        "(%W~b -@all +@write &c)",
+        "clearselectors",
+        "reset",
+    ];
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
+        #[test]
+        fn a_line_makes_the_user_that_it_describes(
+            rules in proptest::collection::vec(proptest::sample::select(&RULES[..]), 0..16)
+        ) {
+            let mut user = User::new("ada");
+            for rule in rules {
+                // A rule that does not fit what is there is refused.
+                let _ = user.apply(&[rule.as_bytes()]);
+            }
+            let line = user.describe();
+            proptest::prop_assert_eq!(user_of(&line), Ok(Some(user)), "{}", line);
+        }
+
+        #[test]
+        fn no_line_is_too_strange(line in "\\PC{0,60}|user [a-z(){}~%&+@| ]{0,40}") {
+            if let Ok(Some(user)) = user_of(&line) {
+                // It may be refused, and ends nothing.
+                let _ = user_of(&user.describe());
+            }
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Owns: [`Permissions`], the root of a user or one of its selectors. The rules on commands are kept as they
 //! were given, so that they can be written out again, and what they come to is kept as one bit a command.
 
+use std::collections::BTreeSet;
+
 use crate::commands::spec::{Access, CATEGORIES, Command};
 use crate::commands::table;
 use crate::glob;
@@ -36,7 +38,7 @@ pub struct Permissions {
     /// The rules behind `+@all` or `-@all`, as they are written.
     pub(super) rules: Vec<String>,
     /// Commands that are allowed with this first argument alone.
-    first_args: Vec<(usize, Vec<u8>)>,
+    first_args: BTreeSet<(usize, Vec<u8>)>,
     pub(super) all_keys: bool,
     pub(super) keys: Vec<KeyPattern>,
     pub(super) all_channels: bool,
@@ -50,7 +52,7 @@ impl Permissions {
             allowed: vec![false; table::count()],
             all_commands: false,
             rules: Vec::new(),
-            first_args: Vec::new(),
+            first_args: BTreeSet::new(),
             all_keys: false,
             keys: Vec::new(),
             all_channels: false,
@@ -118,7 +120,7 @@ impl Permissions {
 
     /// Allows a command with this first argument.
     pub(super) fn allow_first_arg(&mut self, id: usize, argument: &str) {
-        self.first_args.push((id, argument.as_bytes().to_ascii_lowercase()));
+        self.first_args.insert((id, argument.as_bytes().to_ascii_lowercase()));
         self.note_rule(format!("{}|{argument}", table::get(id).name), true);
     }
 

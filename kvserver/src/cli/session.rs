@@ -57,6 +57,9 @@ impl Session {
     /// # Errors
     /// Those of opening a store, or of reaching a server.
     pub fn open(target: &Target, opening: Opening<'_>) -> Result<Session> {
+        if opening.tls.is_wanted() && !matches!(target, Target::Server(_)) {
+            return Err(Failure::usage("TLS is for a server: leave it out for a directory"));
+        }
         match target {
             Target::Memory => Ok(Session::Store(Store::memory(options(opening)?)?)),
             Target::Directory(path) => Ok(Session::Store(open_directory(path, opening)?)),

@@ -29,7 +29,8 @@ pub struct TlsArgs {
 }
 
 impl TlsArgs {
-    fn is_wanted(&self) -> bool {
+    /// Whether one of them says that TLS is to be spoken.
+    pub fn is_wanted(&self) -> bool {
         self.tls || self.ca_file.is_some() || self.cert_file.is_some()
     }
 

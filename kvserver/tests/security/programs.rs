@@ -60,8 +60,10 @@ fn the_command_line_speaks_tls() {
     let (code, said) = failed(&kv(&[server, "--ca-file=/no/such/file", "get", "k"]));
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("/no/such/file"), "{said}");
-    let (code, said) = failed(&kv(&["--tls", "get", "unix:///nowhere.sock", "k"]));
-    assert_eq!(code, Some(2), "{said}");
+    for target in ["unix:///nowhere.sock", ":memory:"] {
+        let (code, said) = failed(&kv(&["--tls", "get", target, "k"]));
+        assert_eq!(code, Some(2), "{said}");
+    }
 }
 
 #[test]
