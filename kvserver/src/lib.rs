@@ -25,5 +25,5 @@ pub use log::say;
 pub use net::Server;
 pub use options::ServerOptions;
 pub use shared::Shared;
-pub use signals::wait_for_signal;
+pub use signals::Signals;
 pub use tls::{ClientCertificate, TlsOptions};

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use kvserver::config::{Asked, Config};
-use kvserver::{Server, Shared, say};
+use kvserver::{Server, Shared, Signals, say};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,6 +34,7 @@ fn serve(config: &Config) -> Result<(), String> {
     leave_out_if_taken("grpc", &mut options.grpc, config.grpc_is_default);
     let store = config.open_store().map_err(|error| error.to_string())?;
     let shared = Shared::new(store.clone(), options).map_err(|error| error.to_string())?;
+    let signals = Signals::catch().map_err(|error| error.to_string())?;
     let server = Server::open(shared).map_err(|error| error.to_string())?;
     let shared = server.shared();
     shared.notices.iter().for_each(|notice| say(notice));
@@ -48,7 +49,7 @@ fn serve(config: &Config) -> Result<(), String> {
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    kvserver::wait_for_signal(server.shared()).map_err(|error| error.to_string())?;
+    signals.wait(server.shared());
     server.join();
     store.shutdown().map_err(|error| error.to_string())
 }
