@@ -268,9 +268,9 @@ impl Permissions {
             self.set_command(id, true);
             return Ok(());
         }
-        let (command, argument) = name.split_once('|').ok_or(UNKNOWN)?;
+        let (command, argument) = name.rsplit_once('|').ok_or(UNKNOWN)?;
         let id = table::find_full(command).ok_or(UNKNOWN)?;
-        if argument.contains('|') {
+        if command.contains('|') {
             return Err(FIRST_ARG);
         }
         if !table::get(id).subcommands.is_empty() {
@@ -368,6 +368,8 @@ mod tests {
         for (rule, why) in [
             ("+nothing", UNKNOWN),
             ("+@nothing", UNKNOWN),
+            ("+get|a|b", UNKNOWN),
+            ("+config|get|a", FIRST_ARG),
             ("what", SYNTAX),
             ("%~a", SYNTAX),
             ("%X~a", SYNTAX),

@@ -64,8 +64,11 @@ impl SlowLog {
     }
 }
 
-/// What is kept in the place of a secret.
-const REDACTED: &[u8] = b"(redacted)";
+/// Whether a setting is a password by its name: `requirepass`, `masterauth`, and those that are not known here.
+fn is_password(setting: &[u8]) -> bool {
+    let setting = setting.to_ascii_lowercase();
+    setting.ends_with(b"pass") || setting.ends_with(b"auth")
+}
 
 /// Whether an argument of a command is a secret, or may be.
 fn is_secret(command: &str, request: Request<'_>, position: usize) -> bool {
@@ -73,9 +76,7 @@ fn is_secret(command: &str, request: Request<'_>, position: usize) -> bool {
         "acl|setuser" => position >= 2,
         // Names and values take turns.
         "config|set" => {
-            let name = |at: usize| request.arg(at).to_ascii_lowercase();
-            let is_password = |name: Vec<u8>| name.ends_with(b"pass") || name.ends_with(b"auth");
-            position >= 3 && position % 2 == 1 && is_password(name(position - 1))
+            position >= 3 && position % 2 == 1 && is_password(request.arg(position - 1))
         }
         _ => false,
     }
@@ -90,7 +91,7 @@ pub fn shortened(command: &str, request: Request<'_>) -> Vec<Vec<u8>> {
         .take(kept)
         .enumerate()
         .map(|(position, arg)| match arg.get(..ARG_BYTES_MAX) {
-            _ if is_secret(command, request, position) => REDACTED.to_vec(),
+            _ if is_secret(command, request, position) => b"(redacted)".to_vec(),
             Some(start) if arg.len() > ARG_BYTES_MAX => {
                 let more = format!("... ({} more bytes)", arg.len() - ARG_BYTES_MAX);
                 [start, more.as_bytes()].concat()
