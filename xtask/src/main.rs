@@ -9,6 +9,7 @@
 
 mod artifacts;
 mod bench;
+mod debian;
 mod demo;
 mod docs;
 mod header;
@@ -18,6 +19,7 @@ mod model;
 mod peers;
 mod quickstart;
 mod report;
+mod server;
 mod tables;
 mod test;
 mod tools;
@@ -42,7 +44,8 @@ usage: cargo xtask COMMAND
   test --list             the steps of `test`, one a line
   header [--check]        write include/kv.h from the Rust sources; --check refuses a stale one
   tables [--check]        write the option and error tables of README.md; --check refuses stale ones
-  quickstart [LANG...]    build and run the programs printed in README.md
+  quickstart [LANG...]    build and run the programs printed in README.md; `server` is what it says of kv-server
+  page                    take the pictures of the live page anew, into docs/images
   docs                    build the pages of the Rust, C, C++, Python and Go interfaces into target/docs
   tsan                    run the engine's concurrent tests under ThreadSanitizer (nightly Rust)
   bench [ARGUMENT...]     build everything and run the benchmarks
@@ -76,6 +79,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "header" => header::run(check_flag(rest)?),
         "tables" => tables::run(check_flag(rest)?),
         "docs" => no_more(rest).and_then(|()| docs::run(&Artifacts::new()?)),
+        "page" => no_more(rest).and_then(|()| server::pictures(&Artifacts::new()?)),
         "tsan" => no_more(rest).and_then(|()| tsan::run()),
         "quickstart" => quickstart::run(&Artifacts::new()?, rest),
         "bench" => bench::run(&Artifacts::new()?, rest),

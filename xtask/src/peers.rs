@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use xshell::{PushEnv, Shell, cmd};
 
+use crate::debian;
 use crate::report::say;
 use crate::workspace::Workspace;
 
@@ -22,7 +23,7 @@ const ROCKSDB: &str = "librocksdb";
 /// As long as the guards live, programs find the engines, or at least as many as there are.
 pub fn environment<'s>(sh: &'s Shell, workspace: &Workspace) -> Result<Vec<PushEnv<'s>>> {
     let root = workspace.target().join("bench-peers");
-    if let Err(error) = ensure_unpacked(sh, &root) {
+    if let Err(error) = debian::unpack(sh, &root, || packages(sh)) {
         say(&format!("RocksDB, LMDB and Redis are compared only if installed: {error:#}"));
     }
     let paths = |name: &str, first: Vec<PathBuf>| -> Result<_> {
@@ -35,49 +36,16 @@ pub fn environment<'s>(sh: &'s Shell, workspace: &Workspace) -> Result<Vec<PushE
     Ok(vec![sh.push_env("LD_LIBRARY_PATH", libraries), sh.push_env("PATH", programs)])
 }
 
-/// Downloads and unpacks what the system lacks, once.
-fn ensure_unpacked(sh: &Shell, root: &Path) -> Result<()> {
-    let done = root.join("complete");
-    if done.exists() {
-        return Ok(());
-    }
-    let packages = missing(sh).or_else(|_| {
-        say("asking apt for its list of packages");
-        cmd!(sh, "apt-get update --quiet").ignore_stdout().run()?;
-        missing(sh)
-    })?;
-    let archives = root.join("archives");
-    sh.create_dir(&archives)?;
-    if !packages.is_empty() {
-        say(&format!("downloading {} into target/bench-peers", packages.join(", ")));
-        let _there = sh.push_dir(&archives);
-        cmd!(sh, "apt-get download --quiet {packages...}").run()?;
-        for archive in sh.read_dir(&archives)? {
-            cmd!(sh, "dpkg-deb --extract {archive} {root}").run()?;
-        }
-    }
-    sh.write_file(done, "")?;
-    Ok(())
-}
-
-/// The packages that would have to be installed, with all that they depend on.
-fn missing(sh: &Shell) -> Result<Vec<String>> {
+/// The packages to ask apt for.
+fn packages(sh: &Shell) -> Result<Vec<String>> {
     let depends = cmd!(sh, "apt-cache depends {ROCKSDB_HEADERS}").quiet().read()?;
     let rocksdb = depends.split_whitespace().find(|word| is_library(word));
     ensure!(rocksdb.is_some(), "apt knows no {ROCKSDB_HEADERS}");
-    let asked = [LMDB, REDIS].into_iter().chain(rocksdb);
-    let plan = cmd!(sh, "apt-get install --simulate --no-install-recommends {asked...}");
-    Ok(installed_by(&plan.quiet().ignore_stderr().read()?))
+    Ok([LMDB, REDIS].into_iter().chain(rocksdb).map(str::to_owned).collect())
 }
 
 fn is_library(package: &str) -> bool {
     package.strip_prefix(ROCKSDB).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-/// The packages that a simulated installation names.
-fn installed_by(plan: &str) -> Vec<String> {
-    let lines = plan.lines().filter_map(|line| line.strip_prefix("Inst "));
-    lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
 /// A folder and the folders in it, as far as they are there.
@@ -100,10 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_simulated_installation_names() {
-        let plan =
-            "Reading...\nInst liba (1.2 Debian:12 [amd64])\nInst b-c (2 x)\nConf liba (1.2 x)\n";
-        assert_eq!(installed_by(plan), ["liba", "b-c"]);
+    fn the_library_is_told_from_its_headers() {
         assert!(is_library("librocksdb7.8") && !is_library("librocksdb-dev"));
         assert!(!is_library("librocksdb"));
     }

@@ -10,6 +10,8 @@
 //! | `quickstart: LANG sh` | the commands that build and run it, in place of the usual ones |
 //! | `output: LANG` | what it prints, compared exactly |
 //!
+//! `server` is no program but what somebody types to a server that runs: see [`crate::server`].
+//!
 //! `LANG-durable` is a second program of a language. It is built with the further files of the first.
 //!
 //! The install commands see a home directory and a virtual environment under `target/`, so that the
@@ -79,6 +81,9 @@ const LANGUAGES: &[Language] = &[
     Language { name: "rust-durable", ..RUST },
 ];
 
+/// The label of what is typed to `kv-server`.
+const SERVER: &str = "server";
+
 /// A program of the README.
 struct Program {
     language: &'static Language,
@@ -89,7 +94,7 @@ struct Program {
 
 /// Runs the programs of the named languages, or all of them.
 pub fn run(artifacts: &Artifacts, names: &[String]) -> Result<()> {
-    for name in names {
+    for name in names.iter().filter(|name| *name != SERVER) {
         ensure!(
             LANGUAGES.iter().any(|language| language.name == name),
             "README.md has no quickstart for `{name}`; there are: {}",
@@ -98,7 +103,17 @@ pub fn run(artifacts: &Artifacts, names: &[String]) -> Result<()> {
     }
     let readme = std::fs::read_to_string(artifacts.workspace.file("README.md")?)?;
     let blocks = marked_blocks(&readme, &["quickstart", "output"])?;
+    let (server, blocks): (Vec<_>, Vec<_>) =
+        blocks.into_iter().partition(|block| block.label == SERVER);
+    ensure!(server.len() == 2, "README.md needs a quickstart and an output for `{SERVER}`");
+    if names.is_empty() || names.iter().any(|name| name == SERVER) {
+        say("README quickstart: server");
+        crate::server::quickstart(artifacts)?;
+    }
     let programs = programs(&blocks)?;
+    if !names.is_empty() && names.iter().all(|name| name == SERVER) {
+        return Ok(());
+    }
     let home = Home::install(artifacts, &blocks)?;
     for program in &programs {
         let name = program.language.name;

@@ -10,7 +10,7 @@ use xshell::cmd;
 
 use crate::artifacts::Artifacts;
 use crate::report::Report;
-use crate::{demo, header, quickstart, tables, tools, torture};
+use crate::{demo, header, quickstart, server, tables, tools, torture};
 
 /// One step: its name on the command line, what it does, and how.
 struct Step {
@@ -47,6 +47,11 @@ const STEPS: &[Step] = &[
     }),
     step("python", "the wheel in a fresh environment: pytest, stubtest, pyright", python),
     step("go", "gofmt, go vet, go test -race", go),
+    step(
+        "server",
+        "kv-server with redis-cli, redis-py, go-redis, grpcio, a browser, nginx",
+        server::test,
+    ),
     step("examples", "the Python and Rust examples, and one in C and Python", examples),
     step("quickstart", "the programs printed in README.md", |artifacts| {
         quickstart::run(artifacts, &[])

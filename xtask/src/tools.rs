@@ -56,6 +56,26 @@ pub fn ensure_test_tools(sh: &Shell) -> Result<()> {
     ensure_programs(sh, TO_TEST)
 }
 
+/// The clients that `kv-server` is tested with, as far as they are programs of the system.
+const FOR_SERVER: &[Need] = &[need("redis-cli", "redis-tools"), need("curl", "curl")];
+
+/// A browser without windows, under the names that it has; the first one is that of Debian's smallest package.
+const BROWSERS: [&str; 3] = ["chromium-headless-shell", "chromium", "google-chrome"];
+
+/// Makes sure that the programs are there which speak to `kv-server` in its tests.
+pub fn ensure_server_clients(sh: &Shell) -> Result<()> {
+    ensure_programs(sh, FOR_SERVER)
+}
+
+/// A browser that can be driven by a program.
+pub fn ensure_browser(sh: &Shell) -> Result<PathBuf> {
+    let found = || BROWSERS.iter().find_map(|name| find_program(name));
+    if found().is_none() {
+        ensure_programs(sh, &[need(BROWSERS[0], BROWSERS[0])])?;
+    }
+    found().context("the package of the browser has no program of its name")
+}
+
 /// Makes sure that what only the pages of the interfaces need is there.
 pub fn ensure_document_tools(sh: &Shell) -> Result<()> {
     ensure_programs(sh, &[need("doxygen", "doxygen")])
@@ -78,15 +98,16 @@ pub fn pinned(names: &[&str]) -> Result<Vec<&'static str>> {
     names
         .iter()
         .map(|name| {
-            requirements()
+            packages(PINNED)
                 .find(|line| line.split("==").next() == Some(name))
                 .with_context(|| format!("xtask/tools.txt does not pin {name}"))
         })
         .collect()
 }
 
-fn requirements() -> impl Iterator<Item = &'static str> {
-    PINNED.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+/// The packages that a list of requirements names.
+fn packages(requirements: &str) -> impl Iterator<Item = &str> {
+    requirements.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn ensure_programs(sh: &Shell, needs: &[Need]) -> Result<()> {
@@ -131,19 +152,23 @@ fn find_program(name: &str) -> Option<PathBuf> {
 
 /// Installs the pinned tools, once for each content of `tools.txt`, and returns their directory.
 fn ensure_pinned(sh: &Shell, workspace: &Workspace) -> Result<PathBuf> {
-    let directory = workspace.tools();
-    let bin = directory.join("bin");
+    Ok(kept_venv(sh, &workspace.tools(), PINNED)?.join("bin"))
+}
+
+/// A virtual environment with these requirements, one a line, made anew only when they change.
+pub fn kept_venv(sh: &Shell, directory: &Path, requirements: &str) -> Result<PathBuf> {
     let stamp = directory.join("installed.txt");
     // The stamp is written last, so that an interrupted installation is done again.
-    if std::fs::read_to_string(&stamp).is_ok_and(|content| content == PINNED) {
-        return Ok(bin);
+    if std::fs::read_to_string(&stamp).is_ok_and(|content| content == requirements) {
+        return Ok(directory.to_owned());
     }
-    let list: Vec<&str> = requirements().collect();
-    say(&format!("installing build tools into {}: {}", directory.display(), list.join(" ")));
-    let python = fresh_venv(sh, &directory)?;
+    let list: Vec<&str> = packages(requirements).collect();
+    say(&format!("installing into {}: {}", directory.display(), list.join(" ")));
+    let python = fresh_venv(sh, directory)?;
     cmd!(sh, "{python} -m pip install --quiet {list...}").run()?;
-    std::fs::write(&stamp, PINNED).with_context(|| format!("cannot write {}", stamp.display()))?;
-    Ok(bin)
+    std::fs::write(&stamp, requirements)
+        .with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(directory.to_owned())
 }
 
 #[cfg(test)]
@@ -152,7 +177,7 @@ mod tests {
 
     #[test]
     fn every_tool_has_one_exact_version() {
-        for line in requirements() {
+        for line in packages(PINNED) {
             assert_eq!(line.split("==").count(), 2, "{line} is not pinned");
         }
     }

@@ -7,16 +7,15 @@ const DEADLINES_MS = 5000;
 const HISTORY = 120;
 const PAGE = 50;
 const SHOWN_BYTES = 64 * 1024;
+const DUMPED_BYTES = 4 * 1024;
 
 const byId = (id) => document.getElementById(id);
-const numbers = new Intl.NumberFormat();
-const rates = [];
-let before = null;
-let prefix = new Uint8Array();
-let cursor = null;
-
+const numbers = new Intl.NumberFormat("en");
+const count = (value) => numbers.format(Math.round(value));
 const decoder = new TextDecoder("utf-8", { fatal: true });
 const encoder = new TextEncoder();
+
+/* ---- Words ---- */
 
 function bytesText(bytes) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -35,11 +34,15 @@ function timeText(ms) {
       return `${Math.floor(ms / length)} ${name}`;
     }
   }
-  return `${Math.max(0, Math.round(ms))} ms`;
+  return "under 1 s";
 }
 
+const percent = (part, whole) => (whole === 0 ? "–" : `${((part * 100) / whole).toFixed(1)} %`);
+
+const hex = (byte) => byte.toString(16).padStart(2, "0");
+
 // Any bytes as part of a URL.
-const escaped = (bytes) => Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+const escaped = (bytes) => Array.from(bytes, (byte) => `%${hex(byte)}`).join("");
 
 // The bytes of a key as the server writes it: text, or base64.
 function keyBytes(entry) {
@@ -49,19 +52,47 @@ function keyBytes(entry) {
   return Uint8Array.from(atob(entry.key_base64), (letter) => letter.charCodeAt(0));
 }
 
-const keyText = (entry) => entry.key ?? `base64 ${entry.key_base64}`;
-
-// What a form of bytes looks like to a reader: text if they are, else two digits a byte.
-function readable(bytes) {
-  try {
-    return decoder.decode(bytes);
-  } catch {
-    return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(" ");
+function keyText(entry) {
+  if (entry.key === "") {
+    return "(the empty key)";
   }
+  return entry.key ?? `base64 ${entry.key_base64}`;
 }
 
+// Bytes that are no text, sixteen a line: where they are, what they are, and which of them are letters.
+function dump(bytes) {
+  const lines = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const part = bytes.subarray(at, at + 16);
+    const letters = Array.from(part, (byte) => (byte >= 32 && byte < 127 ? String.fromCharCode(byte) : "·"));
+    lines.push(`${at.toString(16).padStart(6, "0")}  ${Array.from(part, hex).join(" ").padEnd(47)}  ${letters.join("")}`);
+  }
+  return lines.join("\n");
+}
+
+// What is shown of a value, and how many of its bytes that is. A letter that the limit cuts is left out.
+function readable(bytes) {
+  for (let cut = 0; cut < 4; cut += 1) {
+    const part = bytes.subarray(0, Math.min(bytes.length, SHOWN_BYTES - cut));
+    try {
+      return [decoder.decode(part), part.length];
+    } catch {
+      if (part.length === bytes.length) {
+        break;
+      }
+    }
+  }
+  const part = bytes.subarray(0, DUMPED_BYTES);
+  return [dump(part), part.length];
+}
+
+/* ---- The server ---- */
+
+// Not the page's own address: that may hold a password, and then a browser refuses to fetch from it.
+const place = (path) => new URL(path, location.origin);
+
 async function ask(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  const answer = await fetch(place(path), { headers: { accept: "application/json" } });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => null);
     throw new Error(problem?.detail ?? `the server answered ${answer.status}`);
@@ -69,155 +100,271 @@ async function ask(path) {
   return answer;
 }
 
-function say(text, isBad) {
+const reason = (error) => (error instanceof TypeError ? "the server does not answer" : error.message);
+
+function say(text, kind) {
   const state = byId("state");
+  // Only a change is worth telling those who listen to the page.
   if (state.textContent !== text) {
     state.textContent = text;
   }
-  state.classList.toggle("bad", isBad);
+  state.className = kind;
+}
+
+/* ---- Figures ---- */
+
+// Figures of the last two minutes, the latest last, each with what happened in its second.
+const history = [];
+let before = null;
+// The server's clock less this machine's.
+let aheadMs = 0;
+
+const serverNow = () => Date.now() + aheadMs;
+
+// The end of the scale: 1, 2 or 5 with zeros, so that it stays while the figures move.
+function scaleFor(most) {
+  const step = 10 ** Math.floor(Math.log10(Math.max(most, 10)));
+  return [1, 2, 5, 10].map((times) => times * step).find((end) => end >= most);
 }
 
 function drawHistory() {
-  const most = Math.max(1, ...rates);
+  const most = Math.max(...history.map((figure) => figure.rate));
+  const scale = scaleFor(most);
   const step = 600 / (HISTORY - 1);
-  const first = HISTORY - rates.length;
-  const points = rates.map((value, at) => `${((first + at) * step).toFixed(1)},${(115 - (value / most) * 108).toFixed(1)}`);
+  const first = HISTORY - history.length;
+  const points = history.map(({ rate }, at) => `${((first + at) * step).toFixed(1)},${(100 - (rate / scale) * 100).toFixed(1)}`);
   byId("line").setAttribute("points", points.join(" "));
-  byId("history").setAttribute("aria-label", `now ${numbers.format(Math.round(rates.at(-1)))}, at most ${numbers.format(Math.round(most))}`);
+  byId("area").setAttribute("points", `${first * step},100 ${points.join(" ")} 600,100`);
+  byId("most").textContent = count(scale);
+  byId("half").textContent = count(scale / 2);
+  byId("history").setAttribute("aria-label", `now ${count(history.at(-1).rate)} operations a second, at most ${count(most)} in the last two minutes`);
+}
+
+function addFigure(now) {
+  const seconds = (now.at - before.at) / 1000;
+  const since = (name) => Math.max(0, now[name] - before[name]);
+  const [reads, writes] = [since("gets"), since("writes")];
+  history.push({ rate: (reads + writes) / seconds, gets: reads, hits: since("hits") });
+  history.splice(0, history.length - HISTORY);
+  byId("throughput").textContent = count((reads + writes) / seconds);
+  byId("throughput-more").textContent = `${count(writes / seconds)} of them writes`;
+  const sum = (name) => history.reduce((total, figure) => total + figure[name], 0);
+  byId("hits").textContent = percent(sum("hits"), sum("gets"));
+  drawHistory();
 }
 
 function showFigures({ now_ms, store, server }) {
-  const operations = store.gets + store.sets + store.deletes;
-  const now = { at: now_ms, operations, hits: store.hits, gets: store.gets };
+  aheadMs = now_ms - Date.now();
+  const now = { at: now_ms, gets: store.gets, hits: store.hits, writes: store.sets + store.deletes };
   if (before !== null && now.at > before.at) {
-    const rate = Math.max(0, ((now.operations - before.operations) * 1000) / (now.at - before.at));
-    rates.push(rate);
-    rates.splice(0, rates.length - HISTORY);
-    byId("throughput").textContent = numbers.format(Math.round(rate));
-    drawHistory();
+    addFigure(now);
   }
   before = now;
-  byId("hits").textContent = store.gets === 0 ? "–" : `${((store.hits * 100) / store.gets).toFixed(1)} %`;
-  byId("keys").textContent = numbers.format(store.entries);
+  byId("hits-more").textContent = store.gets === 0 ? "nothing was read yet" : `${percent(store.hits, store.gets)} since the start`;
+  byId("keys").textContent = count(store.entries);
+  byId("keys-more").textContent = `${count(store.expiring_entries)} with a deadline`;
   byId("memory").textContent = bytesText(store.memory_bytes);
-  byId("expired").textContent = numbers.format(store.expired);
-  byId("evicted").textContent = numbers.format(store.evicted);
-  byId("clients").textContent = numbers.format(server.clients);
-  byId("uptime").textContent = timeText(server.uptime_seconds * 1000);
+  byId("memory-more").textContent = `${bytesText(store.resident_bytes)} held`;
+  byId("expired").textContent = count(store.expired);
+  byId("expired-more").textContent = `${count(store.evicted)} evicted`;
+  byId("clients").textContent = count(server.clients);
+  byId("clients-more").textContent = `up for ${timeText(server.uptime_seconds * 1000)}`;
+  byId("main").classList.remove("stale");
   if (server.writable === 1) {
-    say("live", false);
+    say("live", "good");
   } else {
-    say("writes are stopped by an earlier failure: restart the server", true);
+    say("writes are stopped by an earlier failure: restart the server", "bad");
   }
+}
+
+function deadlineRow(name, keys, share, widest) {
+  const row = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = name;
+  const bar = document.createElement("div");
+  bar.className = "bar";
+  bar.style.width = `${widest === 0 ? 0 : (share / widest) * 100}%`;
+  row.append(head);
+  for (const content of [count(keys), `${(share * 100).toFixed(0)} %`, share === 0 ? "" : bar]) {
+    const cell = document.createElement("td");
+    cell.append(content);
+    row.append(cell);
+  }
+  row.classList.toggle("none", share === 0);
+  return row;
 }
 
 function showDeadlines({ sampled, entries, ranges, later, never }) {
-  const rows = ranges.map((range) => [timeText(range.within_ms), range.count]);
+  const rows = ranges.map((range, at) => [at === 0 ? `under ${timeText(range.within_ms)}` : `up to ${timeText(range.within_ms)}`, range.count]);
   rows.push(["later", later], ["never", never]);
-  const body = document.createDocumentFragment();
-  for (const [name, count] of rows) {
-    const row = document.createElement("tr");
-    const share = sampled === 0 ? 0 : count / sampled;
-    const meter = document.createElement("meter");
-    meter.value = share;
-    meter.textContent = `${(share * 100).toFixed(0)} %`;
-    meter.setAttribute("aria-label", `${name}: ${(share * 100).toFixed(0)} %`);
-    for (const content of [name, numbers.format(Math.round(share * entries)), meter]) {
-      const cell = document.createElement("td");
-      cell.append(content);
-      row.append(cell);
-    }
-    body.append(row);
-  }
-  byId("deadlines").tBodies[0].replaceChildren(body);
-  byId("sample").textContent = sampled < entries
-    ? `Estimated from ${numbers.format(sampled)} of ${numbers.format(entries)} keys.`
-    : "";
+  const share = (keys) => (sampled === 0 ? 0 : keys / sampled);
+  const widest = Math.max(...rows.map(([, keys]) => share(keys)));
+  byId("deadlines").tBodies[0].replaceChildren(
+    ...rows.map(([name, keys]) => deadlineRow(name, share(keys) * entries, share(keys), widest)),
+  );
+  byId("sample").textContent = sampled < entries ? `Estimated from ${count(sampled)} of ${count(entries)} keys.` : "";
+}
+
+/* ---- Keys ---- */
+
+let prefix = new Uint8Array();
+let cursor = null;
+// Which search the answers under way belong to: a later one makes them void.
+let searches = 0;
+
+function element(name, text, className = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  made.className = className;
+  return made;
 }
 
 async function showKey(entry, button) {
-  for (const other of byId("list").querySelectorAll("[aria-current]")) {
-    other.removeAttribute("aria-current");
-  }
+  byId("list").querySelector("[aria-current]")?.removeAttribute("aria-current");
   button.setAttribute("aria-current", "true");
-  const parts = [];
-  const line = (text, name) => {
-    const element = document.createElement(name);
-    element.textContent = text;
-    if (name === "p") {
-      element.className = "note";
-    }
-    parts.push(element);
-  };
-  line(keyText(entry), "strong");
+  const parts = [element("h3", keyText(entry))];
   try {
     const answer = await ask(`/v1/keys/${escaped(keyBytes(entry))}`);
     const bytes = new Uint8Array(await answer.arrayBuffer());
     const left = answer.headers.get("kv-ttl-ms");
     const expires = left === null ? "never expires" : `expires in ${timeText(Number(left))}`;
-    line(`${bytesText(bytes.length)}, version ${answer.headers.get("etag")}, ${expires}`, "p");
-    line(readable(bytes.subarray(0, SHOWN_BYTES)), "pre");
-    if (bytes.length > SHOWN_BYTES) {
-      line(`The first ${bytesText(SHOWN_BYTES)} are shown.`, "p");
+    const version = answer.headers.get("etag").replaceAll('"', "");
+    parts.push(element("p", `${bytesText(bytes.length)}, version ${version}, ${expires}`, "note"));
+    const [text, shown] = readable(bytes);
+    parts.push(bytes.length === 0 ? element("p", "The value is empty.", "note") : element("pre", text));
+    if (shown < bytes.length) {
+      parts.push(element("p", `The first ${bytesText(shown)} are shown.`, "note"));
     }
   } catch (error) {
-    line(error.message, "p");
+    parts.push(element("p", `No value to show: ${reason(error)}.`, "note"));
   }
-  byId("value").replaceChildren(...parts);
+  // Another key may have been chosen while this one was read.
+  if (button.getAttribute("aria-current") === "true") {
+    byId("value").replaceChildren(...parts);
+    // On a narrow screen it is below the list.
+    byId("value").scrollIntoView({ block: "nearest" });
+  }
+}
+
+function showTimeLeft(button) {
+  const at = button.dataset.expireAtMs;
+  if (at !== undefined) {
+    const leftMs = Number(at) - serverNow();
+    button.lastElementChild.textContent = leftMs > 0 ? timeText(leftMs) : "expired";
+    button.classList.toggle("gone", leftMs <= 0);
+  }
 }
 
 function addKey(entry) {
-  const item = document.createElement("li");
   const button = document.createElement("button");
-  const name = document.createElement("span");
-  const left = document.createElement("span");
   button.type = "button";
-  name.textContent = keyText(entry);
-  left.textContent = entry.expire_at_ms === null ? "" : timeText(entry.expire_at_ms - (before?.at ?? Date.now()));
-  button.append(name, left);
+  // One key is met by Tab, the others by the arrows.
+  button.tabIndex = byId("list").children.length === 0 ? 0 : -1;
+  button.append(element("span", keyText(entry)), element("span", ""));
+  if (entry.expire_at_ms !== null) {
+    button.dataset.expireAtMs = entry.expire_at_ms;
+  }
+  showTimeLeft(button);
   button.addEventListener("click", () => showKey(entry, button));
+  const item = document.createElement("li");
   item.append(button);
   byId("list").append(item);
 }
 
+function foundText(shown) {
+  if (shown > 0) {
+    return `${count(shown)} ${shown === 1 ? "key" : "keys"} shown${cursor === null ? "" : ", and there are more"}`;
+  }
+  return prefix.length === 0
+    ? "The store is empty. Set a key, for example with: redis-cli set greeting hello"
+    : "No key begins like this.";
+}
+
 async function showPage() {
+  const search = searches;
+  byId("more").hidden = true;
   const after = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
   try {
     const answer = await ask(`/v1/keys?prefix=${escaped(prefix)}&limit=${PAGE}${after}`);
     const page = await answer.json();
+    if (search !== searches) {
+      return;
+    }
     page.keys.forEach(addKey);
     cursor = page.cursor;
     byId("more").hidden = cursor === null;
-    const count = byId("list").children.length;
-    byId("found").textContent = count === 0 ? "No key begins like this." : `${numbers.format(count)} shown`;
+    byId("found").textContent = foundText(byId("list").children.length);
   } catch (error) {
-    byId("found").textContent = error.message;
+    byId("found").textContent = `The keys cannot be listed: ${reason(error)}.`;
   }
 }
 
 function search(event) {
   event?.preventDefault();
+  searches += 1;
   prefix = encoder.encode(byId("prefix").value);
   cursor = null;
   byId("list").replaceChildren();
-  showPage();
+  return showPage();
 }
 
-// Arrows go from key to key; a slash goes to the search.
+// Puts the focus on a key, and makes it the one that Tab meets.
+function focusOn(item) {
+  const button = item?.firstElementChild;
+  if (button) {
+    byId("list").querySelector("[tabindex='0']").tabIndex = -1;
+    button.tabIndex = 0;
+    button.focus();
+  }
+  return Boolean(button);
+}
+
+async function showMore() {
+  const shown = byId("list").children.length;
+  await showPage();
+  // The button may be gone, so the focus goes on with the first key that it brought.
+  focusOn(byId("list").children[shown]);
+}
+
+function walk(item, name) {
+  const list = byId("list");
+  const next = { ArrowDown: item.nextElementSibling, ArrowUp: item.previousElementSibling, Home: list.firstElementChild, End: list.lastElementChild };
+  return focusOn(next[name]);
+}
+
 function press(event) {
-  const at = document.activeElement;
-  if (event.key === "/" && at !== byId("prefix")) {
-    event.preventDefault();
-    byId("prefix").focus();
+  if (event.ctrlKey || event.metaKey || event.altKey) {
     return;
   }
+  const input = byId("prefix");
+  const at = document.activeElement;
   const item = at?.closest?.("#list li");
-  const next = { ArrowDown: item?.nextElementSibling, ArrowUp: item?.previousElementSibling }[event.key];
-  if (next) {
+  const isInBrowser = at === byId("value") || at === byId("more") || item;
+  let isDone = false;
+  if (event.key === "/" && at !== input) {
+    input.select();
+    isDone = true;
+  } else if (event.key === "Escape" && at === input && input.value !== "") {
+    input.value = "";
+    search();
+    isDone = true;
+  } else if (event.key === "Escape" && isInBrowser) {
+    input.focus();
+    isDone = true;
+  } else if (event.key === "ArrowDown" && at === input) {
+    const first = byId("list").querySelector("[tabindex='0']");
+    first?.focus();
+    isDone = first !== null;
+  } else if (item) {
+    isDone = walk(item, event.key);
+  }
+  if (isDone) {
     event.preventDefault();
-    next.firstElementChild.focus();
   }
 }
+
+/* ---- The clock ---- */
 
 // Asks again and again, but not while nobody looks.
 async function repeat(path, show, everyMs) {
@@ -227,16 +374,19 @@ async function repeat(path, show, everyMs) {
         show(await (await ask(path)).json());
       } catch (error) {
         before = null;
-        say(error instanceof TypeError ? "the server does not answer" : error.message, true);
+        byId("main").classList.add("stale");
+        say(`${reason(error)}; trying again`, "bad");
       }
     }
     await new Promise((resume) => setTimeout(resume, everyMs));
   }
 }
 
+byId("host").textContent = location.host;
 byId("search").addEventListener("submit", search);
-byId("more").addEventListener("click", showPage);
+byId("more").addEventListener("click", showMore);
 document.addEventListener("keydown", press);
+setInterval(() => byId("list").querySelectorAll("[data-expire-at-ms]").forEach(showTimeLeft), 1000);
 repeat("/v1/stats", showFigures, FIGURES_MS);
 repeat("/v1/deadlines", showDeadlines, DEADLINES_MS);
 search();
