@@ -6,6 +6,8 @@ mod acl;
 pub mod cli;
 mod commands;
 pub mod config;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 pub mod glob;
 mod grpc;
 mod http;

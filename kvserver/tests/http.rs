@@ -253,6 +253,9 @@ fn a_batch_is_all_or_nothing() {
     let wrong =
         rig.batch(&json!({ "ops": [{ "op": "set", "key": "b", "value": "1", "tll": "5s" }] }));
     expect_problem(wrong, 400, "tll");
+    let null =
+        rig.batch(&json!({ "ops": [{ "op": "set", "key": "b", "value": "1", "ttl": null }] }));
+    expect_problem(null, 400, "null");
     let wrong = rig
         .batch(&json!({ "ops": [{ "op": "delete", "key": "a" }, { "op": "expire", "key": "a" }] }));
     assert_eq!(expect_problem(wrong, 400, "needs a 'ttl'")["index"], 1);

@@ -37,6 +37,9 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser};
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use transfer::fuzz;
+
 use args::{Cli, Command, On};
 use outcome::{Outcome, Result};
 use output::Output;

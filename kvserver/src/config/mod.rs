@@ -10,6 +10,8 @@
 #![allow(clippy::disallowed_methods)]
 
 mod fill;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod layers;
 mod print;
 mod table;

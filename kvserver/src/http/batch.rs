@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::{Extension, Json};
 use kvcore::{Batch, BatchOutcome, Condition, SetOptions, TTL_NONE, duration_ms};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::problem::Problem;
@@ -36,18 +36,31 @@ enum Kind {
     Expire,
 }
 
-/// One change.
+/// One change. A member that is there has a value: `null` is refused, since a caller that sends it has lost a
+/// key, a TTL or a condition on the way.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Op {
     op: Kind,
+    #[serde(default, deserialize_with = "given")]
     key: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     key_base64: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     value: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     value_base64: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     ttl: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     if_absent: Option<bool>,
+    #[serde(default, deserialize_with = "given")]
     if_version: Option<u64>,
+}
+
+/// A member that is there.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// A change whose parts are known to fit together.

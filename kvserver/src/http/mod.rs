@@ -8,6 +8,8 @@
 //! another site reaches the store through somebody's browser: see [`guard`].
 
 mod batch;
+#[cfg(feature = "fuzzing")]
+pub mod fuzz;
 mod keys;
 mod listing;
 mod observe;

@@ -8,6 +8,8 @@
 
 mod commands;
 mod dump;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -1,0 +1,6 @@
+//! Commands of the Redis protocol, as `kv import` reads them. What is done with them is in `kvserver/src/fuzz.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = kvserver::fuzz::commands(bytes);
+});

@@ -1,0 +1,6 @@
+//! Lines that are typed into a telnet. What is done with them is in `kvserver/src/fuzz.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = kvserver::fuzz::words(bytes);
+});
