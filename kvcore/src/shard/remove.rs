@@ -102,8 +102,13 @@ impl Shard {
         if found.head.deadline != NEVER {
             self.wheel.cancelled();
         }
+        let revision = change.context.next_revision();
+        // A revision that nobody is told of would hold up every watch at it.
+        if let Some(told) = change.tells() {
+            told.gone(revision, EventKind::Deleted, self.entries().key(found));
+        }
         self.take_out(hash, found, change);
-        change.context.next_revision()
+        revision
     }
 
     /// Takes an entry out that is off the wheel, and counts and tells that. The caller settles its bytes.

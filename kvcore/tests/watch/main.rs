@@ -45,9 +45,12 @@ fn drain(watch: &mut Watch) -> Vec<Event> {
 
 /// Kinds and keys of all events that wait, such as `set a`.
 fn told(watch: &mut Watch) -> Vec<String> {
-    let tell =
-        |event: &Event| format!("{} {}", event.kind().name(), String::from_utf8_lossy(event.key()));
-    drain(watch).iter().map(tell).collect()
+    drain(watch).iter().map(named).collect()
+}
+
+/// The kind and the key of an event.
+fn named(event: &Event) -> String {
+    format!("{} {}", event.kind().name(), String::from_utf8_lossy(event.key()))
 }
 
 fn lagged(watch: &mut Watch) -> (u64, u64) {

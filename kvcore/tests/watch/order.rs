@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use kvcore::{EventKind, EventKinds, Expiry, SetOptions, Status, WatchOptions};
+use kvcore::{Batch, EventKind, EventKinds, Expiry, SetOptions, Status, Update, WatchOptions};
 
-use super::{drain, lagged, open, short, told};
+use super::{drain, lagged, named, open, short, told};
 
 #[test]
 fn every_kind_of_change_is_told() {
@@ -55,6 +55,40 @@ fn every_kind_of_change_is_told() {
     let revisions: Vec<u64> = events.iter().map(kvcore::Event::revision).collect();
     assert_eq!(revisions, (2..2 + expected.len() as u64).collect::<Vec<_>>());
     assert_eq!(store.stats().unwrap().revision, *revisions.last().unwrap());
+}
+
+#[test]
+fn every_change_of_a_group_is_told() {
+    let (store, _) = open(&[]);
+    for key in ["a", "b", "c", "d"] {
+        store.set(key, "1").unwrap();
+    }
+    store.set("large", vec![b'x'; 10_000]).unwrap();
+    let mut watch = store.watch(&WatchOptions::all()).unwrap();
+    let mut batch = Batch::new();
+    batch.set("a", "2").del("b").expire("c", 1_000).expire("large", 1_000).del("absent");
+    batch.del("d").set("d", "new");
+    store.write(&batch).unwrap();
+    // In the order of shards and hashes, and a key that several operations name comes once.
+    let mut events = drain(&mut watch);
+    let mut group: Vec<String> = events.iter().map(named).collect();
+    group.sort();
+    assert_eq!(group, ["deleted b", "set a", "set d", "touched c", "touched large"]);
+    store
+        .transact(&["a", "d"], |keys| {
+            keys.del("a")?;
+            keys.expire_at("d", 1).map(drop)
+        })
+        .unwrap();
+    store.update("c", |_| Update::Delete).unwrap();
+    store.set("last", "x").unwrap();
+    events.extend(drain(&mut watch));
+    let mut rest: Vec<String> = events[5..].iter().map(named).collect();
+    rest[..2].sort();
+    assert_eq!(rest, ["deleted a", "deleted d", "deleted c", "set last"]);
+    // Every revision is an event: one that is not would hold up all watches.
+    let revisions: Vec<u64> = events.iter().map(kvcore::Event::revision).collect();
+    assert_eq!(revisions, (6..=store.stats().unwrap().revision).collect::<Vec<_>>());
 }
 
 #[test]
