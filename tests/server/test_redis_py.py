@@ -125,6 +125,9 @@ def test_messages_and_keyspace_notifications(protocol: int) -> None:
         client.set("a", "1")
         seen = {(m["channel"], m["data"]) for m in (next_message(messages), next_message(messages))}
         assert seen == {("__keyspace@0__:a", "set"), ("__keyevent@0__:set", "a")}
+        # A deletion that reads in the same step once held up all that goes by itself after it.
+        assert client.set("b", "2") and client.getdel("b") == "2"
+        assert [next_message(messages)["data"] for _ in range(4)] == ["set", "b", "del", "b"]
         client.pexpire("a", 200)
         assert [next_message(messages)["data"] for _ in range(4)] == ["expire", "a", "expired", "a"]
 

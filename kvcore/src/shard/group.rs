@@ -2,7 +2,7 @@
 //!
 //! `store/group.rs` calls these in that order for all shards of a group.
 
-use super::journal::record;
+use super::journal::{record, record_touch};
 use super::put::{Content, Place, fits_in_place};
 use super::{Change, Found, Refusal, Shard};
 use crate::batch::Op;
@@ -380,7 +380,7 @@ impl Shard {
             (Planned::Redate { deadline }, Some(found)) if found.head.is_large() => {
                 let id = if let Memory::Run(id) = memory { id } else { found.id };
                 let version = self.redate_large_at(key, found, *deadline, id, change);
-                record(Record::Touch { key: key.bytes, deadline: *deadline, version }, change);
+                record_touch(key.bytes, *deadline, version, change);
             }
             (Planned::Redate { deadline }, Some(found)) => {
                 let value = self.entries().value(found).to_vec();
