@@ -86,6 +86,7 @@ mod striped;
 mod sync;
 mod table;
 mod value;
+mod views;
 mod wal;
 mod watch;
 mod words;

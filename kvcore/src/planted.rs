@@ -25,6 +25,8 @@ pub enum Planted {
     NoWhole,
     /// A watch takes it for a lag that closing let go of the events.
     ClosedIsLag,
+    /// A change leaves nothing for the scans that show an earlier moment.
+    NothingLeft,
 
     /// A write is acknowledged before the log is synced.
     EarlyOk,

@@ -153,6 +153,11 @@ impl Options {
         self.number("watch_buffer_bytes")
     }
 
+    /// Bytes of changed entries that are kept for one scan of one moment at most.
+    pub(crate) fn scan_buffer_bytes(&self) -> u64 {
+        self.number("scan_buffer_bytes")
+    }
+
     /// Removals that wait for a slow callback at most.
     pub(crate) fn callback_buffer(&self) -> usize {
         self.number("callback_buffer") as usize

@@ -290,6 +290,14 @@ pub const OPTION_TABLE: &[OptionSpec] = &[
         "bytes of these events, unless a single one is larger",
     ),
     row(
+        "scan_buffer_bytes",
+        "64MiB",
+        true,
+        OptionKind::Bytes { min: 1 << 10, max: 1 << 40 },
+        Offers::All,
+        "bytes of changed entries kept for one `point_in_time` scan",
+    ),
+    row(
         "callback_buffer",
         "65536",
         false,

@@ -93,7 +93,7 @@ impl Cursor {
                 return false;
             }
             looked_at += 1;
-            if let Some(shown) = shown {
+            if let Some(shown) = shown.filter(|shown| wanted.admits(shown.version())) {
                 let entry = shown.entry(wanted.keys_only, core.context.pins);
                 bytes += entry.bytes();
                 ahead.push_back(entry);

@@ -9,17 +9,24 @@
 //! * `passes`: sorted. Each pass is a walk that keeps the next keys in order, as many as fit a bound, so
 //!   it takes as many passes as the wanted keys are larger than that.
 //! * `merge`: with `ordered_index`, from one wanted key to the next.
+//!
+//! A scan of one moment (`moment`) goes one of these ways and leaves out what has changed since; whoever
+//! changes something leaves it to the scan as it was.
 
 mod bounds;
 mod merge;
+mod moment;
 mod options;
 mod passes;
 mod walk;
+
+use std::sync::Arc;
 
 pub(crate) use bounds::Bounds;
 pub use options::{Order, ScanOptions};
 
 use merge::Merge;
+use moment::Moment;
 use passes::Passes;
 use walk::Walk;
 
@@ -28,6 +35,7 @@ use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
 use crate::store::{Core, Store};
 use crate::value::{Value, ValueInfo};
+use crate::views::View;
 
 /// Bytes of keys and values that are read ahead at a time, beside those of one entry.
 const AHEAD_BYTES: usize = 64 << 10;
@@ -89,17 +97,28 @@ pub(crate) struct Wanted {
     pub(crate) keys_only: bool,
     /// How many more.
     pub(crate) left: u64,
+    /// The last revision that they may have.
+    revision: u64,
+}
+
+impl Wanted {
+    /// Whether an entry of this version is one to show: in a scan of one moment, whether it is as old.
+    fn admits(&self, version: u64) -> bool {
+        version <= self.revision
+    }
 }
 
 /// A scan under way, from [`Store::scan`].
 ///
 /// An entry that is there from the beginning to the end comes exactly once. One that comes, changes or
 /// goes meanwhile may be missing or come as it was at any moment since the scan began, but no key comes
-/// twice. Nothing that has expired comes. It belongs to one thread at a time.
+/// twice. With [`point_in_time`](ScanOptions::point_in_time) every entry comes as it was when the scan
+/// began, and no other. Nothing that has expired comes. It belongs to one thread at a time.
 pub struct Scan {
     store: Store,
     wanted: Wanted,
-    way: Way,
+    /// Until the scan has ended. Whatever it holds is let go of then.
+    way: Option<Way>,
     /// The contents that it began with, as [`Core::check_contents`] tells them apart.
     contents: u64,
     /// What every further step answers.
@@ -110,6 +129,31 @@ enum Way {
     Walk(Walk),
     Passes(Passes),
     Merge(Merge),
+    Moment(Box<Moment>),
+}
+
+impl Way {
+    /// Through the whole store or along its keys, in this order. `view` is the moment to show.
+    fn new(core: &Core, order: Order, wanted: &Wanted, view: Option<Arc<View>>) -> Way {
+        let descends = order == Order::Desc;
+        match order {
+            Order::None => Way::Walk(Walk::new(view)),
+            _ if core.keeps_order() => {
+                Way::Merge(Merge::new(descends, core.shard_count(), wanted.left))
+            }
+            _ => Way::Passes(Passes::new(descends)),
+        }
+    }
+
+    /// The next entry; it may expire at any moment.
+    fn next(&mut self, core: &Core, wanted: &Wanted, contents: u64) -> Result<Option<Entry>> {
+        match self {
+            Way::Walk(walk) => walk.next(core, wanted, contents),
+            Way::Passes(passes) => passes.next(core, wanted, contents),
+            Way::Merge(merge) => merge.next(core, wanted, contents),
+            Way::Moment(moment) => moment.next(wanted, contents),
+        }
+    }
 }
 
 impl Store {
@@ -121,24 +165,31 @@ impl Store {
     /// # Errors
     /// `Closed`, `Forked`.
     pub fn scan(&self, options: &ScanOptions) -> Result<Scan> {
-        self.core.state.check_read()?;
+        let core = &self.core;
+        core.state.check_read()?;
         let bounds = options.bounds();
-        let left = if options.limit == 0 { u64::MAX } else { options.limit };
-        let ended = bounds.is_nothing().then_some(None);
-        let way = match options.order {
-            Order::None if !self.core.keeps_order() || bounds.is_all() => Way::Walk(Walk::new()),
-            order if self.core.keeps_order() => {
-                Way::Merge(Merge::new(order == Order::Desc, self.core.shard_count(), left))
-            }
-            order => Way::Passes(Passes::new(order == Order::Desc)),
+        let order = match options.order {
+            // Where keys are sorted anyway, those that are not wanted are not even looked at.
+            Order::None if core.keeps_order() && !bounds.is_all() => Order::Asc,
+            order => order,
         };
-        Ok(Scan {
-            wanted: Wanted { bounds, keys_only: options.keys_only, left },
-            way,
-            contents: self.core.context.contents(),
-            ended,
-            store: self.clone(),
-        })
+        let left = if options.limit == 0 { u64::MAX } else { options.limit };
+        let keys_only = options.keys_only;
+        let mut wanted = Wanted { bounds, keys_only, left, revision: u64::MAX };
+        let mut contents = core.context.contents();
+        let way = if wanted.bounds.is_nothing() {
+            None
+        } else if options.point_in_time {
+            let view;
+            (view, contents) = core.begin_view(&wanted, order)?;
+            wanted.revision = view.revision();
+            let way = Way::new(core, order, &wanted, Some(Arc::clone(&view)));
+            Some(Way::Moment(Box::new(Moment::new(Arc::clone(core), view, way))))
+        } else {
+            Some(Way::new(core, order, &wanted, None))
+        };
+        let ended = way.is_none().then_some(None);
+        Ok(Scan { store: self.clone(), wanted, way, contents, ended })
     }
 }
 
@@ -146,8 +197,9 @@ impl Scan {
     /// The next entry, or `None` after the last one. The last answer, also an error, is repeated.
     ///
     /// # Errors
-    /// `Conflict` once the contents of the store were replaced by [`restore`](Store::restore); `Closed`,
-    /// `Forked`.
+    /// `Conflict` once the contents of the store were replaced by [`restore`](Store::restore), and in a scan
+    /// of one moment also once the store was cleared, or more has changed than `scan_buffer_bytes` keeps;
+    /// `Closed`, `Forked`.
     pub fn try_next(&mut self) -> Result<Option<Entry>> {
         // Closed and forked are answered also by a scan that has ended.
         self.store.core.state.check_read()?;
@@ -159,6 +211,9 @@ impl Scan {
             Ok(Some(_)) => self.wanted.left -= 1,
             Ok(None) => self.ended = Some(None),
             Err(error) => self.ended = Some(Some(error.clone())),
+        }
+        if self.ended.is_some() || self.wanted.left == 0 {
+            self.way = None;
         }
         next
     }
@@ -178,12 +233,8 @@ impl Scan {
     fn step(&mut self) -> Result<Option<Entry>> {
         let core = &*self.store.core;
         let now = Now::new(&core.context.clock);
-        while self.wanted.left > 0 {
-            let next = match &mut self.way {
-                Way::Walk(walk) => walk.next(core, &self.wanted, self.contents),
-                Way::Passes(passes) => passes.next(core, &self.wanted, self.contents),
-                Way::Merge(merge) => merge.next(core, &self.wanted, self.contents),
-            }?;
+        while let Some(way) = &mut self.way {
+            let next = way.next(core, &self.wanted, self.contents)?;
             core.check_contents(self.contents)?;
             match next {
                 // It was read ahead, and may have expired since.

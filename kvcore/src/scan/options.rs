@@ -29,6 +29,8 @@ pub struct ScanOptions {
     pub order: Order,
     /// Leaves out the values.
     pub keys_only: bool,
+    /// Shows the store as it was when the scan began, whatever changes meanwhile.
+    pub point_in_time: bool,
 }
 
 impl ScanOptions {
@@ -71,6 +73,16 @@ impl ScanOptions {
     #[must_use]
     pub fn keys_only(self) -> Self {
         ScanOptions { keys_only: true, ..self }
+    }
+
+    /// Shows every entry exactly as it was when the scan began, unless it has expired since, and none that
+    /// came later. All shards are locked for a moment when it begins. After that nobody waits for it: what
+    /// changes is kept for the scan as it was, up to the option `scan_buffer_bytes`. If that is not
+    /// enough, or the store is cleared, the scan ends with `Conflict`. Nothing is kept once the scan has
+    /// ended or was dropped.
+    #[must_use]
+    pub fn point_in_time(self) -> Self {
+        ScanOptions { point_in_time: true, ..self }
     }
 
     pub(super) fn bounds(&self) -> Bounds {

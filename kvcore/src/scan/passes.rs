@@ -46,10 +46,12 @@ impl Passes {
             while let Some(key) = self.ahead.pop() {
                 let mut read =
                     Read { key: &key, keys_only: wanted.keys_only, pins: core.context.pins };
-                if let Some(entry) = core.read(&key, false, &mut read)? {
+                if let Some(entry) = core.read(&key, false, &mut read)?
+                    && wanted.admits(entry.version())
+                {
                     return Ok(Some(entry));
                 }
-                // It went since the pass.
+                // It went since the pass, or is another one.
                 core.check_contents(contents)?;
             }
             if self.is_last {
@@ -70,7 +72,8 @@ impl Passes {
                 core.check_contents(contents)?;
                 from = shard.visit_live(start, BUCKETS, &core.context, |shown| {
                     let key = shown.key();
-                    if wanted.bounds.contains(key) && self.is_ahead(key) {
+                    let is_wanted = wanted.bounds.contains(key) && wanted.admits(shown.version());
+                    if is_wanted && self.is_ahead(key) {
                         next.offer(key);
                     }
                     true

@@ -17,7 +17,7 @@ use crate::record::Record;
 use crate::value::{LargeValue, PinMeter, Value, ValueInfo};
 
 /// Bits of a hash below those that the index is ordered by.
-const LOW_BITS: u32 = 6;
+pub(super) const LOW_BITS: u32 = 6;
 
 /// Bytes of the longest key.
 const LONGEST_KEY: usize = u16::MAX as usize;

@@ -3,7 +3,8 @@
 //! Owns: the index, the entries, the wheel, the policy and the count of what they hold. This is the
 //! only module that changes data. `space` is what readers reach without the lock, `read` answers those
 //! that have it, `write` has the operations of callers, `put` what they are made of, `group` writes of
-//! many keys at once, `ordered` keeps keys sorted, `remove` takes entries out, `journal` tells the log and snapshots. Invariants, all checked by `validate`: every id in
+//! many keys at once, `ordered` keeps keys sorted, `remove` takes entries out, `journal` tells the log and snapshots, `views`
+//! scans of one moment. Invariants, all checked by `validate`: every id in
 //! the index names an entry and is found by its key; exactly the entries with a deadline have a valid
 //! record on the wheel; the byte counts are the sums over the entries; room is reserved in the budget
 //! before it is used. Nothing is dropped and nobody is called under the lock: what a change removes
@@ -24,6 +25,7 @@ mod scan;
 mod scrap;
 mod space;
 mod validate;
+mod views;
 mod write;
 
 use std::sync::Arc;
@@ -46,6 +48,7 @@ pub(crate) use journal::Viewer;
 use large::{LargeEntries, LargeEntry};
 pub(crate) use load::Loaded;
 pub(crate) use read::{Reader, Seen, remaining};
+pub(crate) use scan::Shown;
 pub(crate) use scrap::Scrap;
 pub(crate) use space::{Peek, Sight, Space};
 
@@ -69,6 +72,8 @@ pub(crate) struct Shard {
     picture: Option<journal::Picture>,
     /// Entries that are still to be moved together because others have expired.
     owed_moves: usize,
+    /// The scans of one moment that still need this shard.
+    views: Vec<views::Viewed>,
 }
 
 /// What the shards of one store are made for.
@@ -101,6 +106,7 @@ impl Shard {
             counters: Counters::default(),
             picture: None,
             owed_moves: 0,
+            views: Vec::new(),
         };
         (space, shard)
     }

@@ -231,6 +231,7 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> u64 {
         change.note(change.replacing(), self.entries(), found);
+        self.leave(key.index_hash(), found, change);
         head.version = change.next_version();
         self.count_out(found);
         self.count_in(content);
@@ -256,6 +257,7 @@ impl Shard {
         change: &mut Change<'_>,
     ) -> u64 {
         change.note(change.replacing(), self.entries(), found);
+        self.leave(key.index_hash(), found, change);
         head.version = change.next_version();
         let id = place.id;
         self.count_out(found);
@@ -337,6 +339,7 @@ impl Shard {
         id: EntryId,
         change: &mut Change<'_>,
     ) -> u64 {
+        self.leave(key.index_hash(), found, change);
         let head = found.head.with_deadline(deadline, change.next_version());
         let number = entry::large_number(&self.space.words, found.id, &found.head);
         let old_charge = self.entries().charge(found);

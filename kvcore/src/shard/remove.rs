@@ -138,6 +138,7 @@ impl Shard {
 
     /// Takes an entry out that is off the wheel, and nothing more.
     pub(super) fn take_out(&mut self, hash: u32, found: &Found, change: &mut Change<'_>) {
+        self.leave(hash, found, change);
         let weight = self.weight(self.entries().charge(found));
         self.count_out(found);
         self.space.table.remove(&mut self.table, hash, found.id);
@@ -382,6 +383,7 @@ impl Shard {
         (self.key_bytes, self.value_bytes) = (0, 0);
         self.picture = None;
         self.owed_moves = 0;
+        self.clear_views();
         self.space.publish_fill(0);
     }
 

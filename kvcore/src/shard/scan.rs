@@ -21,6 +21,15 @@ impl<'a> Shown<'a> {
         self.shard.entries().key(&self.found)
     }
 
+    /// The revision of its last change.
+    pub(crate) fn version(&self) -> u64 {
+        self.found.head.version
+    }
+
+    pub(super) fn value_len(&self) -> usize {
+        self.shard.entries().value(&self.found).len()
+    }
+
     /// A copy to keep; a large value is shared instead.
     pub(crate) fn entry(&self, keys_only: bool, pins: &'static PinMeter) -> Entry {
         let value = (!keys_only).then(|| self.shard.value(&self.found, pins));

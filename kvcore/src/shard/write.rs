@@ -198,9 +198,10 @@ impl Shard {
             let len = self.entries().value(found).len() + data.len();
             // An image shares the old value, so it comes before the question whether that may grow.
             self.prepare(key.index_hash(), Some(found), key.bytes.len() + len, change)?;
-            // A callback that is shown the old value shares it, and then it cannot grow in place.
-            let told = change.context.removals.wants(Cause::Replaced);
-            if !told && self.large.can_append(number, data.len()) {
+            // A callback or a scan that is shown the old value shares it, and then it cannot grow in place.
+            let shared = change.context.removals.wants(Cause::Replaced)
+                || self.is_awaited(key.index_hash(), found, &change.now);
+            if !shared && self.large.can_append(number, data.len()) {
                 let version = self.redate_large(key, found, found.head.deadline, change)?;
                 self.large.append(number, data);
                 self.value_bytes += data.len() as u64;

@@ -9,6 +9,7 @@
 mod batch;
 mod check;
 mod model;
+mod moment;
 mod ops;
 mod pair;
 mod scan;
@@ -32,6 +33,7 @@ fn run(setup: Setup, ops: &[Op]) {
         pair.apply(op);
     }
     pair.see_all();
+    pair.end_moments();
     pair.run_out();
 }
 

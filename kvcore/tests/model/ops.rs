@@ -102,6 +102,10 @@ pub enum Op {
     Len,
     Keys,
     Scan(Range),
+    /// Begins a scan of one moment, to go on beside what follows.
+    BeginMoment(Range),
+    /// Lets each of them give so many entries.
+    StepMoments(usize),
     Clear,
     PurgeExpired,
     MaxEntries(u64),
@@ -284,6 +288,8 @@ pub fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Len),
         2 => Just(Op::Keys),
         6 => range().prop_map(Op::Scan),
+        4 => range().prop_map(Op::BeginMoment),
+        4 => (1usize..4).prop_map(Op::StepMoments),
         1 => Just(Op::Stats),
     ];
     let others = prop_oneof![

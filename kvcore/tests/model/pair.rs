@@ -6,6 +6,7 @@ use kvcore::{
 };
 
 use crate::model::{Entry, Model, Verdict};
+use crate::moment::Moment;
 use crate::ops::{Bytes, MAX_KEY_BYTES, MAX_VALUE_BYTES, Op, Ttl, When, key};
 
 const START_MS: u64 = 1_700_000_000_000;
@@ -35,6 +36,8 @@ pub struct Pair {
     /// `memory_bytes` when nothing had been stored yet.
     pub empty_bytes: u64,
     pub evicted: u64,
+    /// Scans of one moment under way.
+    pub moments: Vec<Moment>,
 }
 
 impl Pair {
@@ -60,7 +63,7 @@ impl Pair {
             ..Model::default()
         };
         let empty_bytes = store.stats().unwrap().memory_bytes;
-        Pair { store, model, hand, setup, empty_bytes, evicted: 0 }
+        Pair { store, model, hand, setup, empty_bytes, evicted: 0, moments: Vec::new() }
     }
 
     /// Applies one operation to both, compares the answers, then what a caller can see.
@@ -96,7 +99,10 @@ impl Pair {
             Op::Len => self.len(),
             Op::Keys => self.keys(),
             Op::Scan(range) => self.scan(range),
+            Op::BeginMoment(range) => self.begin_moment(range),
+            Op::StepMoments(count) => self.step_moments(*count),
             Op::Clear => {
+                self.moments.iter_mut().for_each(|moment| moment.may_conflict = true);
                 self.store.clear().unwrap();
                 self.model.clear();
                 assert_eq!(self.store.len().unwrap(), 0);

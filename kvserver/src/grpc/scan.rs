@@ -48,6 +48,7 @@ pub fn answers(
         limit: request.limit,
         order,
         keys_only: request.keys_only,
+        point_in_time: false,
     };
     let mut scanning = front.scan(&caller, options).map_err(status::of_error)?;
     let (sender, receiver) = mpsc::channel(AHEAD);

@@ -51,6 +51,11 @@ impl Core {
         self.options.lock().compression()
     }
 
+    /// Bytes of changed entries that are kept for a scan of one moment that begins now.
+    pub(crate) fn scan_buffer_bytes(&self) -> u64 {
+        self.options.lock().scan_buffer_bytes()
+    }
+
     /// Changes one option of the open store.
     ///
     /// # Errors

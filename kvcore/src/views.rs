@@ -1,0 +1,136 @@
+//! Entries as they were, for scans that show one moment.
+//!
+//! Owns: [`View`], what such a scan and the shards share. Whoever changes an entry that the scan has yet
+//! to give, and that is as old as its moment, leaves the entry as it was here first (`shard/views.rs`).
+//!
+//! Invariants: a view holds at most the bytes that it was made for; no writer waits for a scan, so a view
+//! that would need more is spoiled and keeps nothing from then on; a spoiled one stays so. Nothing is
+//! dropped here by a writer, who holds the lock of a shard: the scan does that.
+//!
+//! Why not the images of snapshots (`images.rs`): a snapshot may make writers wait, because its thread
+//! goes on by itself. A scan goes on when its caller likes, which may be never.
+
+use crate::budget::allocation;
+use crate::error::{Error, Result, Status};
+use crate::scan::{Bounds, Entry, Order};
+use crate::sync::Mutex;
+
+/// The moment that a scan shows, and what it still needs of it.
+pub(crate) struct View {
+    /// The last revision that it shows.
+    revision: u64,
+    /// The keys that it wanted when it began.
+    bounds: Bounds,
+    order: Order,
+    keys_only: bool,
+    most_bytes: u64,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    waiting: Vec<Entry>,
+    /// Bytes of all entries that wait, and of those that the scan took and has not given yet.
+    bytes: u64,
+    /// The keys that it still wants: in an order, those behind the last one that was given.
+    wanted: Bounds,
+    /// Why the moment can't be shown any more.
+    spoiled: Option<&'static str>,
+}
+
+impl View {
+    /// Of the keys within these bounds, as they are now that `revision` is the last one. `most_bytes` is
+    /// what it may keep.
+    pub(crate) fn new(
+        revision: u64,
+        bounds: Bounds,
+        order: Order,
+        keys_only: bool,
+        most_bytes: u64,
+    ) -> View {
+        let wanted = bounds.clone();
+        let kept = Kept { waiting: Vec::new(), bytes: 0, wanted, spoiled: None };
+        View { revision, bounds, order, keys_only, most_bytes, kept: Mutex::new(kept) }
+    }
+
+    /// The last revision that it shows. What is younger is another entry than at the moment.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The order in which the scan gives its keys.
+    pub(crate) fn order(&self) -> Order {
+        self.order
+    }
+
+    /// Whether a key was wanted when the scan began. One that was is still offered to [`keep`](View::keep).
+    pub(crate) fn wanted(&self, key: &[u8]) -> bool {
+        self.bounds.contains(key)
+    }
+
+    /// Keeps an entry as it was, if it is still wanted and there is room. `entry` makes it, without its
+    /// value if it is told so.
+    pub(crate) fn keep(&self, key: &[u8], value_len: usize, entry: impl FnOnce(bool) -> Entry) {
+        let value_len = if self.keys_only { 0 } else { value_len };
+        let bytes = cost(key.len(), value_len);
+        let mut kept = self.kept.lock();
+        if kept.spoiled.is_some() || !kept.wanted.contains(key) {
+            return;
+        }
+        if kept.bytes.saturating_add(bytes) > self.most_bytes {
+            kept.spoiled = Some(
+                "more was changed since the scan began than it may keep: raise scan_buffer_bytes, \
+                 take its entries sooner, or scan without point_in_time",
+            );
+            return;
+        }
+        kept.bytes += bytes;
+        kept.waiting.push(entry(self.keys_only));
+    }
+
+    /// Everything is taken out at once: the moment can't be shown any more.
+    pub(crate) fn cleared(&self) {
+        let why = "the store was cleared since the scan began: begin a new scan";
+        self.kept.lock().spoiled.get_or_insert(why);
+    }
+
+    /// Takes the entries that wait. They count until they were [`given`](View::given).
+    ///
+    /// # Errors
+    /// `Conflict` if the moment can't be shown any more; then nothing is kept.
+    pub(crate) fn take(&self) -> Result<Vec<Entry>> {
+        let mut kept = self.kept.lock();
+        let waiting = std::mem::take(&mut kept.waiting);
+        match kept.spoiled {
+            None => Ok(waiting),
+            Some(why) => {
+                drop(kept);
+                Err(Error::new(Status::Conflict, why))
+            }
+        }
+    }
+
+    /// The scan has given this key, in its order. `bytes` is what the entries count for that were taken
+    /// and are done with.
+    pub(crate) fn given(&self, key: &[u8], bytes: u64) {
+        let mut kept = self.kept.lock();
+        kept.bytes -= bytes;
+        match self.order {
+            Order::None => {}
+            Order::Asc => {
+                kept.wanted.start.clear();
+                kept.wanted.start.extend_from_slice(key);
+                kept.wanted.start.push(0);
+            }
+            Order::Desc => {
+                let end = kept.wanted.end.get_or_insert_default();
+                end.clear();
+                end.extend_from_slice(key);
+            }
+        }
+    }
+}
+
+/// What an entry counts for, by the lengths of its key and of its value.
+pub(crate) fn cost(key: usize, value: usize) -> u64 {
+    (size_of::<Entry>() + allocation(key) + allocation(value)) as u64
+}
