@@ -97,7 +97,7 @@ extern "C" {
  * The revision of the interface in this header. It grows by one whenever a function, a constant
  * or a field is added; nothing is ever taken away or changed under the soname libkv.so.0.
  */
-#define KV_ABI_VERSION 5
+#define KV_ABI_VERSION 6
 
 /** The version of the library in use, as "1.2.3". The text belongs to the library. */
 const char *kv_version(void);
@@ -872,13 +872,15 @@ typedef struct kv_scan_t kv_scan_t;
 
 /** Which entries kv_scan gives: those that meet all of this. Threads: plain data of the caller's. */
 typedef struct kv_scan_options_t {
-  size_t struct_size;  /**< set by KV_SCAN_OPTIONS_INIT */
-  kv_slice_t prefix;   /**< only keys that begin with this */
-  kv_slice_t start;    /**< only keys from this one on */
-  kv_slice_t end;      /**< only keys before this one; empty: no end */
-  uint64_t limit;      /**< no more entries than this; 0: no limit */
-  int32_t order;       /**< one of KV_ORDER_NONE, _ASC, _DESC */
-  int32_t keys_only;   /**< if not zero, values are left out */
+  size_t struct_size;     /**< set by KV_SCAN_OPTIONS_INIT */
+  kv_slice_t prefix;      /**< only keys that begin with this */
+  kv_slice_t start;       /**< only keys from this one on */
+  kv_slice_t end;         /**< only keys before this one; empty: no end */
+  uint64_t limit;         /**< no more entries than this; 0: no limit */
+  int32_t order;          /**< one of KV_ORDER_NONE, _ASC, _DESC */
+  int32_t keys_only;      /**< if not zero, values are left out */
+  int32_t point_in_time;  /**< if not zero, entries come as they were when the scan began */
+  int32_t reserved;       /**< must be zero */
 } kv_scan_options_t;
 
 /** A kv_scan_options_t with every field at its default. */
@@ -889,7 +891,9 @@ typedef struct kv_scan_options_t {
   /* end */ {0, 0}, \
   /* limit */ 0, \
   /* order */ 0, \
-  /* keys_only */ 0 \
+  /* keys_only */ 0, \
+  /* point_in_time */ 0, \
+  /* reserved */ 0 \
 }
 
 /** An entry that a scan came to. Threads: plain data of the caller's; the bytes belong to the scan. */
@@ -920,6 +924,10 @@ typedef struct kv_entry_t {
  * `ordered_index` a scan goes through the whole store, and one in order sorts in bounded memory: each
  * pass gives the next few megabytes of keys.
  *
+ * With `point_in_time` every entry comes as it was when the scan began, unless it has expired since, and
+ * no other. No write waits for that: what changes is kept for the scan as it was, up to the option
+ * `scan_buffer_bytes`, until the scan has ended or is freed.
+ *
  * Answers KV_OK and the scan in `*out_scan`, for the caller to free with kv_scan_free;
  * KV_ERR_INVALID, KV_ERR_TOO_LARGE (a length that no object can have), KV_ERR_UNSUPPORTED (see
  * "Structs"), KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
@@ -931,8 +939,9 @@ kv_status_t kv_scan(kv_store_t *store, const kv_scan_options_t *options, kv_scan
  * scan. The last answer is repeated from then on.
  *
  * Answers KV_OK and the entry in `*out_entry`; KV_DONE after the last one; KV_CONFLICT once the
- * contents of the store were replaced by kv_restore; KV_ERR_INVALID, KV_ERR_CLOSED, KV_ERR_FORKED,
- * KV_ERR_PANIC.
+ * contents of the store were replaced by kv_restore, and with `point_in_time` also once the store was
+ * cleared, or more has changed than `scan_buffer_bytes` keeps; KV_ERR_INVALID, KV_ERR_CLOSED,
+ * KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_scan_next(kv_scan_t *scan, kv_entry_t *out_entry);
 

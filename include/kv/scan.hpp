@@ -34,6 +34,8 @@ class ScanOptions {
     ScanOptions& order(Order order) noexcept { return order_ = order, *this; }
     /// Leaves out the values.
     ScanOptions& keys_only(bool keys_only = true) noexcept { return keys_only_ = keys_only, *this; }
+    /// Shows every entry as it was when the scan began, whatever changes meanwhile. See kv_scan.
+    ScanOptions& point_in_time(bool point_in_time = true) noexcept { return point_in_time_ = point_in_time, *this; }
 
   private:
     friend class Store;
@@ -46,6 +48,7 @@ class ScanOptions {
         options.limit = limit_;
         options.order = static_cast<std::int32_t>(order_);
         options.keys_only = keys_only_ ? 1 : 0;
+        options.point_in_time = point_in_time_ ? 1 : 0;
         return options;
     }
 
@@ -53,6 +56,7 @@ class ScanOptions {
     std::uint64_t limit_ = 0;
     Order order_ = Order::none;
     bool keys_only_ = false;
+    bool point_in_time_ = false;
 };
 
 /// An entry that a scan came to. The views are valid until the scan goes on.
@@ -65,7 +69,7 @@ struct Entry {
 
 /// A scan under way: `for (const kv::Entry& entry : store.scan(options))`. An entry that is there from the beginning to
 /// the end comes exactly once; one that comes, changes or goes meanwhile may be missing or come as it was at any moment
-/// since the scan began. Move-only. It may outlive its store, and then fails with Status::closed. Threads: belongs to
+/// since the scan began, unless it is a scan with point_in_time. Move-only. It may outlive its store, and then fails with Status::closed. Threads: belongs to
 /// one at a time.
 class Scan {
   public:
@@ -80,7 +84,7 @@ class Scan {
     ~Scan() { kv_scan_free(handle_); }
 
     /// The next entry, or nothing after the last one. Status::conflict once the store's contents were replaced by
-    /// restore.
+    /// restore, and with point_in_time also once it was cleared, or more has changed than scan_buffer_bytes keeps.
     Result<std::optional<Entry>> next(std::nothrow_t) noexcept {
         kv_entry_t entry = KV_ENTRY_INIT;
         const kv_status_t status = kv_scan_next(handle_, &entry);

@@ -134,3 +134,73 @@ impl View {
 pub(crate) fn cost(key: usize, value: usize) -> u64 {
     (size_of::<Entry>() + allocation(key) + allocation(value)) as u64
 }
+
+#[cfg(all(test, not(kv_shuttle)))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::entry::{Head, Meta, NEVER};
+    use crate::value::{PinMeter, Value, ValueInfo};
+
+    fn view(order: Order, keys_only: bool, most_bytes: u64) -> View {
+        View::new(7, Bounds::new(b"a", b"", None), order, keys_only, most_bytes)
+    }
+
+    /// Offers an entry with a value of so many bytes.
+    fn keep(view: &View, key: &[u8], bytes: usize) {
+        view.keep(key, bytes, |keys_only| {
+            let meta = Meta { version: 1, deadline: NEVER, tag: None, access: None };
+            let info = ValueInfo::of(&Head::new(&meta, key.len(), bytes));
+            let value = (!keys_only).then(|| Value::copy(&vec![0; bytes], PinMeter::lease(), info));
+            Entry::new(key, value, info)
+        });
+    }
+
+    #[test]
+    fn what_was_taken_counts_until_it_was_given() {
+        let view = view(Order::None, false, cost(1, 100) * 2);
+        keep(&view, b"a", 100);
+        keep(&view, b"a", 100);
+        assert_eq!(view.take().unwrap().len(), 2);
+        view.given(b"a", cost(1, 100));
+        keep(&view, b"a", 100);
+        assert_eq!(view.take().unwrap().len(), 1);
+        keep(&view, b"a", 0);
+        let error = view.take().unwrap_err();
+        assert_eq!(error.status(), Status::Conflict);
+        assert!(error.message().contains("scan_buffer_bytes"));
+    }
+
+    #[test]
+    fn values_that_are_not_wanted_take_no_room() {
+        let view = view(Order::None, true, cost(1, 0));
+        keep(&view, b"a", 100);
+        assert_eq!(view.take().unwrap()[0].value(), b"");
+    }
+
+    #[test]
+    fn in_an_order_what_was_given_is_wanted_no_more() {
+        for (order, given, wanted) in
+            [(Order::Asc, [&b"aa"[..], b"ab"], b"ab\0"), (Order::Desc, [b"ab", b"ac"], b"aaz")]
+        {
+            let view = view(order, false, cost(3, 0));
+            view.given(b"ab", 0);
+            given.into_iter().for_each(|key| keep(&view, key, 0));
+            keep(&view, wanted, 0);
+            let taken = view.take().unwrap();
+            assert_eq!((taken.len(), taken[0].key()), (1, &wanted[..]));
+        }
+    }
+
+    #[test]
+    fn a_spoiled_view_keeps_nothing_and_says_the_first_reason() {
+        let view = view(Order::None, false, cost(1, 1));
+        keep(&view, b"a", 1);
+        view.cleared();
+        keep(&view, b"a", 1);
+        for _ in 0..2 {
+            assert!(view.take().unwrap_err().message().contains("cleared"));
+        }
+    }
+}

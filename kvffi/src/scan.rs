@@ -40,9 +40,13 @@ pub struct kv_scan_options_t {
     pub order: i32,
     /// if not zero, values are left out
     pub keys_only: i32,
+    /// if not zero, entries come as they were when the scan began
+    pub point_in_time: i32,
+    /// must be zero
+    pub reserved: i32,
 }
 
-// SAFETY: repr(C), three slices of two words each, a field of 8 bytes and two of 4 behind a usize of
+// SAFETY: repr(C), three slices of two words each, a field of 8 bytes and four of 4 behind a usize of
 // 8; tests/layout.rs proves it. Every pattern of bits is a pointer as long as nobody follows it.
 unsafe impl Growable for kv_scan_options_t {
     const FIRST_SIZE: usize = size_of::<usize>() * 7 + 16;
@@ -60,6 +64,8 @@ impl kv_scan_options_t {
             limit: 0,
             order: KV_ORDER_NONE,
             keys_only: 0,
+            point_in_time: 0,
+            reserved: 0,
         }
     }
 
@@ -68,6 +74,9 @@ impl kv_scan_options_t {
     /// # Safety
     /// Each slice is as [`bytes`] takes it.
     unsafe fn to_core(self) -> Result<ScanOptions, Failure> {
+        if self.reserved != 0 {
+            return Err(Failure::invalid("`reserved` of kv_scan_options_t must be zero"));
+        }
         // SAFETY: passed on.
         let (prefix, start, end) = unsafe {
             (
@@ -89,6 +98,7 @@ impl kv_scan_options_t {
             limit: self.limit,
             order,
             keys_only: self.keys_only != 0,
+            point_in_time: self.point_in_time != 0,
         })
     }
 }
@@ -153,6 +163,10 @@ pub struct kv_scan_t {
 /// `ordered_index` a scan goes through the whole store, and one in order sorts in bounded memory: each
 /// pass gives the next few megabytes of keys.
 ///
+/// With `point_in_time` every entry comes as it was when the scan began, unless it has expired since, and
+/// no other. No write waits for that: what changes is kept for the scan as it was, up to the option
+/// `scan_buffer_bytes`, until the scan has ended or is freed.
+///
 /// Answers KV_OK and the scan in `*out_scan`, for the caller to free with kv_scan_free;
 /// KV_ERR_INVALID, KV_ERR_TOO_LARGE (a length that no object can have), KV_ERR_UNSUPPORTED (see
 /// "Structs"), KV_ERR_CLOSED, KV_ERR_FORKED, KV_ERR_PANIC.
@@ -182,8 +196,9 @@ pub unsafe extern "C" fn kv_scan(
 /// scan. The last answer is repeated from then on.
 ///
 /// Answers KV_OK and the entry in `*out_entry`; KV_DONE after the last one; KV_CONFLICT once the
-/// contents of the store were replaced by kv_restore; KV_ERR_INVALID, KV_ERR_CLOSED, KV_ERR_FORKED,
-/// KV_ERR_PANIC.
+/// contents of the store were replaced by kv_restore, and with `point_in_time` also once the store was
+/// cleared, or more has changed than `scan_buffer_bytes` keeps; KV_ERR_INVALID, KV_ERR_CLOSED,
+/// KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_scan_next(
     scan: *mut kv_scan_t,

@@ -54,7 +54,8 @@ fn layouts() -> Vec<Layout> {
         layout!(kv_watch_options_t: struct_size key_or_prefix from_revision changes exact),
         layout!(kv_event_t: struct_size key value revision lagged expire_at_ms change reserved),
         layout!(kv_batch_result_t: struct_size applied missing failed_index),
-        layout!(kv_scan_options_t: struct_size prefix start end limit order keys_only),
+        layout!(kv_scan_options_t: struct_size prefix start end limit order keys_only
+            point_in_time reserved),
         layout!(kv_entry_t: struct_size key value version expire_at_ms),
         layout!(kv_value_info_t: struct_size version created_at_ms expire_at_ms hits),
         layout!(kv_snapshot_info_t: struct_size entries bytes revision created_at_ms seconds),

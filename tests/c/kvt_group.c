@@ -117,6 +117,8 @@ static bool scan_options(call_t *call, kv_scan_options_t *options) {
       return false;
     } else if (strcmp(word->name, "limit") == 0) {
       options->limit = (uint64_t)number;
+    } else if (strcmp(word->name, "point_in_time") == 0) {
+      options->point_in_time = (int32_t)number;
     } else {
       options->keys_only = (int32_t)number;
     }
@@ -144,7 +146,7 @@ bool op_scan(call_t *call) {
   kv_scan_t *scan = NULL;
   kept_t kept[KVT_WORDS];
   size_t count = 0;
-  if (!shape(call, "", "prefix start end limit order keys_only") ||
+  if (!shape(call, "", "prefix start end limit order keys_only point_in_time") ||
       !scan_options(call, &options)) {
     return false;
   }

@@ -12,7 +12,8 @@ static void every_option_takes_its_default(void) {
       {"max_key_bytes", "65535"},   {"max_value_bytes", "512MiB"}, {"default_ttl", "0"},
       {"ttl_jitter", "0"},          {"cleanup_interval", "100ms"}, {"shards", "4"},
       {"entry_stats", "false"},     {"ordered_index", "false"},   {"watch_buffer", "65536"},
-      {"watch_buffer_bytes", "64MiB"}, {"wal_bytes_max", "1GiB"},
+      {"watch_buffer_bytes", "64MiB"}, {"scan_buffer_bytes", "64MiB"},
+      {"wal_bytes_max", "1GiB"},
   };
   kv_options_t *options = kv_options_new();
   kv_store_t *store = NULL;

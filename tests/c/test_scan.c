@@ -25,7 +25,10 @@ static void mistakes(kv_store_t *store) {
   options.prefix.len = 1;
   CHECK_STATUS(kv_scan(store, &options, &scan), KV_ERR_INVALID);
   options = (kv_scan_options_t)KV_SCAN_OPTIONS_INIT;
-  options.struct_size -= 8;
+  options.struct_size = offsetof(kv_scan_options_t, keys_only);
+  CHECK_STATUS(kv_scan(store, &options, &scan), KV_ERR_INVALID);
+  options = (kv_scan_options_t)KV_SCAN_OPTIONS_INIT;
+  options.reserved = 1;
   CHECK_STATUS(kv_scan(store, &options, &scan), KV_ERR_INVALID);
   CHECK(scan == NULL);
 
@@ -47,6 +50,68 @@ static void a_newer_struct(kv_store_t *store) {
   kv_scan_free(scan);
   options.later = 1;
   CHECK_STATUS(kv_scan(store, &options.known, &scan), KV_ERR_UNSUPPORTED);
+}
+
+/* A program that was compiled before there was `point_in_time`. */
+static void an_older_struct(kv_store_t *store) {
+  kv_scan_options_t options = KV_SCAN_OPTIONS_INIT;
+  kv_entry_t entry = KV_ENTRY_INIT;
+  kv_scan_t *scan = NULL;
+  options.struct_size = offsetof(kv_scan_options_t, point_in_time);
+  options.limit = 1;
+  options.order = KV_ORDER_ASC;
+  options.point_in_time = options.reserved = -1; /* nothing that it knows of */
+  CHECK_STATUS(kv_scan(store, &options, &scan), KV_OK);
+  CHECK_STATUS(kv_scan_next(scan, &entry), KV_OK);
+  CHECK_STATUS(kv_scan_next(scan, &entry), KV_DONE);
+  kv_scan_free(scan);
+}
+
+/* Every entry but the first, which has come, is changed under a scan in each order. */
+static void one_moment_is_shown(int32_t order) {
+  kv_scan_options_t options = KV_SCAN_OPTIONS_INIT;
+  kv_entry_t entry = KV_ENTRY_INIT;
+  kv_store_t *store = open_store(NULL);
+  kv_scan_t *scan = NULL;
+  char key[16];
+  int count = 1;
+  fill(store, 200);
+  options.order = order;
+  options.point_in_time = 1;
+  CHECK_STATUS(kv_scan(store, &options, &scan), KV_OK);
+  CHECK_STATUS(kv_scan_next(scan, &entry), KV_OK);
+  for (int n = 0; n < 400; n++) {
+    snprintf(key, sizeof key, "k%04d", n);
+    if (n % 3 == 0) {
+      CHECK_STATUS(kv_del(store, key, strlen(key)), n < 200 ? KV_OK : KV_NOT_FOUND);
+    } else {
+      CHECK_STATUS(set_text(store, key, "later"), KV_OK);
+    }
+  }
+  while (kv_scan_next(scan, &entry) == KV_OK) {
+    CHECK(entry.value.len == 1 && *(const char *)entry.value.data == 'v');
+    count++;
+  }
+  CHECK_STATUS(kv_scan_next(scan, &entry), KV_DONE);
+  CHECK_INT(count, 200);
+  kv_scan_free(scan);
+  close_store(store);
+}
+
+static void too_much_changes_under_a_moment(void) {
+  kv_scan_options_t options = KV_SCAN_OPTIONS_INIT;
+  kv_entry_t entry = KV_ENTRY_INIT;
+  kv_store_t *store = open_store("scan_buffer_bytes", "1KiB", NULL);
+  kv_scan_t *scan = NULL;
+  fill(store, 200);
+  options.order = KV_ORDER_ASC;
+  options.point_in_time = 1;
+  CHECK_STATUS(kv_scan(store, &options, &scan), KV_OK);
+  fill(store, 200);
+  CHECK_STATUS(kv_scan_next(scan, &entry), KV_CONFLICT);
+  CHECK_STATUS(kv_scan_next(scan, &entry), KV_CONFLICT);
+  kv_scan_free(scan);
+  close_store(store);
 }
 
 static void entries_come_in_order(kv_store_t *store) {
@@ -122,11 +187,16 @@ int main(void) {
     fill(store, 200);
     mistakes(store);
     a_newer_struct(store);
+    an_older_struct(store);
     entries_come_in_order(store);
     empty_values_have_an_address(store);
     a_restore_ends_it(store);
     close_store(store);
   }
+  one_moment_is_shown(KV_ORDER_NONE);
+  one_moment_is_shown(KV_ORDER_ASC);
+  one_moment_is_shown(KV_ORDER_DESC);
+  too_much_changes_under_a_moment();
   a_scan_may_outlive_its_store();
   return 0;
 }

@@ -64,6 +64,22 @@ TEST(scans_give_prefixes_ranges_and_orders) { check_scans("false"); }
 
 TEST(scans_of_an_ordered_index_give_the_same) { check_scans("true"); }
 
+TEST(a_scan_of_one_moment_shows_what_was_there) {
+    kv::Store store = kv::Store::memory(kv::Options().set("scan_buffer_bytes", "1KiB"));
+    store.set("a", "1");
+    store.set("b", "2");
+    kv::Scan scan = store.scan(kv::ScanOptions().order(kv::Order::asc).point_in_time());
+    store.set("a", "later");
+    store.del("b");
+    store.set("c", "3");
+    std::string found;
+    for (const kv::Entry& entry : scan) found += std::string(entry.key) + "=" + std::string(entry.value) + " ";
+    CHECK(found == "a=1 b=2 ");
+    kv::Scan cleared = store.scan(kv::ScanOptions().point_in_time());
+    store.clear();
+    CHECK_THROWS(kv::Status::conflict, cleared.next());
+}
+
 TEST(a_restore_ends_a_scan) {
     kv::Store store = kv::Store::memory();
     store.set("a", "1");

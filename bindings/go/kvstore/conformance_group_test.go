@@ -151,6 +151,8 @@ func (c *conformanceCall) iteratorOptions() (options IteratorOptions, err error)
 			options.Sorted, options.Reverse = argument.text == "asc", argument.text == "desc"
 		case "keys_only":
 			options.KeysOnly = argument.text == "1"
+		case "point_in_time":
+			options.PointInTime = argument.text == "1"
 		default:
 			err = fmt.Errorf("%q is no argument of scan", argument.name)
 		}

@@ -25,6 +25,10 @@ type IteratorOptions struct {
 	Limit int
 	// KeysOnly leaves the values out: they are nil, for the Filter too.
 	KeysOnly bool
+	// PointInTime gives every entry as it was when the iterator began, unless it has expired since, and no other. No
+	// write waits for that: what changes is kept as it was, up to the option scan_buffer_bytes, until the iterator has
+	// ended or is closed. If that is too little, or the store is cleared, the iterator ends with ErrConflict.
+	PointInTime bool
 	// Filter, unless it is nil, leaves out the entries for which it says false. It is called by Next, on its goroutine,
 	// and may use the store. The key and the value are its own to keep.
 	Filter func(key string, value []byte) bool
@@ -41,7 +45,7 @@ type IteratorOptions struct {
 //
 // An entry that is there from the beginning to the end comes exactly once. One that is set, changed or removed meanwhile
 // may be missing, or come as it was at any moment since the iterator began; but no key comes twice, and nothing comes that
-// has expired. No write waits for an iterator. It is not a look at one moment: SnapshotTo writes such a one to a file.
+// has expired. No write waits for an iterator. It is a look at one moment only with PointInTime.
 //
 // An Iterator belongs to one goroutine at a time. Reading by it does not count as use of the entries, for eviction and
 // for Stats.
@@ -157,8 +161,8 @@ func (it *Iterator) Entry() Entry {
 	return it.entry
 }
 
-// Err says what ended the iterator early, once Next has said false: ErrConflict if Restore replaced the contents, ErrClosed
-// and so on; nil if it came to its end.
+// Err says what ended the iterator early, once Next has said false: ErrConflict if Restore replaced the contents, or see
+// PointInTime; ErrClosed and so on; nil if it came to its end.
 func (it *Iterator) Err() error {
 	return it.err
 }
@@ -215,7 +219,8 @@ func collect[T any](it *Iterator, of func(*Iterator) T) []T {
 
 // bounds is what of it the library does: all but the filter, and so not the limit where there is one.
 func (o *IteratorOptions) bounds() bounds {
-	want := bounds{prefix: o.Prefix, start: o.Start, end: o.End, keysOnly: o.KeysOnly}
+	want := bounds{prefix: o.Prefix, start: o.Start, end: o.End, keysOnly: o.KeysOnly,
+		pointInTime: o.PointInTime}
 	if o.Filter == nil {
 		want.limit = max(o.Limit, 0)
 	}

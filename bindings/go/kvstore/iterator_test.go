@@ -25,6 +25,41 @@ func filled(t testing.TB, prefix string, count int, options ...Option) *Store {
 	return store
 }
 
+// Everything is changed while an iterator with PointInTime goes on: it gives what was there, and nothing else.
+func TestAnIteratorShowsOneMoment(t *testing.T) {
+	const count = 2_000
+	for _, options := range [][]Option{nil, {WithOrderedIndex(true)}} {
+		store := filled(t, "k", count, options...)
+		for _, want := range []IteratorOptions{{}, {Sorted: true}, {Reverse: true}} {
+			want.PointInTime = true
+			it := store.Iterator(&want)
+			met := map[string]bool{}
+			for it.Next() {
+				if value := strings.TrimLeft(it.Key()[1:], "0"); string(it.Value()) != value && it.Key() != "k000000" {
+					t.Fatalf("%q was not %q", it.Key(), it.Value())
+				}
+				met[it.Key()] = true
+				last := count - len(met)
+				must(t, store.SetString(fmt.Sprintf("k%06d", last), "later"))
+				must(t, store.SetString(fmt.Sprintf("m%06d", last), "new"))
+			}
+			must(t, it.Err())
+			if len(met) != count {
+				t.Fatalf("%d entries of %d", len(met), count)
+			}
+			must(t, store.Clear())
+			for i := range count {
+				must(t, store.SetString(fmt.Sprintf("k%06d", i), strconv.Itoa(i)))
+			}
+		}
+		it := store.Iterator(&IteratorOptions{PointInTime: true})
+		must(t, store.Clear())
+		if it.Next() || !errors.Is(it.Err(), ErrConflict) {
+			t.Fatalf("a cleared store: %v", it.Err())
+		}
+	}
+}
+
 // Many calls into C are needed for so many entries; each of them comes once, in either order, with and without an index.
 func TestIteratorsOverManyEntries(t *testing.T) {
 	const count = 10_000

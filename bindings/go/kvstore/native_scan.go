@@ -41,6 +41,7 @@ type bounds struct {
 	limit              int
 	order              order
 	keysOnly           bool
+	pointInTime        bool
 }
 
 // scanned is an entry that a scan came to. Its bytes are valid until the next one is taken.
@@ -67,13 +68,9 @@ type scan struct {
 }
 
 func (h *handle) scan(want bounds) (*scan, Status) {
-	var keysOnly C.int32_t
-	if want.keysOnly {
-		keysOnly = 1
-	}
 	answer := C.kvgo_scan(h.store, stringStart(want.prefix), C.size_t(len(want.prefix)), stringStart(want.start),
 		C.size_t(len(want.start)), stringStart(want.end), C.size_t(len(want.end)), C.uint64_t(want.limit),
-		C.int32_t(want.order), keysOnly)
+		C.int32_t(want.order), flag(want.keysOnly), flag(want.pointInTime))
 	runtime.KeepAlive(h)
 	if answer.status != C.KV_OK {
 		return nil, Status(answer.status)
@@ -81,6 +78,14 @@ func (h *handle) scan(want bounds) (*scan, Status) {
 	s := &scan{native: answer.scan, handle: h}
 	s.cleanup = runtime.AddCleanup(s, freeScan, answer.scan)
 	return s, StatusOK
+}
+
+// flag is a truth as C has it.
+func flag(is bool) C.int32_t {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func freeScan(native *C.kvgo_scan_t) {

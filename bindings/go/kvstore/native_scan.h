@@ -39,7 +39,7 @@ typedef struct {
 
 static inline kvgo_scanning_t kvgo_scan(kvgo_store_t *store, const char *prefix, size_t prefix_len, const char *start,
                                         size_t start_len, const char *end, size_t end_len, uint64_t limit,
-                                        int32_t order, int32_t keys_only)
+                                        int32_t order, int32_t keys_only, int32_t point_in_time)
 {
     kv_scan_options_t options = KV_SCAN_OPTIONS_INIT;
     kv_entry_t none = KV_ENTRY_INIT;
@@ -57,6 +57,7 @@ static inline kvgo_scanning_t kvgo_scan(kvgo_store_t *store, const char *prefix,
     options.limit = limit;
     options.order = order;
     options.keys_only = keys_only;
+    options.point_in_time = point_in_time;
     scan->scan = NULL;
     scan->next = none;
     scan->waits = 0;

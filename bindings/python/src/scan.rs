@@ -119,8 +119,14 @@ impl Store {
     /// Memory is bounded, no lock is held between two entries, and the GIL is released for every
     /// stretch of them. Raises InvalidError (a ValueError) for an unknown order, and, while it runs,
     /// ConflictError once restore has replaced the contents.
+    ///
+    /// With point_in_time=True every entry comes as it was when the scan began, and no other. Nobody
+    /// waits for that: what changes is kept for the scan as it was, up to scan_buffer_bytes, until the
+    /// scan has ended or is gone. ConflictError also says that this was too little, or that the store
+    /// was cleared.
     #[pyo3(signature = (
-        *, prefix=None, start=None, end=None, order=None, limit=None, keys_only=false
+        *, prefix=None, start=None, end=None, order=None, limit=None, keys_only=false,
+        point_in_time=false
     ))]
     #[expect(clippy::too_many_arguments, reason = "they are Python keywords")]
     fn scan(
@@ -132,8 +138,9 @@ impl Store {
         order: Option<&str>,
         limit: Option<u64>,
         keys_only: bool,
+        point_in_time: bool,
     ) -> PyResult<Scan> {
-        let mut options = ScanOptions { keys_only, ..ScanOptions::new() };
+        let mut options = ScanOptions { keys_only, point_in_time, ..ScanOptions::new() };
         if let Some(prefix) = prefix {
             options = options.prefix(key(prefix)?);
         }

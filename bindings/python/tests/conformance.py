@@ -329,8 +329,8 @@ class Runner:
         keywords: dict[str, Any] = {"order": order}
         for name, word in options.items():
             keywords[name] = as_bytes(word) if word.startswith('"') else self.number(word)
-        keys_only = keywords.pop("keys_only", 0) == 1
-        found = list(self.store.scan(**keywords, keys_only=keys_only))
+        flags = {name: keywords.pop(name, 0) == 1 for name in ("keys_only", "point_in_time")}
+        found = list(self.store.scan(**keywords, **flags))
         rows: list[tuple[bytes, ...]] = [row if isinstance(row, tuple) else (row,) for row in found]
         if order is None:
             rows.sort()

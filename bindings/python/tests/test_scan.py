@@ -56,6 +56,30 @@ def test_what_is_refused(store: libkv.Store, error: type[Exception], wrong: Any)
         store.scan(**wrong)
 
 
+@pytest.mark.parametrize("order", [None, "asc", "desc"])
+def test_one_moment_is_shown_whatever_the_loop_changes(users: libkv.Store, order: Any) -> None:
+    found = []
+    for key, value in users.scan(prefix="user:", order=order, point_in_time=True):
+        found.append((key, value))
+        users[KEYS[-len(found)]] = "later"
+        users[b"user:later:" + key] = "new"
+        users.delete(KEYS[len(found) - 1])
+    assert sorted(found) == [(key, key[5:]) for key in KEYS]
+
+
+def test_a_moment_ends_when_too_much_changes_or_the_store_is_cleared() -> None:
+    with libkv.open(scan_buffer_bytes="1KiB") as store:
+        store.set_many([(key, "v") for key in KEYS])
+        scan = store.scan(order="asc", point_in_time=True)
+        store.set_many([(key, "w") for key in KEYS])
+        with pytest.raises(libkv.ConflictError, match="scan_buffer_bytes"):
+            next(scan)
+        scan = store.scan(point_in_time=True)
+        store.clear()
+        with pytest.raises(libkv.ConflictError, match="cleared"):
+            next(scan)
+
+
 @pytest.mark.parametrize("ordered", [False, True])
 def test_what_stays_comes_once_while_the_loop_changes_the_store(ordered: bool) -> None:
     with libkv.open(ordered_index=ordered) as store:

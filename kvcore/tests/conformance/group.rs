@@ -100,6 +100,7 @@ pub fn scan(store: &Store, arguments: &Arguments<'_>, number: &Number<'_>) -> Ou
             ("order", Word::Plain(text)) if text == "asc" => options = options.order(Order::Asc),
             ("order", Word::Plain(text)) if text == "desc" => options = options.order(Order::Desc),
             ("keys_only", word) if number(word)? == 1 => options = options.keys_only(),
+            ("point_in_time", word) if number(word)? == 1 => options = options.point_in_time(),
             _ => return Err(format!("there is no argument '{name}' here")),
         }
     }

@@ -42,6 +42,8 @@ macro_rules! parts {
     };
 }
 
+/// Scans of one moment beside writers.
+mod moments;
 /// Reads without the lock, which need the macro.
 mod reads;
 /// Watches beside writers and a store that closes.

@@ -213,6 +213,7 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
         order: _Order | None = None,
         limit: int | None = None,
         keys_only: Literal[False] = False,
+        point_in_time: bool = False,
     ) -> Scan[tuple[bytes, bytes]]: ...
     @overload
     def scan(
@@ -224,6 +225,7 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
         order: _Order | None = None,
         limit: int | None = None,
         keys_only: Literal[True],
+        point_in_time: bool = False,
     ) -> Scan[bytes]: ...
     @overload
     def scan(
@@ -235,6 +237,7 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
         order: _Order | None = None,
         limit: int | None = None,
         keys_only: bool,
+        point_in_time: bool = False,
     ) -> Scan[tuple[bytes, bytes]] | Scan[bytes]: ...
     def shard_stats(self) -> list[Stats]: ...
     def stats_text(self, format: Literal["json", "prometheus"] = "json") -> str: ...
