@@ -34,8 +34,9 @@ static const char *complaint(const char *call, kv_status_t got) {
 }
 
 /* What is wrong in the child; NULL if nothing is. */
-static const char *in_child(kv_value_t *value) {
+static const char *in_child(kv_value_t *value, kv_scan_t *scan) {
   kv_store_t *own = NULL;
+  kv_entry_t entry = KV_ENTRY_INIT;
   kv_error_t *err = NULL;
   kv_status_t status;
   for (int n = 0; n < EVERY_CALL; n++) {
@@ -48,6 +49,11 @@ static const char *in_child(kv_value_t *value) {
     return "a value did not survive";
   }
   kv_value_free(value);
+  status = kv_scan_next(scan, &entry);
+  if (status != KV_ERR_FORKED) {
+    return complaint("kv_scan_next", status);
+  }
+  kv_scan_free(scan);
   status = kv_close(store, &err);
   if (status != KV_ERR_FORKED || kv_error_status(err) != KV_ERR_FORKED) {
     return complaint("kv_close", status);
@@ -67,16 +73,21 @@ static const char *in_child(kv_value_t *value) {
 
 static void fork_once(void) {
   char text[200] = "";
+  kv_scan_options_t moment = KV_SCAN_OPTIONS_INIT;
+  kv_scan_t *scan = NULL;
   kv_value_t *value = NULL;
   int channel[2];
   int state = 0;
   pid_t child;
   CHECK_STATUS(kv_get(store, "k", 1, &value), KV_OK);
+  moment.order = KV_ORDER_ASC;
+  moment.point_in_time = 1; /* every writer leaves it something, under locks that a child would wait for */
+  CHECK_STATUS(kv_scan(store, &moment, &scan), KV_OK);
   CHECK(pipe(channel) == 0);
   child = fork();
   CHECK(child >= 0);
   if (child == 0) {
-    const char *wrong = in_child(value);
+    const char *wrong = in_child(value, scan);
     const char *say = wrong ? wrong : "right";
     ssize_t written = write(channel[1], say, strlen(say));
     (void)written;
@@ -93,6 +104,7 @@ static void fork_once(void) {
     fprintf(stderr, "%s\n", text);
     exit(1);
   }
+  kv_scan_free(scan);
   kv_value_free(value);
 }
 
