@@ -113,7 +113,8 @@ impl Wanted {
 /// An entry that is there from the beginning to the end comes exactly once. One that comes, changes or
 /// goes meanwhile may be missing or come as it was at any moment since the scan began, but no key comes
 /// twice. With [`point_in_time`](ScanOptions::point_in_time) every entry comes as it was when the scan
-/// began, and no other. Nothing that has expired comes. It belongs to one thread at a time.
+/// began, and no other. Nothing that has expired comes. It belongs to one thread at a time. Dropping one
+/// with `point_in_time` is a call of the store, which takes each shard's lock once.
 pub struct Scan {
     store: Store,
     wanted: Wanted,

@@ -3,8 +3,8 @@
 //! Owns: the index, the entries, the wheel, the policy and the count of what they hold. This is the
 //! only module that changes data. `space` is what readers reach without the lock, `read` answers those
 //! that have it, `write` has the operations of callers, `put` what they are made of, `group` writes of
-//! many keys at once, `ordered` keeps keys sorted, `remove` takes entries out, `journal` tells the log and snapshots, `views`
-//! scans of one moment. Invariants, all checked by `validate`: every id in
+//! many keys at once, `ordered` keeps keys sorted, `remove` takes entries out, `journal` tells the log
+//! and snapshots, `views` scans of one moment. Invariants, all checked by `validate`: every id in
 //! the index names an entry and is found by its key; exactly the entries with a deadline have a valid
 //! record on the wheel; the byte counts are the sums over the entries; room is reserved in the budget
 //! before it is used. Nothing is dropped and nobody is called under the lock: what a change removes
