@@ -5,8 +5,9 @@
 //! not run is one.
 //!
 //! The surfaces are compared by `surfaces`, a file for each part: `race` (Rust and C), `python`,
-//! `go`, `ttl`. The engines are compared by `engines`, and what they keep on disk by `durable`. What has to hold for long, or against
-//! somebody who means harm, has a command of its own in `trials`.
+//! `go`, `ttl`. The engines are compared by `engines`, what they keep on disk by `durable`, and the server with
+//! Redis by `server`. What has to hold for long, or against somebody who means harm, has a command of its own in
+//! `trials`.
 
 // The engine reaches time and files through its seams; this program is no part of the engine.
 #![allow(clippy::disallowed_methods)]
@@ -27,6 +28,7 @@ mod race;
 mod results;
 mod samples;
 mod scale;
+mod server;
 mod surfaces;
 mod text;
 mod trials;
@@ -63,6 +65,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         durable::CHILD => durable::measure_one(rest),
         "durable" => durable::run(root, rest),
         hits::PART => hits::run(root, rest),
+        server::PART => server::run(root, rest),
         "churn" => trials::churn::run(root, rest),
         "limit" => trials::limit::run(root, rest),
         "collide" => trials::collide::run(root, rest),

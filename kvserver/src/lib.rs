@@ -29,3 +29,4 @@ pub use options::ServerOptions;
 pub use shared::Shared;
 pub use signals::Signals;
 pub use tls::{ClientCertificate, TlsOptions};
+pub use usage::raise_file_limit;

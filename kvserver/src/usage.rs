@@ -1,4 +1,4 @@
-//! The seam to what the system knows of this process.
+//! The seam to what the system knows of this process, and lets it have.
 
 #![allow(unsafe_code)]
 
@@ -22,4 +22,28 @@ pub fn cpu() -> Cpu {
     };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     Cpu { user_s: seconds(usage.ru_utime), system_s: seconds(usage.ru_stime) }
+}
+
+/// Lets this process have as many files open as the system allows it at all, since each client takes one. Gives how
+/// many that are.
+pub fn raise_file_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for one rlimit, and the call writes nothing else.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } != 0 {
+        return u64::MAX;
+    }
+    let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    // SAFETY: `raised` is a valid rlimit, which the call only reads.
+    let is_raised = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) } == 0;
+    if is_raised { raised.rlim_cur } else { limit.rlim_cur }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_raised_limit_stays() {
+        let limit = super::raise_file_limit();
+        assert!(limit > 0);
+        assert_eq!(super::raise_file_limit(), limit);
+    }
 }

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A server of this test's own, with a directory that goes with the test.
 struct Running {
@@ -93,4 +95,66 @@ fn a_wrong_configuration_is_refused_with_the_remedy() {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success() && text.contains(said), "{argument}: {text}");
     }
+}
+
+/// Writers that set keys of their own one after the other, as long as the server answers. Gives how many each was
+/// told of; `all` counts them together.
+fn write_until_the_end(address: &str, all: &AtomicUsize) -> Vec<usize> {
+    let write = |writer: usize| {
+        let mut stream = BufReader::new(TcpStream::connect(address).unwrap());
+        let mut told = 0;
+        loop {
+            let request = format!("set {writer}:{told} {told}\r\n");
+            let mut line = String::new();
+            let sent = stream.get_mut().write_all(request.as_bytes());
+            // The end may cut an answer short, which then says nothing.
+            match sent.and_then(|()| stream.read_line(&mut line)) {
+                Ok(_) if line == "+OK\r\n" => told += 1,
+                _ => return told,
+            }
+            all.fetch_add(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..4).map(|writer| scope.spawn(move || write(writer))).collect();
+        writers.into_iter().map(|writer| writer.join().unwrap()).collect()
+    })
+}
+
+/// Lets writers write to a server on disk, ends it in the middle of that, and looks for what they were told of.
+fn nothing_told_is_lost(name: &str, end: impl FnOnce(Running)) {
+    let path = directory(name);
+    let dir = path.display().to_string();
+    let server = Running::start(&["--dir", &dir, "--sync=always"]);
+    let (address, all) = (server.address.clone(), AtomicUsize::new(0));
+    let told = std::thread::scope(|scope| {
+        let writers = scope.spawn(|| write_until_the_end(&address, &all));
+        while all.load(Ordering::Relaxed) < 400 {
+            std::thread::yield_now();
+        }
+        end(server);
+        writers.join().unwrap()
+    });
+    let server = Running::start(&["--dir", &dir]);
+    let replies = server.ask("keys *\r\nquit\r\n");
+    let keys: BTreeSet<&str> = replies.lines().collect();
+    for (writer, told) in told.into_iter().enumerate() {
+        let missing = (0..told).find(|number| !keys.contains(&*format!("{writer}:{number}")));
+        assert_eq!(missing, None, "of {told} that writer {writer} was told of");
+    }
+    assert_eq!(server.terminate(), Some(0));
+    std::fs::remove_dir_all(path).unwrap();
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_kill() {
+    nothing_told_is_lost("kill", |mut server| {
+        server.child.kill().unwrap();
+        server.child.wait().unwrap();
+    });
+}
+
+#[test]
+fn sigterm_under_load_loses_nothing_and_is_no_failure() {
+    nothing_told_is_lost("load", |server| assert_eq!(server.terminate(), Some(0)));
 }

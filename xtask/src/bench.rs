@@ -2,7 +2,7 @@
 //! bench crate.
 //!
 //! The first word says what is measured, and so what has to be there: the engine alone, or also the
-//! installed C library, or all surfaces, or engines of other makers. The bench crate reads everything else.
+//! installed C library, or the server, or all surfaces, or engines of other makers. The bench crate reads everything else.
 
 use std::ffi::OsString;
 
@@ -20,6 +20,9 @@ const ENGINES: &str = "memory";
 /// What compares engines that keep their data on disk.
 const DURABLE: &str = "durable";
 
+/// What compares the server with Redis.
+const SERVER: &str = "server";
+
 /// What compares libkv in Python with caches and stores that Python has.
 const PYTHON: &str = "python-caches";
 
@@ -33,6 +36,8 @@ pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
     let mut environment = Vec::new();
     if first == DURABLE {
         environment.extend(peers::environment(sh, &artifacts.workspace)?);
+    } else if first == SERVER {
+        return server(artifacts, arguments);
     } else if !ENGINE_ALONE.contains(&first) {
         let prefix = artifacts.prefix()?;
         say("compiling the measured loops in C through find_package");
@@ -47,6 +52,22 @@ pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
     }
     say("running the benchmarks");
     cmd!(sh, "cargo run --locked --release --package kvbench -- {arguments...}").run()?;
+    Ok(())
+}
+
+/// The server as it ships. Ten thousand connections need as many descriptors on either side, so all that runs may
+/// open as many files as the system allows at all.
+fn server(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
+    let sh = &artifacts.sh;
+    let _peers = peers::environment(sh, &artifacts.workspace)?;
+    say("building kv-server");
+    cmd!(sh, "cargo build --locked --release --package kvserver --bin kv-server").run()?;
+    let _program =
+        sh.push_env("KVBENCH_SERVER", artifacts.workspace.target().join("release/kv-server"));
+    let raised = "ulimit -Sn \"$(ulimit -Hn)\" && exec \"$@\"";
+    say("running the benchmarks");
+    cmd!(sh, "sh -c {raised} sh cargo run --locked --release --package kvbench -- {arguments...}")
+        .run()?;
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! The engines that `bench durable` compares libkv with and that are no crates: RocksDB, LMDB and
-//! Redis, as Debian has them.
+//! The engines that `bench durable` and `bench server` compare libkv with and that are no crates: RocksDB, LMDB
+//! and Redis, as Debian has them.
 //!
 //! What the system has already is used. What is missing is downloaded by apt and unpacked under
 //! `target/bench-peers`, which needs no rights and starts no server. Without apt the benchmark runs

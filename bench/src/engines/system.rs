@@ -1,4 +1,4 @@
-//! What the system says of this process and of the machine, from `/proc`.
+//! What the system says of processes and of the machine, from `/proc`.
 
 use anyhow::{Context, Result};
 
@@ -18,10 +18,14 @@ pub fn forget_peak() -> Result<()> {
 }
 
 fn status_bytes(name: &str) -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    bytes_in(&std::fs::read_to_string("/proc/self/status")?, name)
+}
+
+/// The bytes that a line of a process's `status` tells.
+pub fn bytes_in(status: &str, name: &str) -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let kilobytes = kilobytes.with_context(|| format!("/proc/self/status has no {name}"))?;
+    let kilobytes = kilobytes.with_context(|| format!("the status of a process has no {name}"))?;
     Ok(kilobytes.trim().parse::<f64>()? * 1024.0)
 }
 

@@ -32,6 +32,8 @@ fn serve(config: &Config) -> Result<(), String> {
     let mut options = config.server_options();
     leave_out_if_taken("http", &mut options.http, config.http_is_default);
     leave_out_if_taken("grpc", &mut options.grpc, config.grpc_is_default);
+    let clients_max = options.clients_max;
+    let files = kvserver::raise_file_limit();
     let store = config.open_store().map_err(|error| error.to_string())?;
     let shared = Shared::new(store.clone(), options).map_err(|error| error.to_string())?;
     let signals = Signals::catch().map_err(|error| error.to_string())?;
@@ -47,12 +49,20 @@ fn serve(config: &Config) -> Result<(), String> {
             say(&format!("{name} on {address}{}", by(address)));
         }
     }
+    if files < clients_max as u64 + OTHER_FILES {
+        say(&format!(
+            "only {files} files may be open, too few for {clients_max} clients: see `ulimit -n`"
+        ));
+    }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     signals.wait(server.shared());
     server.join();
     store.shutdown().map_err(|error| error.to_string())
 }
+
+/// Files that the server has open besides those of its clients, at most about so many.
+const OTHER_FILES: u64 = 100;
 
 /// Does without a front end that nobody asked for if another program has its place, so that a second server
 /// needs no more than another port for the Redis protocol.

@@ -16,6 +16,8 @@ const FLAGS: &[Flags] = &[
     Flags::FAST,
     Flags::NO_AUTH,
     Flags::ALLOW_BUSY,
+    Flags::NEVER_QUEUED,
+    Flags::WHILE_SUBSCRIBED,
 ];
 const SECRET: &[Flags] = &[
     Flags::NOSCRIPT,
@@ -27,6 +29,7 @@ const SECRET: &[Flags] = &[
     Flags::SKIP_SLOWLOG,
     Flags::ALLOW_BUSY,
 ];
+const PING: &[Flags] = &[Flags::FAST, Flags::WHILE_SUBSCRIBED];
 const PLAIN: &[Flags] = &[Flags::LOADING, Flags::STALE, Flags::FAST];
 
 /// The version of Redis whose behaviour this is; clients choose what to do by it.
@@ -34,7 +37,7 @@ pub const REDIS_VERSION: &str = "7.2.4";
 
 /// The commands of this file.
 pub const COMMANDS: &[Command] = &[
-    Command::new("ping", -1, &[Flags::FAST], NO_KEYS, Group::Connection, ping)
+    Command::new("ping", -1, PING, NO_KEYS, Group::Connection, ping)
         .about("1.0.0", "Answers, to show that we are there."),
     Command::new("echo", 2, PLAIN, NO_KEYS, Group::Connection, echo)
         .about("1.0.0", "Answers what it is given."),

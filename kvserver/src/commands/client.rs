@@ -150,7 +150,7 @@ pub fn describe(shared: &Shared, client: &ClientHandle) -> String {
         count(2),
         client.queued.load(Ordering::Relaxed),
         usize::from(replies > 0),
-        client.memory_bytes.load(Ordering::Relaxed),
+        client.memory_bytes(),
         if replies > 0 { "rw" } else { "r" },
         about.user,
         client.protocol.load(Ordering::Relaxed),

@@ -5,7 +5,8 @@ use super::help;
 use super::spec::{Command, Flags, Group, NO_KEYS};
 use crate::shared::pubsub::Kind;
 
-const FLAGS: &[Flags] = &[Flags::PUBSUB, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+const FLAGS: &[Flags] =
+    &[Flags::PUBSUB, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::WHILE_SUBSCRIBED];
 const PUBLISH: &[Flags] =
     &[Flags::PUBSUB, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::MAY_REPLICATE];
 const ASK: &[Flags] = &[Flags::PUBSUB, Flags::LOADING, Flags::STALE];

@@ -50,6 +50,10 @@ impl Flags {
     pub const DANGEROUS: Flags = Flags(1 << 17);
     /// Needs the whole store, which a transaction of single keys cannot give.
     pub const WHOLE_STORE: Flags = Flags(1 << 18);
+    /// Runs at once inside `MULTI`, where others are queued.
+    pub const NEVER_QUEUED: Flags = Flags(1 << 19);
+    /// Allowed to a client of the second version of the protocol that is subscribed to something.
+    pub const WHILE_SUBSCRIBED: Flags = Flags(1 << 20);
 
     /// Both sets together.
     pub const fn with(self, other: Flags) -> Flags {

@@ -100,7 +100,14 @@ pub fn all() -> impl Iterator<Item = &'static Entry> {
     TABLE.entries.iter()
 }
 
+/// The row with a number, if that is one, and what follows from it.
+#[inline]
+pub fn entry(id: usize) -> Option<&'static Entry> {
+    TABLE.entries.get(id)
+}
+
 /// The command with a number.
+#[inline]
 pub fn get(id: usize) -> &'static Command {
     TABLE.entries[id].command
 }

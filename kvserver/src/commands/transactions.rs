@@ -11,7 +11,15 @@ use crate::net::{self, Made, Queued, Watching};
 use crate::shared::clients::flag;
 use crate::shared::observer;
 
-const FLAGS: &[Flags] =
+const FLAGS: &[Flags] = &[
+    Flags::NOSCRIPT,
+    Flags::LOADING,
+    Flags::STALE,
+    Flags::FAST,
+    Flags::ALLOW_BUSY,
+    Flags::NEVER_QUEUED,
+];
+const UNWATCH: &[Flags] =
     &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::ALLOW_BUSY];
 
 /// The commands of this file.
@@ -21,7 +29,14 @@ pub const COMMANDS: &[Command] = &[
     Command::new(
         "exec",
         1,
-        &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::SKIP_SLOWLOG, Flags::SKIP_MONITOR],
+        &[
+            Flags::NOSCRIPT,
+            Flags::LOADING,
+            Flags::STALE,
+            Flags::SKIP_SLOWLOG,
+            Flags::SKIP_MONITOR,
+            Flags::NEVER_QUEUED,
+        ],
         NO_KEYS,
         Group::Transactions,
         exec,
@@ -31,7 +46,7 @@ pub const COMMANDS: &[Command] = &[
         .about("2.0.0", "Forgets the commands that were queued."),
     Command::new("watch", -2, FLAGS, all_keys(Access::NONE), Group::Transactions, watch)
         .about("2.2.0", "Makes EXEC do nothing if one of these keys changes before it."),
-    Command::new("unwatch", 1, FLAGS, NO_KEYS, Group::Transactions, unwatch)
+    Command::new("unwatch", 1, UNWATCH, NO_KEYS, Group::Transactions, unwatch)
         .about("2.2.0", "Forgets the keys that are watched."),
 ];
 

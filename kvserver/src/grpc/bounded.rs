@@ -1,7 +1,8 @@
 //! The bytes of a message on their way in, counted against the room that all bodies share.
 //!
 //! Owns: [`Bounded`]. What tonic gathers of a message is held by the server before the service sees it, so it
-//! is counted while it comes. The room is free again once the message was read and its body dropped.
+//! is counted while it comes, and its next piece has a time in which it has to come. The room is free again once
+//! the message was read and its body dropped.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use hyper::body::Frame;
+use tokio::time::Sleep;
 use tonic::Status;
 
-use crate::web::{Front, Room};
+use crate::web::{Front, PIECE_TIMEOUT, Room};
 
 /// A body that takes room as it comes.
 #[derive(Debug)]
@@ -19,12 +21,14 @@ pub struct Bounded {
     front: Arc<Front>,
     inner: Body,
     room: Room,
+    /// Over when the next piece is late. Made only if it has to be waited for.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bounded {
     /// This body, on this front end.
     pub fn new(front: Arc<Front>, inner: Body) -> Bounded {
-        Bounded { front, inner, room: Room::default() }
+        Bounded { front, inner, room: Room::default(), patience: None }
     }
 }
 
@@ -37,7 +41,16 @@ impl hyper::body::Body for Bounded {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
-        Pin::new(&mut this.inner).poll_frame(context).map(|frame| {
+        let frame = Pin::new(&mut this.inner).poll_frame(context);
+        if frame.is_pending() {
+            let patience =
+                this.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep(PIECE_TIMEOUT)));
+            return patience.as_mut().poll(context).map(|()| {
+                Some(Err(Status::deadline_exceeded("the rest of the message did not come")))
+            });
+        }
+        this.patience = None;
+        frame.map(|frame| {
             let frame = frame?.map_err(|error| Status::cancelled(error.to_string()));
             let frame = frame.and_then(|frame| {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);

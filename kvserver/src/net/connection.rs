@@ -1,12 +1,13 @@
 //! One connection: reads, serves, writes, until one side goes.
 //!
-//! Owns: the task of a connection and its buffers. All requests that a read brought are served before
-//! anything is written, in one go, so a pipeline costs one write; their changes wait for the log once.
-//! Runs of `GET` are read together, so that their cache misses overlap.
+//! Owns: the task of a connection, and when it reads, serves (`pipeline`), waits and writes. All requests that a
+//! read brought are served before anything is written, in one go, so a pipeline costs one write; their changes
+//! wait for the log once.
 //!
 //! Invariants: what a client has not read is bounded: above `reply_bytes_max` its requests are left
 //! unread, and TCP makes it wait; nothing is sent before the changes it speaks of are as safe as `sync`
-//! promises; a connection that waits holds no buffer, since reads go to one that its thread shares.
+//! promises; a connection that waits holds no buffer, since reads go to one that its thread shares, and replies
+//! that were written give theirs back to it.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -21,9 +22,9 @@ use kvcore::Ticket;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::Session;
-use super::{execute, waiting};
-use crate::commands::{After, get_run};
-use crate::resp::{Protocol, Read, Reader, Replies};
+use super::pipeline::{Pipeline, Stop};
+use super::execute;
+use crate::commands::After;
 use crate::shared::Shared;
 use crate::shared::clients::End;
 use crate::tls::Stream;
@@ -37,9 +38,6 @@ const QUERY_BYTES_BEFORE_AUTH: usize = 1 << 20;
 /// How long a client that goes has to take its last replies.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Requests of one connection that are served before others have their turn.
-const REQUESTS_AT_ONCE: usize = 4096;
-
 thread_local! {
     /// What all connections of a thread read into.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
@@ -49,31 +47,13 @@ thread_local! {
 struct Connection {
     stream: Stream,
     shared: Arc<Shared>,
-    session: Session,
-    reader: Reader,
+    pipeline: Pipeline,
     /// What was read and is not served: part of a request, or whole ones that have to wait.
     query: Vec<u8>,
     /// Whether `query` begins with something that can be served.
     is_ready: bool,
-    out: Replies,
-    /// How much of `out` is written.
-    written: usize,
     /// Whether TLS may hold back some of what was written.
     is_unflushed: bool,
-}
-
-/// Why serving stops for a moment, or for ever.
-enum Stop {
-    /// Everything that can be served is.
-    Idle,
-    /// Others have their turn, or replies have to be read first.
-    Full,
-    /// Clients have to wait, as an administrator said.
-    Paused,
-    /// Something has to be done before the next request.
-    After(After),
-    /// The connection is done once its replies are written.
-    Close,
 }
 
 /// What a connection has waited for.
@@ -91,29 +71,25 @@ pub(super) async fn serve(stream: Stream, shared: Arc<Shared>, session: Session)
     let mut connection = Connection {
         stream,
         shared: Arc::clone(&shared),
-        session,
-        reader: Reader::new(),
+        pipeline: Pipeline::new(Arc::clone(&shared), session),
         query: Vec::new(),
         is_ready: false,
-        out: Replies::new(Protocol::Two),
-        written: 0,
         is_unflushed: false,
     };
     // An error of the connection concerns nobody else, and there is nobody left to be told.
     let _ = connection.run().await;
-    connection.session.leave(&shared);
-    shared.clients.remove(&connection.session.client);
+    let session = &mut connection.pipeline.session;
+    session.leave(&shared);
+    shared.clients.remove(&session.client);
 }
 
 impl Connection {
     async fn run(&mut self) -> io::Result<()> {
         loop {
-            if self.takes_mail()
-                && let Some(end) = self.session.client.take_mail(&mut self.out)
-            {
+            if let Some(end) = self.pipeline.take_mail() {
                 return self.end(end).await;
             }
-            let stop = match self.is_ready && !self.is_full() {
+            let stop = match self.is_ready && !self.pipeline.is_full() {
                 true => self.serve_query().await?,
                 false => Stop::Idle,
             };
@@ -127,7 +103,7 @@ impl Connection {
                 Stop::After(after) => self.follow(after).await?,
                 Stop::Close => return self.end(End::AfterReplies).await,
             }
-            if self.is_ready && !self.is_full() {
+            if self.is_ready && !self.pipeline.is_full() {
                 continue;
             }
             match self.wait().await? {
@@ -142,35 +118,22 @@ impl Connection {
         }
     }
 
-    /// Whether there is mail, and it may be put behind the replies. While the client reads none of those, it
-    /// stays in the mailbox, where it is counted.
-    fn takes_mail(&self) -> bool {
-        let client = &self.session.client;
-        let waiting = self.out.len() - self.written;
-        client.has_mail() && (waiting <= self.shared.options.push_bytes_max || client.is_ended())
-    }
-
-    /// Whether so many replies wait that no more requests are served.
-    fn is_full(&self) -> bool {
-        self.out.len() - self.written > self.shared.options.reply_bytes_max
-    }
-
     /// Waits until something can be done, and does it: reads, or writes.
     async fn wait(&mut self) -> io::Result<Event> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
-        let was_full = self.is_full();
+        let was_full = self.pipeline.is_full();
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             return Poll::Ready(Err(error));
         }
         self.note_memory();
-        self.session.client.wait_for_mail(cx.waker());
-        if self.takes_mail() || (was_full && !self.is_full()) {
+        self.pipeline.session.client.wait_for_mail(cx.waker());
+        if self.pipeline.takes_mail() || (was_full && !self.pipeline.is_full()) {
             return Poll::Ready(Ok(Event::Progress));
         }
-        if self.is_full() {
+        if self.pipeline.is_full() {
             return Poll::Pending;
         }
         SCRATCH.with_borrow_mut(|scratch| {
@@ -188,25 +151,26 @@ impl Connection {
 
     /// Writes as much as the other side takes. Ready if nothing is left.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.written == self.out.len() && !self.is_unflushed {
+        let Pipeline { session, out, written, .. } = &mut self.pipeline;
+        if *written == out.len() && !self.is_unflushed {
             return Poll::Ready(Ok(()));
         }
         self.is_unflushed = self.stream.is_tls();
-        while self.written < self.out.len() {
-            let rest = &self.out.as_bytes()[self.written..];
+        while *written < out.len() {
+            let rest = &out.as_bytes()[*written..];
             match Pin::new(&mut self.stream).poll_write(cx, rest) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(count)) => {
-                    self.written += count;
-                    let counters = &self.shared.counters;
+                    *written += count;
+                    let counters = self.shared.counters.thread(session.thread);
                     counters.output_bytes.fetch_add(count as u64, Ordering::Relaxed);
                 }
             }
         }
-        self.out.clear();
-        self.written = 0;
+        out.clear();
+        *written = 0;
         if self.is_unflushed {
             // TLS has taken the bytes, and may not have sent them yet.
             ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
@@ -217,9 +181,10 @@ impl Connection {
 
     /// Serves what came, without copying it if nothing came before.
     async fn take_in(&mut self, count: usize) -> io::Result<Stop> {
-        let client = &self.session.client;
-        client.active_ms.store(self.shared.store.now_ms(), Ordering::Relaxed);
-        self.shared.counters.input_bytes.fetch_add(count as u64, Ordering::Relaxed);
+        let session = &self.pipeline.session;
+        session.client.active_ms.store(self.shared.store.now_ms(), Ordering::Relaxed);
+        let counters = self.shared.counters.thread(session.thread);
+        counters.input_bytes.fetch_add(count as u64, Ordering::Relaxed);
         if !self.query.is_empty() {
             SCRATCH.with_borrow(|scratch| self.query.extend_from_slice(&scratch[..count]));
             self.is_ready = true;
@@ -243,7 +208,7 @@ impl Connection {
 
     /// Refuses to keep more than a client may send ahead.
     fn check_query(&self) -> Stop {
-        let most = match self.session.is_authenticated {
+        let most = match self.pipeline.session.is_authenticated {
             true => self.shared.settings.query_bytes_max.load(Ordering::Relaxed),
             false => QUERY_BYTES_BEFORE_AUTH,
         };
@@ -273,64 +238,25 @@ impl Connection {
         };
         if let Err(error) = settled {
             // Nobody knows what of it will survive, so none of the replies may be believed.
-            self.out.truncate(self.written);
-            self.out.error(&format!("MISCONF {}", error.message()));
+            let Pipeline { out, written, .. } = &mut self.pipeline;
+            out.truncate(*written);
+            out.error(&format!("MISCONF {}", error.message()));
             self.end(End::AfterReplies).await?;
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        if !self.session.effects.is_empty() {
-            execute::tell(&self.shared, &mut self.session);
+        let session = &mut self.pipeline.session;
+        if !session.effects.is_empty() {
+            execute::tell(&self.shared, session);
         }
         Ok(())
     }
 
     /// Serves requests in `input` and says how many bytes of it they took.
     fn serve_bytes(&mut self, input: &[u8]) -> (usize, Stop, Ticket) {
-        self.session.client.query_bytes.store(input.len(), Ordering::Relaxed);
-        let store = self.shared.store.clone();
-        let ((taken, stop), ticket) = store.defer(|| self.serve_requests(input));
+        let Connection { shared, pipeline, .. } = self;
+        pipeline.session.client.query_bytes.store(input.len(), Ordering::Relaxed);
+        let ((taken, stop), ticket) = shared.store.defer(|| pipeline.serve(input));
         (taken, stop, ticket)
-    }
-
-    fn serve_requests(&mut self, input: &[u8]) -> (usize, Stop) {
-        let mut taken = 0;
-        for _ in 0..REQUESTS_AT_ONCE {
-            if self.is_full() {
-                return (taken, Stop::Full);
-            }
-            let rest = &input[taken..];
-            if self.reader.is_at_start() {
-                let gets = get_run::serve(&self.shared, &mut self.session, rest, &mut self.out);
-                if gets > 0 {
-                    taken += gets;
-                    continue;
-                }
-            }
-            let limits = execute::limits(&self.shared, &self.session);
-            match self.reader.read(rest, limits) {
-                Ok(Read::Request(request, bytes)) => {
-                    if waiting::has_to_wait(&self.shared, &self.session, request) {
-                        return (taken, Stop::Paused);
-                    }
-                    taken += bytes;
-                    execute::execute(&self.shared, &mut self.session, request, &mut self.out);
-                }
-                Ok(Read::Nothing(bytes)) => taken += bytes,
-                Ok(Read::More(_)) => return (taken, Stop::Idle),
-                Err(error) => {
-                    self.shared.counters.count_error("ERR");
-                    self.out.error(&format!("ERR {error}"));
-                    return (taken, Stop::Close);
-                }
-            }
-            if let Some(after) = self.session.after.take() {
-                return (taken, Stop::After(after));
-            }
-            if self.takes_mail() && self.session.client.take_mail(&mut self.out).is_some() {
-                return (taken, Stop::Close);
-            }
-        }
-        (taken, Stop::Full)
     }
 
     /// Lets some time pass, unless the server is stopped.
@@ -347,15 +273,15 @@ impl Connection {
             After::Sleep(time, answer) => {
                 self.flush_some().await?;
                 self.pause(time).await;
-                answer(&mut self.out);
+                answer(&mut self.pipeline.out);
             }
             After::Delay(time) => self.pause(time).await,
             After::Again(time, queued) => {
                 self.flush_some().await?;
                 self.pause(time).await;
-                self.session.has_turn = true;
-                let request = queued.request();
-                execute::execute(&self.shared, &mut self.session, request, &mut self.out);
+                let Pipeline { session, out, .. } = &mut self.pipeline;
+                session.has_turn = true;
+                execute::execute(&self.shared, session, queued.request(), out);
             }
             After::Work(work) => {
                 self.flush_some().await?;
@@ -365,10 +291,12 @@ impl Connection {
                     // The client may have gone.
                     let _ = done.send(work(&shared));
                 });
-                match (thread, outcome.await) {
-                    (Ok(_), Ok(Ok(()))) => self.out.ok(),
-                    (Ok(_), Ok(Err(failure))) => self.out.error(&failure.text()),
-                    _ => self.out.error("ERR no thread could do this"),
+                let outcome = outcome.await;
+                let out = &mut self.pipeline.out;
+                match (thread, outcome) {
+                    (Ok(_), Ok(Ok(()))) => out.ok(),
+                    (Ok(_), Ok(Err(failure))) => out.error(&failure.text()),
+                    _ => out.error("ERR no thread could do this"),
                 }
             }
             After::Close => {
@@ -385,7 +313,7 @@ impl Connection {
     /// Waits until clients need not wait any more, or something comes for this one.
     async fn rest(&mut self) -> io::Result<()> {
         self.flush_some().await?;
-        let (client, shared) = (&self.session.client, &self.shared);
+        let (client, shared) = (&self.pipeline.session.client, &self.shared);
         let mail = poll_fn(|cx| {
             client.wait_for_mail(cx.waker());
             if client.has_mail() { Poll::Ready(()) } else { Poll::Pending }
@@ -411,7 +339,8 @@ impl Connection {
     /// Ends the connection.
     async fn end(&mut self, end: End) -> io::Result<()> {
         if end == End::AfterReplies {
-            let rest = &self.out.as_bytes()[self.written..];
+            let Pipeline { out, written, .. } = &self.pipeline;
+            let rest = &out.as_bytes()[*written..];
             let take_leave = async {
                 self.stream.write_all(rest).await?;
                 self.stream.shutdown().await
@@ -425,16 +354,19 @@ impl Connection {
     }
 
     /// Tells how much memory this client takes.
-    fn note_memory(&self) {
-        let client = &self.session.client;
+    fn note_memory(&mut self) {
+        let Pipeline { session, reader, out, .. } = &mut self.pipeline;
+        let client = &session.client;
         client.query_bytes.store(self.query.len(), Ordering::Relaxed);
-        client.reply_bytes.store(self.out.len() - self.written, Ordering::Relaxed);
-        let bytes = self.query.capacity() + self.out.capacity() + self.session.queued_bytes;
-        if bytes != client.memory_bytes.load(Ordering::Relaxed) {
-            let most = self.shared.settings.clients_bytes_max.load(Ordering::Relaxed);
-            if self.shared.clients.account(client, bytes, most) {
-                self.shared.counters.evicted_clients.fetch_add(1, Ordering::Relaxed);
-            }
+        client.reply_bytes.store(out.len(), Ordering::Relaxed);
+        reader.give_back();
+        let buffers = self.query.capacity() + reader.capacity() + out.capacity();
+        let bytes = buffers + session.queued_bytes;
+        let clients = &self.shared.clients;
+        clients.account(client, bytes);
+        let told = clients.shed(self.shared.settings.clients_bytes_max.load(Ordering::Relaxed));
+        if told > 0 {
+            self.shared.counters.evicted_clients.fetch_add(told, Ordering::Relaxed);
         }
     }
 }

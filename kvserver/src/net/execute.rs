@@ -46,7 +46,7 @@ pub fn execute(
     if was_skipping {
         session.reply_mode = ReplyMode::Skip;
     }
-    match find(request) {
+    match find(session, request) {
         Err(failure) => {
             session.has_bad_queue |= session.queue.is_some();
             refuse(shared, &failure, before, out);
@@ -57,7 +57,10 @@ pub fn execute(
         Ok(id) => {
             serve(shared, session, id, request, out);
             // It holds for the one command behind it, or for all of a transaction.
-            if session.queue.is_none() && !table::get(id).name.starts_with("client|") {
+            if session.caching.is_some()
+                && session.queue.is_none()
+                && !table::get(id).name.starts_with("client|")
+            {
                 session.caching = None;
             }
         }
@@ -83,9 +86,14 @@ fn answers_with_pushes(session: &Session) -> bool {
     last < table::count() && table::get(last).name.ends_with("subscribe")
 }
 
-/// The number of the command or subcommand that a request names.
-pub(super) fn find(request: Request<'_>) -> Result<usize, Failure> {
-    let id = table::find(request.arg(0)).ok_or_else(|| unknown(request))?;
+/// The number of the command or subcommand that a request names. Mostly it is that of the request before.
+pub(super) fn find(session: &Session, request: Request<'_>) -> Result<usize, Failure> {
+    let name = request.arg(0);
+    let last = session.client.last_command.load(Ordering::Relaxed);
+    let again = table::entry(last).is_some_and(|entry| {
+        !entry.is_subcommand && name.eq_ignore_ascii_case(entry.command.name.as_bytes())
+    });
+    let id = if again { last } else { table::find(name).ok_or_else(|| unknown(request))? };
     let command = table::get(id);
     let id = match command.subcommands {
         [] => id,
@@ -164,9 +172,9 @@ fn serve(
         }
         return;
     }
-    let runs_in_multi =
-        matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
-    if !runs_in_multi && let Some(queue) = &mut session.queue {
+    if let Some(queue) = &mut session.queue
+        && !command.flags.has(Flags::NEVER_QUEUED)
+    {
         let queued = Queued::new(id, request);
         session.queued_bytes += queued.bytes();
         if session.queued_bytes > QUEUE_BYTES_MAX {
@@ -203,26 +211,15 @@ fn check(
     {
         return Err(deny(shared, session, command, denied, Context::Toplevel));
     }
-    if needs_memory(session, command)
-        && shared.settings.is_over_memory_max.load(Ordering::Relaxed)
+    if shared.settings.is_over_memory_max.load(Ordering::Relaxed)
+        && needs_memory(session, command)
         && !config::fits_memory_max(shared)
     {
         return Err(Failure::OUT_OF_MEMORY);
     }
-    let stays_subscribed = [
-        "subscribe",
-        "ssubscribe",
-        "psubscribe",
-        "unsubscribe",
-        "sunsubscribe",
-        "punsubscribe",
-        "ping",
-        "quit",
-        "reset",
-    ];
     if session.protocol == Protocol::Two
+        && !command.flags.has(Flags::WHILE_SUBSCRIBED)
         && session.is_subscribed()
-        && !stays_subscribed.contains(&command.name)
     {
         return Err(Failure::new(format!(
             "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
@@ -306,7 +303,8 @@ pub fn run_command(
     keys: Keyspace<'_, '_>,
     out: &mut Replies,
 ) {
-    let begun = Instant::now();
+    // The end of the command before, so that a pipeline looks at the clock once a command.
+    let begun = session.clock.unwrap_or_else(Instant::now);
     if shared.observers() & observer::MONITOR != 0 {
         monitor::show(shared, session, table::get(id), request);
     }
@@ -315,7 +313,9 @@ pub fn run_command(
     if let Err(failure) = &outcome {
         refuse(shared, failure, before, out);
     }
-    let took = begun.elapsed() + std::mem::take(&mut session.slept);
+    let ended = Instant::now();
+    session.clock = Some(ended);
+    let took = ended - begun + std::mem::take(&mut session.slept);
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     if let Some(counter) = shared.counters.command(session.thread, id) {
         counter.add(1, took_us);

@@ -84,8 +84,7 @@ pub(super) fn begin(
             shared.clients.leave();
             return;
         };
-        let id = shared.clients.next_id();
-        let client = Arc::new(ClientHandle::new(id, address, local, fd, now_ms));
+        let client = Arc::new(ClientHandle::new(&shared.clients, address, local, fd, now_ms));
         shared.clients.add(Arc::clone(&client));
         let session = Session::new(&shared, client, thread, shared.certified(&stream));
         connection::serve(stream, shared, session).await;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::group::Queued;
 use crate::acl::User;
 use crate::commands::{After, Effect};
@@ -81,6 +83,8 @@ pub struct Session {
     pub after: Option<After>,
     /// How long the command that runs makes the client wait beside what it takes itself.
     pub slept: Duration,
+    /// When its last command ended, if that came with the one that is served.
+    pub clock: Option<Instant>,
 }
 
 impl Session {
@@ -114,6 +118,7 @@ impl Session {
             effects: Vec::new(),
             after: None,
             slept: Duration::ZERO,
+            clock: None,
         };
         session.begin_anew(shared);
         session

@@ -20,7 +20,7 @@ pub(super) fn has_to_wait(shared: &Arc<Shared>, session: &Session, request: Requ
 fn is_paused(shared: &Arc<Shared>, session: &Session, request: Request<'_>) -> bool {
     // A store that fails will tell so itself.
     let _ = shared.resume_clients_in_time();
-    let Ok(id) = execute::find(request) else { return false };
+    let Ok(id) = execute::find(session, request) else { return false };
     match shared.pause.kind().filter(|_| !shared.is_stopping()) {
         None => false,
         Some(Paused::All) => true,

@@ -4,6 +4,8 @@
 //! null, a map, a push, a double and the like are written. Everything is appended to one buffer, which
 //! the connection writes out for a whole pipeline at once.
 
+use std::cell::Cell;
+
 /// The version of the protocol that a client chose with `HELLO`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Protocol {
@@ -14,8 +16,14 @@ pub enum Protocol {
     Three,
 }
 
-/// Bytes of memory that an empty buffer keeps at most.
+/// Bytes of memory that a thread keeps for the next replies at most.
 const KEPT_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// The memory of the replies of this thread that were sent last. So a connection that waits holds none, and
+    /// the next one writes where the cache is warm.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// A buffer of replies for one client.
 #[derive(Debug, Default)]
@@ -60,10 +68,21 @@ impl Replies {
         self.bytes.truncate(len);
     }
 
-    /// Takes back everything that was written and not sent. The memory of large replies goes.
+    /// Gets ready for replies: with the memory of those that were sent before, if there is none.
+    pub fn begin(&mut self) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.take();
+        }
+    }
+
+    /// Takes back everything that was written, and leaves the memory to the next replies of this thread. That of
+    /// large replies goes.
     pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.bytes.shrink_to(KEPT_BYTES);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if (1..=KEPT_BYTES).contains(&bytes.capacity()) {
+            bytes.clear();
+            SPARE.set(bytes);
+        }
     }
 
     /// Bytes of memory that it holds.

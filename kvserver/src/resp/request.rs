@@ -17,6 +17,8 @@ use crate::number;
 
 /// Longest line: of an inline request, or of a count or length.
 const LINE_MAX: usize = 64 << 10;
+/// Bytes of memory that are kept between requests at most.
+const KEPT_BYTES: usize = 1 << 10;
 /// Most arguments of a request.
 const ARGS_MAX: i64 = i32::MAX as i64;
 /// Most arguments, and bytes of one, before a client has said who it is.
@@ -183,6 +185,19 @@ impl Reader {
     /// Whether the next byte begins a request.
     pub fn is_at_start(&self) -> bool {
         self.state == State::Start && self.taken == 0 && self.searched == 0
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn capacity(&self) -> usize {
+        self.args.capacity() * size_of::<Range<usize>>() + self.words.capacity()
+    }
+
+    /// Gives back the memory of a large request that was served.
+    pub fn give_back(&mut self) {
+        if self.is_at_start() && self.capacity() > KEPT_BYTES {
+            self.args = Vec::new();
+            self.words = Vec::new();
+        }
     }
 
     /// Reads on in `buffer`, which begins with the first byte of the request at hand and may have grown

@@ -3,8 +3,9 @@
 //! Owns: [`ClientHandle`], the part of a client that other threads see, with its mailbox, and [`Clients`], the
 //! list of all. Invariants: a client's replies are written by its own task alone; what others have for it
 //! (messages, invalidations, the order to go) waits in its mailbox, which is bounded; whoever puts something
-//! there never waits for the client.
+//! there never waits for the client; what a client makes us keep, mail included, is in the sum of all.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -93,12 +94,16 @@ pub struct ClientHandle {
     pub queued: AtomicI64,
     /// Keys it watches.
     pub watching: AtomicUsize,
-    /// Bytes of requests and of replies that wait, and of all it makes us keep.
+    /// Bytes of requests that wait.
     pub query_bytes: AtomicUsize,
-    /// As `query_bytes`, of replies.
+    /// Bytes of replies that wait.
     pub reply_bytes: AtomicUsize,
-    /// As `query_bytes`, of everything together.
-    pub memory_bytes: AtomicUsize,
+    /// Bytes of memory of everything together but its mail.
+    memory_bytes: AtomicUsize,
+    /// Bytes of its mail.
+    mail_bytes: AtomicUsize,
+    /// Bytes that all clients make us keep.
+    all_bytes: Arc<AtomicUsize>,
     about: Mutex<About>,
     tracking: Mutex<TrackingMode>,
     has_mail: AtomicBool,
@@ -106,16 +111,16 @@ pub struct ClientHandle {
 }
 
 impl ClientHandle {
-    /// A client that has just connected.
+    /// A client that has just connected, to be one of these.
     pub fn new(
-        id: u64,
+        clients: &Clients,
         address: SocketAddr,
         local: SocketAddr,
         fd: i32,
         now_ms: i64,
     ) -> ClientHandle {
         ClientHandle {
-            id,
+            id: clients.next_id(),
             address,
             local,
             fd,
@@ -130,6 +135,8 @@ impl ClientHandle {
             query_bytes: AtomicUsize::new(0),
             reply_bytes: AtomicUsize::new(0),
             memory_bytes: AtomicUsize::new(0),
+            mail_bytes: AtomicUsize::new(0),
+            all_bytes: Arc::clone(&clients.memory_bytes),
             about: Mutex::default(),
             tracking: Mutex::default(),
             has_mail: AtomicBool::new(false),
@@ -188,6 +195,22 @@ impl ClientHandle {
         self.subscriptions.iter().any(|count| count.load(Ordering::Relaxed) > 0)
     }
 
+    /// Bytes of memory that it makes us keep.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes.load(Ordering::Relaxed) + self.mail_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Notes in one of the two counts how much is kept now. Answers how much was.
+    fn note(&self, count: &AtomicUsize, bytes: usize) -> usize {
+        let before = count.swap(bytes, Ordering::Relaxed);
+        if bytes >= before {
+            self.all_bytes.fetch_add(bytes - before, Ordering::Relaxed);
+        } else {
+            self.all_bytes.fetch_sub(before - bytes, Ordering::Relaxed);
+        }
+        before
+    }
+
     /// Puts a message into the mailbox. If more than `bytes_max` wait there then, the client is too slow,
     /// and goes.
     pub fn post(&self, bytes_max: usize, write: impl FnOnce(&mut Replies)) {
@@ -200,16 +223,23 @@ impl ClientHandle {
             mail.messages.clear();
             mail.end = Some(End::Now);
         }
+        self.note(&self.mail_bytes, mail.messages.capacity());
         self.wake(mail);
     }
 
-    /// Tells the client to go.
-    pub fn end(&self, end: End) {
+    /// Tells the client to go. Answers whether nobody had told it to go at once before.
+    pub fn end(&self, end: End) -> bool {
         let mut mail = self.mail.lock();
-        if mail.end != Some(End::Now) {
+        let is_new = mail.end != Some(End::Now);
+        if is_new {
             mail.end = Some(end);
         }
+        if end == End::Now {
+            mail.messages.clear();
+            self.note(&self.mail_bytes, 0);
+        }
         self.wake(mail);
+        is_new
     }
 
     fn wake(&self, mut mail: parking_lot::MutexGuard<'_, Mail>) {
@@ -232,13 +262,21 @@ impl ClientHandle {
         self.mail.lock().end.is_some()
     }
 
+    /// Whether the client was told to go at once.
+    fn is_going(&self) -> bool {
+        self.mail.lock().end == Some(End::Now)
+    }
+
     /// Moves what waits in the mailbox behind the replies. Answers whether the client is to go. For its own
     /// task.
     pub fn take_mail(&self, replies: &mut Replies) -> Option<End> {
         let mut mail = self.mail.lock();
         self.has_mail.store(false, Ordering::Release);
-        replies.raw(mail.messages.as_bytes());
-        mail.messages.clear();
+        if !mail.messages.is_empty() {
+            replies.raw(mail.messages.as_bytes());
+            mail.messages.clear();
+            self.note(&self.mail_bytes, 0);
+        }
         mail.end
     }
 
@@ -270,12 +308,12 @@ pub struct Clients {
     /// How many there are, with those that are about to be refused.
     count: AtomicUsize,
     /// Bytes that all of them make us keep.
-    memory_bytes: AtomicUsize,
+    memory_bytes: Arc<AtomicUsize>,
 }
 
 impl Clients {
     /// The number of the next client.
-    pub fn next_id(&self) -> u64 {
+    fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -303,8 +341,9 @@ impl Clients {
     pub fn remove(&self, client: &ClientHandle) {
         if self.by_id.write().remove(&client.id).is_some() {
             self.count.fetch_sub(1, Ordering::Relaxed);
-            let bytes = client.memory_bytes.swap(0, Ordering::Relaxed);
-            self.memory_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            // Who still has it in hand may not put anything there any more.
+            client.end(End::Now);
+            client.note(&client.memory_bytes, 0);
         }
     }
 
@@ -333,24 +372,35 @@ impl Clients {
         self.memory_bytes.load(Ordering::Relaxed)
     }
 
-    /// Notes what a client makes us keep. If all together take more than `bytes_max`, the one that takes
-    /// most is told to go. Answers whether one was.
-    pub fn account(&self, client: &ClientHandle, bytes: usize, bytes_max: usize) -> bool {
-        let before = client.memory_bytes.swap(bytes, Ordering::Relaxed);
-        if bytes <= before {
-            self.memory_bytes.fetch_sub(before - bytes, Ordering::Relaxed);
-            return false;
+    /// Notes what a client makes us keep beside its mail.
+    pub fn account(&self, client: &ClientHandle, bytes: usize) {
+        if client.memory_bytes.load(Ordering::Relaxed) != bytes {
+            client.note(&client.memory_bytes, bytes);
         }
-        let total = self.memory_bytes.fetch_add(bytes - before, Ordering::Relaxed);
-        if total + bytes - before <= bytes_max {
-            return false;
+    }
+
+    /// If all together make us keep more than `bytes_max`, those who take most are told to go, as many as it takes.
+    /// Answers how many were.
+    pub fn shed(&self, bytes_max: usize) -> u64 {
+        if self.memory_bytes() <= bytes_max {
+            return 0;
         }
         let all = self.by_id.read();
-        let evictable = all.values().filter(|client| !client.has(flag::NO_EVICT));
-        let largest = evictable.max_by_key(|client| client.memory_bytes.load(Ordering::Relaxed));
-        if let Some(largest) = largest {
-            largest.end(End::Now);
+        // What those hold who were told before is as good as free.
+        let (going, mut others): (Vec<_>, Vec<_>) =
+            all.values().partition(|client| client.is_going());
+        let going = going.iter().map(|client| client.memory_bytes()).sum();
+        let mut left = self.memory_bytes().saturating_sub(going);
+        others.retain(|client| !client.has(flag::NO_EVICT));
+        others.sort_by_cached_key(|client| Reverse(client.memory_bytes()));
+        let mut told = 0;
+        for client in others {
+            if left <= bytes_max {
+                break;
+            }
+            left = left.saturating_sub(client.memory_bytes());
+            told += u64::from(client.end(End::Now));
         }
-        largest.is_some()
+        told
     }
 }

@@ -1,7 +1,7 @@
 //! What the server counts for `INFO`.
 //!
-//! Owns: counters of each command, which every thread has for itself so that they share no cache line, and
-//! those of rarer things, which all threads share.
+//! Owns: counters of each command and of bytes, which every thread has for itself so that they share no cache
+//! line, and those of rarer things, which all threads share.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,21 +58,29 @@ pub struct CommandCount {
     pub failed: u64,
 }
 
+/// What one thread counts. Two processors never wait for each other's: it has cache lines of its own, pairs of
+/// them, since some processors fetch two at a time.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct ThreadCounters {
+    /// A counter for each command of the table.
+    commands: Vec<CommandCounter>,
+    /// Bytes that were read.
+    pub input_bytes: AtomicU64,
+    /// Bytes that were written.
+    pub output_bytes: AtomicU64,
+}
+
 /// Everything that is counted.
 #[derive(Debug)]
 pub struct Counters {
-    /// For each thread, a counter for each command of the table.
-    commands: Vec<Vec<CommandCounter>>,
+    threads: Vec<ThreadCounters>,
     /// Connections that were accepted.
     pub connections: AtomicU64,
     /// Connections that were refused.
     pub rejected_connections: AtomicU64,
     /// Connections on which TLS came to nothing.
     pub tls_failed: AtomicU64,
-    /// Bytes that were read, and written.
-    pub input_bytes: AtomicU64,
-    /// As `input_bytes`.
-    pub output_bytes: AtomicU64,
     /// Clients that were disconnected for the memory of their buffers.
     pub evicted_clients: AtomicU64,
     /// Errors that were answered.
@@ -88,16 +96,18 @@ pub struct Counters {
 const ERRORS_MAX: usize = 128;
 
 impl Counters {
-    /// All zero, for so many threads and commands.
+    /// All zero, for so many threads, one at least, and commands.
     pub fn new(threads: usize, commands: usize) -> Counters {
-        let of_thread = || (0..commands).map(|_| CommandCounter::default()).collect();
+        let of_thread = |_| ThreadCounters {
+            commands: (0..commands).map(|_| CommandCounter::default()).collect(),
+            input_bytes: AtomicU64::new(0),
+            output_bytes: AtomicU64::new(0),
+        };
         Counters {
-            commands: (0..threads).map(|_| of_thread()).collect(),
+            threads: (0..threads.max(1)).map(of_thread).collect(),
             connections: AtomicU64::new(0),
             rejected_connections: AtomicU64::new(0),
             tls_failed: AtomicU64::new(0),
-            input_bytes: AtomicU64::new(0),
-            output_bytes: AtomicU64::new(0),
             evicted_clients: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             denied: Default::default(),
@@ -106,15 +116,33 @@ impl Counters {
         }
     }
 
+    /// What a thread counts.
+    #[inline]
+    pub fn thread(&self, thread: usize) -> &ThreadCounters {
+        // A number that is none counts with the first, so nothing is lost.
+        self.threads.get(thread).unwrap_or(&self.threads[0])
+    }
+
     /// The counter of a command on a thread.
+    #[inline]
     pub fn command(&self, thread: usize, command: usize) -> Option<&CommandCounter> {
-        self.commands.get(thread)?.get(command)
+        self.thread(thread).commands.get(command)
+    }
+
+    /// Bytes that were read.
+    pub fn input_bytes(&self) -> u64 {
+        self.threads.iter().map(|thread| thread.input_bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Bytes that were written.
+    pub fn output_bytes(&self) -> u64 {
+        self.threads.iter().map(|thread| thread.output_bytes.load(Ordering::Relaxed)).sum()
     }
 
     /// What a command came to on all threads.
     pub fn total(&self, command: usize) -> CommandCount {
         let mut total = CommandCount::default();
-        for counter in self.commands.iter().filter_map(|thread| thread.get(command)) {
+        for counter in self.threads.iter().filter_map(|thread| thread.commands.get(command)) {
             total.calls += counter.calls.load(Ordering::Relaxed);
             total.usec += counter.usec.load(Ordering::Relaxed);
             total.rejected += counter.rejected.load(Ordering::Relaxed);
@@ -127,7 +155,7 @@ impl Counters {
     /// all threads.
     pub fn took(&self, command: usize) -> [u64; BUCKETS] {
         let mut took = [0; BUCKETS];
-        for counter in self.commands.iter().filter_map(|thread| thread.get(command)) {
+        for counter in self.threads.iter().filter_map(|thread| thread.commands.get(command)) {
             for (count, bucket) in took.iter_mut().zip(&counter.took) {
                 *count += bucket.load(Ordering::Relaxed);
             }
@@ -141,7 +169,7 @@ impl Counters {
 
     /// Calls of all commands.
     pub fn calls(&self) -> u64 {
-        let all = self.commands.iter().flatten();
+        let all = self.threads.iter().flat_map(|thread| &thread.commands);
         all.map(|counter| counter.calls.load(Ordering::Relaxed)).sum()
     }
 
@@ -164,20 +192,17 @@ impl Counters {
 
     /// Begins anew.
     pub fn reset(&self, store: &kvcore::Stats) {
-        for counter in self.commands.iter().flatten() {
+        for counter in self.threads.iter().flat_map(|thread| &thread.commands) {
             for count in [&counter.calls, &counter.usec, &counter.rejected, &counter.failed] {
                 count.store(0, Ordering::Relaxed);
             }
             counter.took.iter().for_each(|count| count.store(0, Ordering::Relaxed));
         }
-        for count in [
-            &self.connections,
-            &self.rejected_connections,
-            &self.tls_failed,
-            &self.input_bytes,
-            &self.output_bytes,
-            &self.errors,
-        ] {
+        for thread in &self.threads {
+            thread.input_bytes.store(0, Ordering::Relaxed);
+            thread.output_bytes.store(0, Ordering::Relaxed);
+        }
+        for count in [&self.connections, &self.rejected_connections, &self.tls_failed, &self.errors] {
             count.store(0, Ordering::Relaxed);
         }
         self.denied.iter().for_each(|count| count.store(0, Ordering::Relaxed));

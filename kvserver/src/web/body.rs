@@ -15,7 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{BYTES_PER_PERMIT, Front};
 
 /// How long the next piece of a body may take.
-const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
+pub const PIECE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a body holds of the room that all bodies share, given back when it is dropped.
 #[derive(Debug, Default)]

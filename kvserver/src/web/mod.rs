@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
 
 pub use access::{Caller, Peer, Refusal};
-pub use body::{BodyError, Room};
+pub use body::{BodyError, PIECE_TIMEOUT, Room};
 pub use fronts::Fronts;
 use listener::{Listener, serve};
 pub use watching::Watching;

@@ -76,6 +76,11 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// Sends bytes, unless the other side has closed the connection. Answers whether they went.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
     /// Sends a line of words as an array, and shows the reply.
     pub fn ask(&mut self, line: &str) -> String {
         let words: Vec<&str> = line.split(' ').collect();

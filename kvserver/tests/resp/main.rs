@@ -8,6 +8,7 @@ mod client;
 mod durability;
 mod eviction;
 mod framing;
+mod hostile;
 mod keys;
 mod limits;
 mod messages;

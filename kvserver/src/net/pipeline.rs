@@ -1,0 +1,115 @@
+//! What came with one read: requests, served one after the other.
+//!
+//! Owns: [`Pipeline`], a connection but for its socket: the client, its requests as they are read, and the
+//! replies that wait. Nothing here waits: changes are made and recorded, and the connection waits for the log once,
+//! for all of them. What one connection does at a time is bounded by requests and by bytes of replies, so that
+//! others of its thread have their turn.
+
+use std::sync::Arc;
+
+use super::{Session, execute, waiting};
+use crate::commands::{After, runs};
+use crate::resp::{Protocol, Read, Reader, Replies};
+use crate::shared::Shared;
+use crate::shared::clients::End;
+
+/// Requests of one connection that are served before others have their turn, and bytes of their replies.
+const REQUESTS_AT_ONCE: usize = 4096;
+const REPLY_BYTES_AT_ONCE: usize = 1 << 20;
+
+/// Why serving stops for a moment, or for ever.
+pub(super) enum Stop {
+    /// Everything that can be served is.
+    Idle,
+    /// Others have their turn, or replies have to be read first.
+    Full,
+    /// Clients have to wait, as an administrator said.
+    Paused,
+    /// Something has to be done before the next request.
+    After(After),
+    /// The connection is done once its replies are written.
+    Close,
+}
+
+/// A connection but for its socket.
+pub(super) struct Pipeline {
+    shared: Arc<Shared>,
+    pub(super) session: Session,
+    pub(super) reader: Reader,
+    pub(super) out: Replies,
+    /// How much of `out` is written.
+    pub(super) written: usize,
+}
+
+impl Pipeline {
+    pub(super) fn new(shared: Arc<Shared>, session: Session) -> Pipeline {
+        let (reader, out) = (Reader::new(), Replies::new(Protocol::Two));
+        Pipeline { shared, session, reader, out, written: 0 }
+    }
+
+    /// Bytes of replies that wait for the client to read them.
+    pub(super) fn waiting(&self) -> usize {
+        self.out.len() - self.written
+    }
+
+    /// Whether so many replies wait that no more requests are served.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting() > self.shared.options.reply_bytes_max
+    }
+
+    /// Serves requests in `input` and says how many bytes of it they took.
+    pub(super) fn serve(&mut self, input: &[u8]) -> (usize, Stop) {
+        self.out.begin();
+        self.session.clock = None;
+        let (mut taken, before) = (0, self.out.len());
+        for _ in 0..REQUESTS_AT_ONCE {
+            if self.is_full() || self.out.len() - before > REPLY_BYTES_AT_ONCE {
+                return (taken, Stop::Full);
+            }
+            let rest = &input[taken..];
+            if self.reader.is_at_start() {
+                let run = runs::serve(&self.shared, &mut self.session, rest, &mut self.out);
+                if run > 0 {
+                    taken += run;
+                    continue;
+                }
+            }
+            match self.reader.read(rest, execute::limits(&self.shared, &self.session)) {
+                Ok(Read::Request(request, bytes)) => {
+                    if waiting::has_to_wait(&self.shared, &self.session, request) {
+                        return (taken, Stop::Paused);
+                    }
+                    taken += bytes;
+                    execute::execute(&self.shared, &mut self.session, request, &mut self.out);
+                }
+                Ok(Read::Nothing(bytes)) => taken += bytes,
+                Ok(Read::More(_)) => return (taken, Stop::Idle),
+                Err(error) => {
+                    self.shared.counters.count_error("ERR");
+                    self.out.error(&format!("ERR {error}"));
+                    return (taken, Stop::Close);
+                }
+            }
+            if let Some(after) = self.session.after.take() {
+                return (taken, Stop::After(after));
+            }
+            if self.take_mail().is_some() {
+                return (taken, Stop::Close);
+            }
+        }
+        (taken, Stop::Full)
+    }
+
+    /// Whether there is mail, and it may be put behind the replies. While the client reads none of those, it
+    /// stays in the mailbox, where it is counted.
+    pub(super) fn takes_mail(&self) -> bool {
+        let client = &self.session.client;
+        client.has_mail()
+            && (self.waiting() <= self.shared.options.push_bytes_max || client.is_ended())
+    }
+
+    /// Puts mail behind the replies, if there is any and it may. Answers whether the client is to go.
+    pub(super) fn take_mail(&mut self) -> Option<End> {
+        if self.takes_mail() { self.session.client.take_mail(&mut self.out) } else { None }
+    }
+}

@@ -1,0 +1,131 @@
+//! Clients that mean harm: what they are refused, who goes, and that the others are served.
+
+use std::time::Duration;
+
+use crate::client::{Client, Running};
+use kvserver::ServerOptions;
+
+/// Bytes that the buffers of all clients may take in these tests.
+const BUDGET: usize = 4 << 20;
+/// Bytes of a value that is asked for, or of a message.
+const LARGE: usize = 100_000;
+/// What the sockets of the system take in of what nobody reads is less than so many of them.
+const MANY: usize = 400;
+
+fn small() -> ServerOptions {
+    ServerOptions {
+        threads: 1,
+        reply_bytes_max: 1 << 20,
+        push_bytes_max: 1 << 20,
+        query_bytes_max: 1 << 20,
+        clients_bytes_max: BUDGET,
+        ..ServerOptions::default()
+    }
+}
+
+/// The clients that were disconnected for their memory, once the buffers fit into the budget and there is one.
+fn evicted(polite: &mut Client, running: &Running) -> usize {
+    loop {
+        let info = polite.ask("INFO stats");
+        let (_, rest) = info.split_once("evicted_clients:").unwrap();
+        let count = rest.split("\r\n").next().unwrap().parse().unwrap();
+        if count > 0 && running.shared.clients.memory_bytes() <= BUDGET {
+            return count;
+        }
+    }
+}
+
+#[test]
+fn clients_that_never_read_go_when_they_take_more_than_there_is() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    polite.ask_words(&["SET", "k", &"v".repeat(LARGE)]);
+    let mut silent: Vec<Client> = (0..10).map(|_| running.client()).collect();
+    for client in &mut silent {
+        client.send(&b"GET k\r\n".repeat(MANY));
+    }
+    // Each may keep one reply beyond a mebibyte, so of ten not all can stay.
+    let gone = evicted(&mut polite, &running);
+    assert!((1..10).contains(&gone), "{gone} were disconnected");
+    assert_eq!(polite.ask("STRLEN k"), format!(":{LARGE}"));
+}
+
+#[test]
+fn messages_that_nobody_reads_are_in_the_same_budget() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    let mut silent: Vec<Client> = (0..10).map(|_| running.client()).collect();
+    for client in &mut silent {
+        client.ask("SUBSCRIBE c");
+    }
+    // Each may keep a mebibyte of them in its mailbox.
+    let message = "m".repeat(LARGE);
+    for _ in 0..MANY {
+        polite.ask_words(&["PUBLISH", "c", &message]);
+    }
+    assert!(evicted(&mut polite, &running) >= 1);
+}
+
+#[test]
+fn arguments_without_end_are_refused_by_what_they_take() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    let mut endless = running.client();
+    // So many are allowed, and nothing is reserved for them.
+    endless.send(b"*1000000000\r\n");
+    let some = b"$1\r\na\r\n".repeat(10_000);
+    let steps = (0..1000).take_while(|_| endless.try_send(&some)).count();
+    assert!(steps < 1000, "70 MB were taken in");
+    assert_eq!(polite.ask("PING"), "+PONG");
+    let kept = running.shared.clients.memory_bytes();
+    assert!(kept <= BUDGET, "{kept} bytes are kept");
+}
+
+#[test]
+fn headers_that_promise_too_much_are_refused_at_once() {
+    let running = Running::with(small());
+    for (header, answer) in [
+        ("*2147483648\r\n", "invalid multibulk length"),
+        ("*1\r\n$10737418240\r\n", "invalid bulk length"),
+        ("*1\r\n$99999999999999999999\r\n", "invalid bulk length"),
+    ] {
+        let mut client = running.client();
+        client.send(header.as_bytes());
+        assert_eq!(client.reply(), format!("-ERR Protocol error: {answer}"));
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_byte_now_and_then_is_no_way_to_stay_without_a_password() {
+    let password = Some("secret".to_owned());
+    let options = ServerOptions { password, handshake_timeout_s: 1, ..small() };
+    let running = Running::with(options);
+    let mut slow = running.client();
+    slow.send(b"*2\r\n$4\r\nAUTH\r\n$1000\r\n");
+    let sent = (0..900).take_while(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        slow.try_send(b"x")
+    });
+    assert!(sent.count() < 900, "it was let go on for 18 s");
+    let mut known = running.client();
+    assert_eq!(known.ask("AUTH secret"), "+OK");
+    assert_eq!(known.ask("PING"), "+PONG");
+}
+
+#[test]
+fn whoever_sends_anything_is_answered_and_does_not_disturb() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    let mut state = 1_u64;
+    for _ in 0..50 {
+        let mut bytes = vec![0; 20_000];
+        for byte in &mut bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (state >> 56) as u8;
+        }
+        let mut client = running.client();
+        client.try_send(&bytes);
+        assert_eq!(polite.ask("PING"), "+PONG");
+    }
+}
