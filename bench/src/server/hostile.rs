@@ -155,13 +155,13 @@ fn attack(address: SocketAddr, harm: Harm, clients: usize, stop: &AtomicBool) {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
-            match place {
-                Some(stream) if !goes_on(stream, &more) => *place = None,
-                None if returns > 0 => {
+            let is_here = place.as_mut().is_some_and(|stream| goes_on(stream, &more));
+            if !is_here {
+                *place = None;
+                if returns > 0 {
                     returns -= 1;
                     *place = begin(address, &first);
                 }
-                _ => {}
             }
         }
         returns = RETURNS;

@@ -12,6 +12,7 @@ mod hostile;
 mod keys;
 mod limits;
 mod messages;
+mod pipelines;
 mod server;
 mod strings;
 mod transactions;
