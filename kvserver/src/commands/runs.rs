@@ -20,10 +20,13 @@ use crate::resp::Replies;
 use crate::shared::{Shared, observer};
 
 /// Requests that are done together at most.
-const RUN_MAX: usize = 64;
+pub const RUN_MAX: usize = 64;
 
 /// A run shorter than this is not worth it.
 const RUN_MIN: usize = 2;
+
+/// Bytes of replies behind which a run of `GET` ends.
+const REPLY_BYTES_MAX: usize = 64 << 10;
 
 /// What the two commands begin with as clients send them, up to their names.
 const GET: &[u8] = b"*2\r\n$3\r\n";
@@ -58,26 +61,35 @@ fn serve_gets(
     if !is_plain(shared, session, !observer::WATCH) {
         return 0;
     }
-    let (mut keys, mut taken, mut count) = ([&[][..]; RUN_MAX], 0, 0);
-    while count < RUN_MAX
-        && let Some(([key], bytes)) = request(&input[taken..], GET, b"get")
+    let (mut keys, mut ends, mut count) = ([&[][..]; RUN_MAX], [0; RUN_MAX], 0);
+    let most = session.run_max.clamp(RUN_MIN, RUN_MAX);
+    let mut end = 0;
+    while count < most
+        && let Some(([key], bytes)) = request(&input[end..], GET, b"get")
     {
-        keys[count] = key;
+        end += bytes;
+        (keys[count], ends[count]) = (key, end);
         count += 1;
-        taken += bytes;
     }
     if count < RUN_MIN {
         return 0;
     }
-    let before = out.len();
+    let (before, mut served) = (out.len(), 0);
     let begun = Instant::now();
-    let read = shared.store.get_many_with(&keys[..count], |_, value| out.bulk_or_null(value));
+    let read = shared.store.get_many_with(&keys[..count], |_, value| {
+        // Nobody knows how long values are before they are read, so the rest is read again when it has its turn.
+        if out.len() - before < REPLY_BYTES_MAX {
+            out.bulk_or_null(value);
+            served += 1;
+        }
+    });
     if read.is_err() {
         out.truncate(before);
         return 0;
     }
-    count_calls(shared, session, b"get", count, begun);
-    taken
+    session.run_max = if served < count { served } else { (most * 2).min(RUN_MAX) };
+    count_calls(shared, session, b"get", served, begun);
+    served.checked_sub(1).map_or(0, |last| ends[last])
 }
 
 fn serve_sets(

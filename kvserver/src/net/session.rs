@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::group::Queued;
 use crate::acl::User;
-use crate::commands::{After, Effect};
+use crate::commands::{After, Effect, runs};
 use crate::resp::{Protocol, Replies};
 use crate::shared::clients::{ClientHandle, flag};
 use crate::shared::pubsub::{self, Kind};
@@ -85,6 +85,8 @@ pub struct Session {
     pub slept: Duration,
     /// When its last command ended, if that came with the one that is served.
     pub clock: Option<Instant>,
+    /// How many values may be read together: fewer when they are long.
+    pub run_max: usize,
 }
 
 impl Session {
@@ -119,6 +121,7 @@ impl Session {
             after: None,
             slept: Duration::ZERO,
             clock: None,
+            run_max: runs::RUN_MAX,
         };
         session.begin_anew(shared);
         session

@@ -1,6 +1,7 @@
 //! Many requests at once: what is done together answers and acts as if it came one by one.
 
 use crate::client::{Client, Running, request};
+use kvserver::ServerOptions;
 
 /// Sends requests in one go, and shows all replies.
 fn ask_all(client: &mut Client, lines: &[&str]) -> Vec<String> {
@@ -63,6 +64,26 @@ fn a_value_of_any_length_is_kept_by_a_run() {
         client.send(&[&set[..], &set].concat());
         assert_eq!((client.reply(), client.reply()), ("+OK".to_owned(), "+OK".to_owned()));
         assert_eq!(client.ask("STRLEN k"), format!(":{length}"));
+    }
+}
+
+#[test]
+fn long_values_are_not_gathered_by_a_run() {
+    let options =
+        ServerOptions { threads: 1, reply_bytes_max: 1 << 20, ..ServerOptions::default() };
+    let running = Running::with(options);
+    let mut client = running.client();
+    client.ask_words(&["SET", "k", &"v".repeat(1 << 20)]);
+    // 64 MiB of replies, of which nobody reads any.
+    client.send(&request(&["GET", "k"]).repeat(64));
+    let mut other = running.client();
+    for _ in 0..100 {
+        assert_eq!(other.ask("PING"), "+PONG");
+        let kept = running.shared.clients.memory_bytes();
+        assert!(kept <= 8 << 20, "{kept} bytes are kept");
+    }
+    for number in 0..64 {
+        assert_eq!(client.reply().len(), (1 << 20) + 1, "reply {number}");
     }
 }
 
