@@ -35,10 +35,10 @@ const ENTRIES: usize = 10_000;
 /// How often those who were thrown out come again.
 const ROUND: Duration = Duration::from_millis(100);
 /// Those who come again in one round at most.
-const RETURNS: usize = 20;
+const RETURNS: usize = 5;
 /// The key whose value is large, and bytes of that value.
 const LARGE: &[u8] = b"large";
-const LARGE_BYTES: usize = 1 << 20;
+const LARGE_BYTES: usize = 64 << 10;
 /// Requests for it by each client that reads none of the answers.
 const ASKED: usize = 64;
 /// Bytes that are sent at once by those who send much.

@@ -15,7 +15,7 @@ use crate::shared::clients::End;
 
 /// Requests of one connection that are served before others have their turn, and bytes of their replies.
 const REQUESTS_AT_ONCE: usize = 4096;
-const REPLY_BYTES_AT_ONCE: usize = 256 << 10;
+const REPLY_BYTES_AT_ONCE: usize = 64 << 10;
 
 /// Why serving stops for a moment, or for ever.
 pub(super) enum Stop {
