@@ -41,8 +41,8 @@ const LARGE: &[u8] = b"large";
 const LARGE_BYTES: usize = 64 << 10;
 /// Requests for it by each client that reads none of the answers.
 const ASKED: usize = 64;
-/// Bytes that are sent at once by those who send much.
-const STEP: usize = 256 << 10;
+/// Bytes that those who send much send in each round: all together some tens of megabytes a second.
+const STEP: usize = 4 << 10;
 
 /// What a client does to the server.
 #[derive(Clone, Copy)]
