@@ -64,7 +64,7 @@ fn server(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
     cmd!(sh, "cargo build --locked --release --package kvserver --bin kv-server").run()?;
     let _program =
         sh.push_env("KVBENCH_SERVER", artifacts.workspace.target().join("release/kv-server"));
-    let raised = "ulimit -Sn \"$(ulimit -Hn)\" && exec \"$@\"";
+    let raised = "ulimit -Sn \"$(ulimit -Hn)\"; exec \"$@\"";
     say("running the benchmarks");
     cmd!(sh, "sh -c {raised} sh cargo run --locked --release --package kvbench -- {arguments...}")
         .run()?;

@@ -179,7 +179,8 @@ fn begin(address: SocketAddr, first: &[u8]) -> Option<TcpStream> {
 /// Sends as much as the server takes without waiting. Answers whether the connection is still there.
 fn goes_on(stream: &mut TcpStream, bytes: &[u8]) -> bool {
     match stream.write(bytes) {
-        Ok(_) => true,
+        // What did not fit is not sent later: whoever means harm need not be understood.
+        Ok(sent) => sent > 0,
         Err(error) => error.kind() == std::io::ErrorKind::WouldBlock,
     }
 }
