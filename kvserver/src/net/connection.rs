@@ -97,6 +97,8 @@ impl Connection {
                 Stop::Idle => {}
                 Stop::Full => {
                     self.flush_some().await?;
+                    // It may be among those who take too much long before it has to wait by itself.
+                    self.note_memory();
                     tokio::task::yield_now().await;
                 }
                 Stop::Paused => self.rest().await?,
