@@ -50,13 +50,17 @@ enum Kind {
     ExpireAt(i64),
 }
 
-/// One change of a batch, as a store reads it.
+/// One change of a [`Batch`], as a store reads it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Op<'a> {
+pub enum BatchOp<'a> {
+    /// Sets the key.
     Set {
+        /// To this value.
         value: &'a [u8],
+        /// With this expiry, and under this condition.
         options: SetOptions,
     },
+    /// Removes the key.
     Del,
     /// In this many milliseconds.
     Expire(i64),
@@ -164,14 +168,14 @@ impl Batch {
     }
 
     /// The changes and their keys, in order.
-    pub(crate) fn ops(&self) -> impl DoubleEndedIterator<Item = (&[u8], Op<'_>)> {
+    pub fn ops(&self) -> impl DoubleEndedIterator<Item = (&[u8], BatchOp<'_>)> {
         self.ops.iter().map(|stored| {
             let (key, rest) = self.bytes[stored.at..].split_at(stored.key_len);
             let op = match stored.kind {
-                Kind::Set(options) => Op::Set { value: &rest[..stored.value_len], options },
-                Kind::Del => Op::Del,
-                Kind::Expire(ttl_ms) => Op::Expire(ttl_ms),
-                Kind::ExpireAt(unix_ms) => Op::ExpireAt(unix_ms),
+                Kind::Set(options) => BatchOp::Set { value: &rest[..stored.value_len], options },
+                Kind::Del => BatchOp::Del,
+                Kind::Expire(ttl_ms) => BatchOp::Expire(ttl_ms),
+                Kind::ExpireAt(unix_ms) => BatchOp::ExpireAt(unix_ms),
             };
             (key, op)
         })

@@ -212,11 +212,16 @@ impl Context {
     /// A deadline this far from now, less the jitter, and never if there is no such time.
     pub(crate) fn after(&self, ttl_ms: u64, now: &Now<'_>) -> i64 {
         let ppm = self.ttl_jitter_ppm.load(Ordering::Relaxed);
-        let spread = u128::from(ttl_ms) * u128::from(ppm) / 1_000_000;
-        let less = if ppm == 0 { 0 } else { random::up_to(spread as u64) };
-        let ttl = i64::try_from((ttl_ms - less).max(1)).unwrap_or(NEVER);
+        let ttl = i64::try_from(jittered(ttl_ms, ppm).max(1)).unwrap_or(NEVER);
         now.ms().saturating_add(ttl)
     }
+}
+
+/// A TTL less a random share of it, which is up to so many parts per million.
+pub(crate) fn jittered(ttl_ms: u64, ppm: u32) -> u64 {
+    let spread = u128::from(ttl_ms) * u128::from(ppm) / 1_000_000;
+    let less = if ppm == 0 { 0 } else { random::up_to(spread as u64) };
+    ttl_ms - less
 }
 
 /// What the threads that tend a store's files go by.

@@ -123,7 +123,7 @@ pub struct Error {
 
 impl Error {
     /// An error with a message of its own. A scan that cannot go on says so with `Conflict`.
-    pub(crate) fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Error {
+    pub fn new(status: Status, message: impl Into<Cow<'static, str>>) -> Error {
         debug_assert!(status.is_error() || status == Status::Conflict, "{status:?} is no error");
         Error { status, message: message.into(), os_code: None }
     }

@@ -97,12 +97,15 @@ mod words;
 #[doc(hidden)]
 pub mod simulation;
 
-pub use batch::{Batch, BatchOutcome};
+pub use batch::{Batch, BatchOp, BatchOutcome};
 pub use clock::{Clock, ManualClock};
 pub use deferral::Ticket;
 pub use durable::{SnapshotInfo, salvage, verify};
 pub use error::{Error, Result, Status};
+#[doc(hidden)]
+pub use io::read_file;
 pub use keys::Keys;
+pub use location::{Location, RemotePlace, percent_decoded};
 pub use options::{
     OPTION_TABLE, Offers, OptionKind, OptionSpec, Options, duration_ms, flag_value, size_bytes,
 };

@@ -9,23 +9,72 @@ use crate::options::{Options, shown};
 
 /// Where the contents of a store live.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Location {
+#[non_exhaustive]
+pub enum Location {
     /// In memory alone.
     Memory,
     /// In this directory.
     Directory(String),
-    /// On this remote server or cluster.
-    Remote(String),
+    /// On this server or cluster.
+    Remote(RemotePlace),
 }
 
-/// Reads `location` and applies the options it carries, which win over `options`.
-pub(crate) fn read(location: &str, options: &mut Options) -> Result<Location> {
-    let remote = location.split_once("://").is_some_and(|(scheme, _)| scheme.starts_with("valkey"));
-    let parsed = location.strip_prefix("kv:");
-    if parsed.is_none() && !remote {
-        return place(location);
+/// The part of a `valkey…://` location before its options. It may hold a password, so it is never shown.
+#[derive(PartialEq, Eq)]
+pub struct RemotePlace(String);
+
+impl RemotePlace {
+    /// All of it, from the scheme on.
+    pub fn secret_text(&self) -> &str {
+        &self.0
     }
-    let (place_text, query) = location.split_once('?').unwrap_or((location, ""));
+
+    /// What may be shown: without user and password.
+    pub fn without_user(&self) -> &str {
+        self.0.rsplit('@').next().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for RemotePlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("RemotePlace").field(&self.without_user()).finish()
+    }
+}
+
+impl Location {
+    /// Reads the text that a store is opened by, and applies the options it carries, which win over
+    /// `options`: `":memory:"`, a directory, `kv:PLACE?name=value&…`, or `valkey://…` and
+    /// `valkey-cluster://…`.
+    ///
+    /// # Errors
+    /// `Invalid` for an empty text, an option without `=` or one that is not UTF-8 once decoded; those of
+    /// [`Options::set`]. A password is in none of them.
+    pub fn read(location: &str, options: &mut Options) -> Result<Location> {
+        let is_remote =
+            location.split_once("://").is_some_and(|(scheme, _)| scheme.starts_with("valkey"));
+        if !is_remote && !location.starts_with("kv:") {
+            return place(location);
+        }
+        let (before, query) = location.split_once('?').unwrap_or((location, ""));
+        let applied = apply(query, options);
+        if is_remote && query.contains('@') && applied.is_err() {
+            // The first ? may stand in a password, which must not come out again in a message.
+            return Err(Error::new(
+                Status::Invalid,
+                "the options of the location cannot be read: in a user or password write ? as %3F, \
+                 and in an option @ as %40",
+            ));
+        }
+        applied?;
+        match before.strip_prefix("kv:") {
+            Some(path) => place(&percent_decoded(path)?),
+            None => Ok(Location::Remote(RemotePlace(before.to_string()))),
+        }
+    }
+}
+
+/// Sets the options of a query, `name=value&…`.
+fn apply(query: &str, options: &mut Options) -> Result<()> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').ok_or_else(|| {
             Error::new(
@@ -33,13 +82,9 @@ pub(crate) fn read(location: &str, options: &mut Options) -> Result<Location> {
                 format!("'{}' in the location is no option: write name=value", shown(pair)),
             )
         })?;
-        options.set(&decode(name)?, &decode(value)?)?;
+        options.set(&percent_decoded(name)?, &percent_decoded(value)?)?;
     }
-    match place_text.strip_prefix("kv:") {
-        Some(path) => place(&decode(path)?),
-        // What is before an @ may be a password, and must not come out again in a message.
-        None => Ok(Location::Remote(place_text.rsplit('@').next().unwrap_or("").to_string())),
-    }
+    Ok(())
 }
 
 fn place(path: &str) -> Result<Location> {
@@ -53,7 +98,11 @@ fn place(path: &str) -> Result<Location> {
     }
 }
 
-fn decode(text: &str) -> Result<String> {
+/// A text with `%` and two hexadecimal digits put back into the byte they stand for.
+///
+/// # Errors
+/// `Invalid` if the bytes are not UTF-8.
+pub fn percent_decoded(text: &str) -> Result<String> {
     let digit = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -84,7 +133,7 @@ mod tests {
 
     fn location(text: &str) -> (Result<Location>, Options) {
         let mut options = Options::new();
-        (read(text, &mut options), options)
+        (Location::read(text, &mut options), options)
     }
 
     #[test]
@@ -99,7 +148,7 @@ mod tests {
     fn options_in_a_location_win() {
         let mut options = Options::new().with("max_entries", "1").unwrap();
         assert_eq!(
-            read("kv::memory:?max_entries=5&eviction=random", &mut options),
+            Location::read("kv::memory:?max_entries=5&eviction=random", &mut options),
             Ok(Location::Memory)
         );
         assert_eq!((options.max_entries(), options.eviction()), (5, "random"));
@@ -123,7 +172,19 @@ mod tests {
             location("valkey://h:6379?x=1").0.map_err(|e| e.status()),
             Err(Status::Unsupported)
         );
-        assert_eq!(location("valkey://h:6379").0, Ok(Location::Remote("valkey://h:6379".into())));
-        assert_eq!(location("valkey://me:secret@h:1").0, Ok(Location::Remote("h:1".into())));
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let (place, options) = location("valkey://me:secret@h:1?timeout=2s&prefix=a%40b");
+        assert_eq!(format!("{place:?}"), r#"Ok(Remote(RemotePlace("h:1")))"#);
+        assert_eq!((options.number("timeout"), options.text("prefix")), (2000, "a@b"));
+        for text in
+            ["valkey://me:sec?ret@h:1", "valkey://me:sec?timeout=ret@h", "valkey://u:?ret=1@h"]
+        {
+            let error = location(text).0.unwrap_err();
+            assert_eq!(error.status(), Status::Invalid, "{text}");
+            assert!(!error.message().contains("ret"), "{error}");
+        }
     }
 }

@@ -52,7 +52,10 @@ impl Expiry {
     }
 
     /// Refuses a time before 1970.
-    pub(crate) fn check(self) -> Result<()> {
+    ///
+    /// # Errors
+    /// `Invalid`.
+    pub fn check(self) -> Result<()> {
         match self {
             Expiry::AtMs(..0) => Err(Error::new(
                 Status::Invalid,

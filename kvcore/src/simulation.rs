@@ -35,6 +35,6 @@ pub fn open(
 #[must_use]
 pub fn fuzz_notes(bytes: &[u8]) -> bool {
     let mut options = Options::new();
-    let _ = crate::location::read(&String::from_utf8_lossy(bytes), &mut options);
+    let _ = crate::location::Location::read(&String::from_utf8_lossy(bytes), &mut options);
     decode_notes(bytes)
 }

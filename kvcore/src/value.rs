@@ -162,7 +162,17 @@ impl Value {
         Value { bytes: Bytes::Shared(Arc::clone(value)), info }
     }
 
-    /// The revision of the store at which this value was written or its deadline last changed.
+    /// A value that came from a server: these bytes, no version, and the deadline that the server told, in Unix
+    /// milliseconds.
+    pub fn remote(bytes: &[u8], expire_at_ms: Option<i64>) -> Value {
+        static METER: OnceLock<&'static PinMeter> = OnceLock::new();
+        let deadline = expire_at_ms.unwrap_or(NEVER);
+        let info = ValueInfo { version: 0, deadline, access: None };
+        Value::copy(bytes, METER.get_or_init(PinMeter::lease), info)
+    }
+
+    /// The revision of the store at which this value was written or its deadline last changed; 0 if it came
+    /// from a server, which knows no versions.
     pub fn version(&self) -> u64 {
         self.info.version
     }

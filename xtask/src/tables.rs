@@ -59,6 +59,7 @@ fn offered(offers: Offers) -> String {
         Offers::All => String::new(),
         Offers::DefaultOnly => "default only".to_owned(),
         Offers::OnDiskOnly => "on disk".to_owned(),
+        Offers::RemoteOnly => "on a server".to_owned(),
         // A kind of offer that this table does not know yet must not pass for a whole one.
         _ => "see the documentation".to_owned(),
     }

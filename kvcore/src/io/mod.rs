@@ -30,6 +30,7 @@ pub(crate) use bytes::Bytes;
 pub use real::RealDisk;
 #[cfg(any(test, feature = "simulation"))]
 pub use sim::{Call, Fault, SYNCS, SimDisk, Survivors};
+pub use system::read_file;
 pub(crate) use system::usable_memory;
 
 /// Where a store keeps its files.

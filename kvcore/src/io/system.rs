@@ -1,7 +1,28 @@
 //! What the system says of itself: how much memory this process may use.
 
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+
+use crate::error::{Error, Result, Status};
+
+/// The longest file of settings that is read, in bytes.
+const LONGEST_FILE: u64 = 16 << 20;
+
+/// The bytes of a file that belongs to the settings, such as one with certificates.
+///
+/// # Errors
+/// `Io`, naming the file; `Invalid` if it is longer than 16 MiB.
+pub fn read_file(path: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read =
+        fs::File::open(path).and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Error::from_os(&format!("cannot read '{path}'"), &error))?;
+    if bytes.len() as u64 > LONGEST_FILE {
+        return Err(Error::new(Status::Invalid, format!("'{path}' is longer than 16 MiB")));
+    }
+    Ok(bytes)
+}
 
 /// The memory in bytes that this process may use: the machine's, or its control group's limit where
 /// that is lower. `u64::MAX` where neither can be told.

@@ -19,14 +19,18 @@ use crate::stats::LatencyMode;
 use crate::wal::SyncMode;
 
 /// A value that has passed its bounds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Setting {
     Word(&'static str),
     Flag(bool),
     Number(u64),
     Percent(u32),
+    Text(Box<str>),
     Auto,
 }
+
+/// For a name that is in no row.
+const AUTO: &Setting = &Setting::Auto;
 
 /// What a store is opened with. Starts from the defaults of [`OPTION_TABLE`].
 ///
@@ -138,6 +142,11 @@ impl Options {
         self.progress.take()
     }
 
+    /// Whether somebody wants to know of removals.
+    pub fn has_callback(&self) -> bool {
+        self.listener.is_some()
+    }
+
     /// Who wants to know of removals.
     pub(crate) fn listener(&self) -> Option<&Listener> {
         self.listener.as_ref()
@@ -176,20 +185,55 @@ impl Options {
         self.set(name, value)
     }
 
-    fn setting(&self, name: &str) -> Setting {
+    fn setting(&self, name: &str) -> &Setting {
         let row = OPTION_TABLE.iter().position(|spec| spec.name == name);
-        row.map_or(Setting::Auto, |row| self.settings[row])
+        row.map_or(AUTO, |row| &self.settings[row])
     }
 
-    fn number(&self, name: &str) -> u64 {
+    /// The value of an option that is a number, a size in bytes or a duration in milliseconds; 0 for any other.
+    pub fn number(&self, name: &str) -> u64 {
         match self.setting(name) {
-            Setting::Number(number) => number,
+            Setting::Number(number) => *number,
             _ => 0,
         }
     }
 
-    fn flag(&self, name: &str) -> bool {
-        self.setting(name) == Setting::Flag(true)
+    /// Whether an option is `true`; `false` for one that is no truth.
+    pub fn flag(&self, name: &str) -> bool {
+        *self.setting(name) == Setting::Flag(true)
+    }
+
+    /// The value of an option that is any text; empty for any other.
+    pub fn text(&self, name: &str) -> &str {
+        match self.setting(name) {
+            Setting::Text(text) => text,
+            _ => "",
+        }
+    }
+
+    /// Whether an option has the value it begins with. An unknown one has.
+    pub fn is_default(&self, name: &str) -> bool {
+        OPTION_TABLE.iter().zip(&self.settings).all(|(spec, setting)| {
+            spec.name != name || read(spec, spec.default).as_ref() == Some(setting)
+        })
+    }
+
+    /// Refuses options that mean something only on a server or cluster.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming the option.
+    pub(crate) fn check_local(&self) -> Result<()> {
+        let remote = |spec: &&OptionSpec| spec.offers == Offers::RemoteOnly;
+        let given = OPTION_TABLE.iter().filter(remote).find(|spec| !self.is_default(spec.name));
+        given.map_or(Ok(()), |spec| {
+            Err(Error::new(
+                Status::Unsupported,
+                format!(
+                    "option '{}' is for a store on a server: open valkey://HOST:PORT or leave it out",
+                    spec.name
+                ),
+            ))
+        })
     }
 
     /// What a store in a directory keeps there.
@@ -264,10 +308,10 @@ impl Options {
     pub(crate) fn max_memory(&self) -> u64 {
         match self.setting("max_memory") {
             Setting::Percent(ppm) => {
-                let share = u128::from(crate::io::usable_memory()) * u128::from(ppm) / 1_000_000;
+                let share = u128::from(crate::io::usable_memory()) * u128::from(*ppm) / 1_000_000;
                 u64::try_from(share).unwrap_or(u64::MAX)
             }
-            Setting::Number(number) => number,
+            Setting::Number(number) => *number,
             _ => 0,
         }
     }
@@ -292,13 +336,21 @@ impl Options {
         self.number("max_value_bytes") as usize
     }
 
+    /// A relative TTL in milliseconds as these options would have it: zero is `default_ttl`, which may be zero
+    /// as well for never, and `ttl_jitter` shortens it.
+    pub fn ttl_ms(&self, ttl_ms: u64) -> u64 {
+        let ttl_ms = if ttl_ms == 0 { self.default_ttl_ms() } else { ttl_ms };
+        let shortened = crate::context::jittered(ttl_ms, self.ttl_jitter_ppm());
+        if ttl_ms == 0 { 0 } else { shortened.max(1) }
+    }
+
     pub(crate) fn default_ttl_ms(&self) -> u64 {
         self.number("default_ttl")
     }
 
     pub(crate) fn ttl_jitter_ppm(&self) -> u32 {
         match self.setting("ttl_jitter") {
-            Setting::Percent(ppm) => ppm,
+            Setting::Percent(ppm) => *ppm,
             _ => 0,
         }
     }
@@ -310,7 +362,7 @@ impl Options {
     /// The number of shards asked for, if one was.
     pub(crate) fn shards(&self) -> Option<usize> {
         match self.setting("shards") {
-            Setting::Number(number) => Some(number as usize),
+            Setting::Number(number) => Some(*number as usize),
             _ => None,
         }
     }
@@ -355,8 +407,10 @@ fn check(spec: &OptionSpec, value: &str) -> Result<Setting> {
         )
     })?;
     let offered = match spec.offers {
-        Offers::All | Offers::OnDiskOnly => return Ok(setting),
-        Offers::DefaultOnly if read(spec, spec.default) == Some(setting) => return Ok(setting),
+        Offers::All | Offers::OnDiskOnly | Offers::RemoteOnly => return Ok(setting),
+        Offers::DefaultOnly if read(spec, spec.default).as_ref() == Some(&setting) => {
+            return Ok(setting);
+        }
         Offers::DefaultOnly => format!("its default, {}", spec.default),
     };
     Err(Error::new(
@@ -389,6 +443,7 @@ fn read(spec: &OptionSpec, value: &str) -> Option<Setting> {
             within(parse::duration_ms(value)?, min_ms, max_ms)
         }
         OptionKind::Share => parse::share_ppm(value).map(Setting::Percent),
+        OptionKind::Text { max } => (value.len() <= max).then(|| Setting::Text(value.into())),
     }
 }
 
@@ -412,6 +467,7 @@ fn range(kind: OptionKind) -> String {
             )
         }
         OptionKind::Share => "a share from 0% to 100%".to_string(),
+        OptionKind::Text { max } => format!("a text of {max} bytes at most"),
     }
 }
 

@@ -58,6 +58,11 @@ pub enum OptionKind {
     },
     /// A share from `0%` to `100%`.
     Share,
+    /// Any text of so many bytes at most.
+    Text {
+        /// The longest, in bytes.
+        max: usize,
+    },
 }
 
 /// What a store in a directory keeps there.
@@ -94,6 +99,9 @@ pub enum Offers {
     DefaultOnly,
     /// All of them, and they matter only to a store in a directory.
     OnDiskOnly,
+    /// All of them, and they matter only to a store on a server or cluster; any other store refuses what is
+    /// not the default.
+    RemoteOnly,
 }
 
 const YEAR_MS: u64 = 366 * 24 * 3600 * 1000;
@@ -312,5 +320,69 @@ pub const OPTION_TABLE: &[OptionSpec] = &[
         OptionKind::Bytes { min: 1 << 20, max: 1 << 50 },
         Offers::OnDiskOnly,
         "a log longer than this is compacted",
+    ),
+    row(
+        "prefix",
+        "",
+        false,
+        OptionKind::Text { max: 1024 },
+        Offers::RemoteOnly,
+        "what the keys begin with on the server; callers neither give nor see it",
+    ),
+    row(
+        "timeout",
+        "5s",
+        false,
+        OptionKind::Duration { min_ms: 10, max_ms: 3_600_000 },
+        Offers::RemoteOnly,
+        "the longest that a call takes, all retries included; longer than a failover",
+    ),
+    row(
+        "ack_replicas",
+        "0",
+        false,
+        OptionKind::Count { min: 0, max: 64 },
+        Offers::RemoteOnly,
+        "replicas that must have a change before the call returns",
+    ),
+    row(
+        "near",
+        "0",
+        false,
+        OptionKind::Bytes { min: 0, max: 1 << 40 },
+        Offers::RemoteOnly,
+        "memory of the near cache; `0` is none",
+    ),
+    row(
+        "near_max_ttl",
+        "1m",
+        false,
+        OptionKind::Duration { min_ms: 1, max_ms: DAY_MS },
+        Offers::RemoteOnly,
+        "how long the near cache keeps an entry at most",
+    ),
+    row(
+        "allow_flush",
+        "false",
+        false,
+        OptionKind::Bool,
+        Offers::RemoteOnly,
+        "whether `clear` without a `prefix` may empty the servers",
+    ),
+    row(
+        "tls",
+        "false",
+        false,
+        OptionKind::Bool,
+        Offers::RemoteOnly,
+        "whether connections are encrypted and the servers' certificates checked",
+    ),
+    row(
+        "tls_ca_file",
+        "",
+        false,
+        OptionKind::Text { max: 4096 },
+        Offers::RemoteOnly,
+        "certificates in PEM that are trusted in place of the system's",
     ),
 ];

@@ -56,6 +56,12 @@ impl Entry {
         Entry { key: key.to_vec(), value, info }
     }
 
+    /// An entry that came from a server. Without a value it is one of a scan of keys only.
+    pub fn remote(key: Vec<u8>, value: Option<Value>) -> Entry {
+        let deadline = value.as_ref().and_then(Value::expire_at_ms).unwrap_or(NEVER);
+        Entry { key, value, info: ValueInfo { version: 0, deadline, access: None } }
+    }
+
     /// Its key.
     pub fn key(&self) -> &[u8] {
         &self.key

@@ -5,7 +5,7 @@
 use super::journal::{record, record_touch};
 use super::put::{Content, Place, fits_in_place};
 use super::{Change, Found, Refusal, Shard};
-use crate::batch::Op;
+use crate::batch::BatchOp as Op;
 use crate::budget::Need;
 use crate::context::{Context, Deadline};
 use crate::entry::{Head, NEVER};

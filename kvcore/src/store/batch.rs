@@ -3,7 +3,7 @@
 use super::Store;
 use super::core::{WAVE, numbered};
 use super::group::{self, Step};
-use crate::batch::{Batch, BatchOutcome, Op};
+use crate::batch::{Batch, BatchOp as Op, BatchOutcome};
 use crate::error::Result;
 use crate::hash::Key;
 use crate::set_options::{Expiry, SetOptions};

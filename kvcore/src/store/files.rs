@@ -34,6 +34,7 @@ impl Store {
         mut options: Options,
         clock: Clock,
     ) -> Result<Store> {
+        options.check_local()?;
         let listener = options.take_progress();
         let progress = |progress| {
             if let Some(listener) = &listener {

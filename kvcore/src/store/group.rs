@@ -12,7 +12,7 @@
 use std::cmp::Ordering;
 
 use super::core::{Core, WAVE, numbered};
-use crate::batch::{Batch, BatchOutcome, Op};
+use crate::batch::{Batch, BatchOp as Op, BatchOutcome};
 use crate::budget::Need;
 use crate::error::{Result, Status};
 use crate::hash::Key;

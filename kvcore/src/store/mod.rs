@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::deferral::{Scope, Ticket};
 use crate::error::{Error, Result, Status};
 use crate::keys::Keys;
-use crate::location::{self, Location};
+use crate::location::Location;
 use crate::options::{Options, shown};
 
 /// A key-value store.
@@ -86,17 +86,17 @@ impl Store {
     ///
     /// # Errors
     /// As [`memory`](Store::memory), [`open_directory`](Store::open_directory) and [`Options::set`];
-    /// `Unsupported` for a remote store, which this version does not have.
+    /// `Unsupported` for a store on a server, which the engine itself cannot reach.
     pub fn open(location: &str, mut options: Options) -> Result<Store> {
-        match location::read(location, &mut options)? {
+        match Location::read(location, &mut options)? {
             Location::Memory => Store::memory(options),
             Location::Directory(path) => Store::open_directory(path, options),
             Location::Remote(place) => Err(Error::new(
                 Status::Unsupported,
                 format!(
-                    "cannot open '{}': remote stores are not in this version, \
+                    "cannot open '{}': a store on a server is not reached by this interface, \
                      open \":memory:\" instead",
-                    shown(&place)
+                    shown(place.without_user())
                 ),
             )),
         }
@@ -114,6 +114,7 @@ impl Store {
                 "a store in memory keeps nothing on disk: leave out persistence, or set it to none",
             ));
         }
+        options.check_local()?;
         Store::start(Arc::new(Core::new(options, clock)))
     }
 

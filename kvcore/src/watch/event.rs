@@ -179,11 +179,19 @@ impl Body {
 pub struct Event {
     revision: u64,
     body: Body,
+    /// Whether it was told without the value, as servers do.
+    without_value: bool,
 }
 
 impl Event {
     pub(super) fn new(revision: u64, body: Body) -> Event {
-        Event { revision, body }
+        Event { revision, body, without_value: false }
+    }
+
+    /// An event that a server told: without revision, value and deadline.
+    pub fn remote(kind: EventKind, key: &[u8]) -> Event {
+        let body = Body::copy(kind, key, [b"", b""], NEVER);
+        Event { revision: 0, body, without_value: true }
     }
 
     /// What happened.
@@ -196,9 +204,11 @@ impl Event {
         self.body.key()
     }
 
-    /// The value that was set; `None` for every other kind.
+    /// The value that was set; `None` for every other kind, and for an event of a server, which does not
+    /// tell it.
     pub fn value(&self) -> Option<&[u8]> {
-        (self.body.kind == EventKind::Set).then(|| self.body.value())
+        let told = self.body.kind == EventKind::Set && !self.without_value;
+        told.then(|| self.body.value())
     }
 
     /// The revision of the change. The revisions of a watch rise.

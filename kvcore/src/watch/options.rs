@@ -32,6 +32,31 @@ impl WatchOptions {
         WatchOptions::of(Keys::Prefix(prefix.into()))
     }
 
+    /// Whether it sees changes of this kind.
+    pub fn wants(&self, kind: EventKind) -> bool {
+        self.filter.wants(kind)
+    }
+
+    /// Whether it sees changes of this key.
+    pub fn has_key(&self, key: &[u8]) -> bool {
+        self.filter.has_key(key)
+    }
+
+    /// The key or the prefix that it was made with.
+    pub fn key_or_prefix(&self) -> &[u8] {
+        self.filter.key_or_prefix()
+    }
+
+    /// Whether it sees one key alone, and not all that begin with it.
+    pub fn is_exact(&self) -> bool {
+        matches!(self.filter.keys, Keys::One(_))
+    }
+
+    /// The revision to begin at; 0 is from now on.
+    pub fn revision(&self) -> u64 {
+        self.from_revision
+    }
+
     fn of(keys: Keys) -> WatchOptions {
         WatchOptions { filter: Filter { keys, kinds: EventKinds::ALL }, from_revision: 0 }
     }

@@ -1,0 +1,29 @@
+//! What a store can do, told before it is asked to.
+
+/// What a [`RemoteStore`](crate::RemoteStore) can do beyond reading and writing keys.
+///
+/// What is not among these answers `Unsupported` before anything is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Whether values have versions, for conditions and deletes by version.
+    pub versions: bool,
+    /// Whether a batch may name keys of several slots. Otherwise `CrossSlot`.
+    pub cross_slot_batches: bool,
+    /// Whether scans come in order, and take a range.
+    pub ordered_scans: bool,
+    /// Whether a scan gives each key once, rather than at least once.
+    pub exact_scans: bool,
+    /// Whether changes can be watched. The server's `notify-keyspace-events` has to be on as well.
+    pub watches: bool,
+    /// Whether watches tell values and revisions, and can begin in the past.
+    pub watch_history: bool,
+    /// Whether there are snapshots, restoring and a log of the store's own.
+    pub snapshots: bool,
+    /// Whether there are limits and eviction of the store's own.
+    pub eviction: bool,
+    /// Whether `clear` may empty the whole store.
+    pub clear: bool,
+    /// Whether a near cache is in front.
+    pub near_cache: bool,
+}

@@ -1,0 +1,243 @@
+//! The handle of a remote store: opening, closing, and what all calls share.
+//!
+//! Owns: [`RemoteStore`]. The calls are in modules of one noun each. Invariants: the last handle stops the
+//! engine's thread; a handle that crossed a `fork` touches neither sockets nor locks; nothing is sent for a
+//! call that will be refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kvcore::{Clock, Error, Location, Options, RemotePlace, Result, Status, Store};
+use redis::Value;
+
+use crate::address::{Address, Endpoint};
+use crate::call::{Caller, Kind};
+use crate::capabilities::Capabilities;
+use crate::commands::Request;
+use crate::engine::Engine;
+use crate::link::{Link, into_error};
+use crate::near::{Near, NearStats, Writing, listen};
+use crate::settings::Settings;
+use crate::slot;
+use crate::topology::Topology;
+use crate::whole::Counters;
+
+/// A key-value store on a server or cluster.
+///
+/// A handle: cloning it is cheap and gives another handle of the same connections. All calls may be made from any
+/// number of threads, inside an async runtime too, where they block as any other call. It is closed by
+/// [`shutdown`](RemoteStore::shutdown) or when its last handle goes.
+///
+/// Every call can fail with `Unavailable` if the server did not answer within the option `timeout`, with `Io` if a
+/// change was sent and its reply lost, with `Closed` after a shutdown, and with `Forked` in a child process that
+/// inherited the handle. A key over its limit is `TooLarge` in every call.
+#[derive(Clone)]
+pub struct RemoteStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What all handles share.
+pub(crate) struct Inner {
+    engine: Engine,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) near: Option<Arc<Near>>,
+    /// An empty store of the engine, which knows whether this process was forked off.
+    guard: Store,
+    is_closed: AtomicBool,
+    pub(crate) counters: Counters,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if self.guard.is_forked() {
+            self.engine.abandon();
+        } else {
+            self.engine.stop();
+        }
+    }
+}
+
+impl RemoteStore {
+    /// Opens the store at `valkey://…` or `valkey-cluster://…`, whose options win over `options`.
+    ///
+    /// # Errors
+    /// `Invalid` for a location that cannot be read, another kind of location, and a refused login;
+    /// `Unsupported` for an option that has no meaning on a server, and for a server of the other kind;
+    /// `Unavailable` if no server answers; `Io` if the system has no thread to give.
+    pub fn open(location: &str, mut options: Options) -> Result<RemoteStore> {
+        match Location::read(location, &mut options)? {
+            Location::Remote(place) => RemoteStore::open_place(&place, options),
+            _ => Err(Error::new(
+                Status::Invalid,
+                "this is no store on a server: begin with valkey:// or valkey-cluster://",
+            )),
+        }
+    }
+
+    /// As [`open`](RemoteStore::open), with the location read and its options applied.
+    ///
+    /// # Errors
+    /// As [`open`](RemoteStore::open).
+    pub fn open_place(place: &RemotePlace, options: Options) -> Result<RemoteStore> {
+        let address = Address::read(place)?;
+        let settings = Arc::new(Settings::new(options)?);
+        let near = match settings.near_bytes {
+            0 => None,
+            bytes => Some(Arc::new(Near::new(bytes, settings.near_max_ttl_ms)?)),
+        };
+        let (clock, _) = Clock::manual(0);
+        let guard = Store::with_clock(Options::new().with("shards", "1")?, clock)?;
+        let engine = Engine::start()?;
+        let link = Arc::new(Link::new(address, &settings));
+        let opened = engine.wait(async {
+            let connected = tokio::time::timeout(settings.timeout, link.wire()).await;
+            let silent =
+                || Error::new(Status::Unavailable, "no server answered in time: retry later");
+            connected.map_err(|_| silent())?.map_err(into_error)?;
+            link.refresh_topology().await
+        });
+        if let Err(error) = opened {
+            engine.stop();
+            return Err(error);
+        }
+        if let Some(near) = &near {
+            let prefix = settings.prefix.clone();
+            engine.spawn(listen::run(Arc::clone(&link), Arc::downgrade(near), prefix));
+        }
+        let caller = Arc::new(Caller::new(link, Arc::clone(&settings)));
+        let (is_closed, counters) = (AtomicBool::new(false), Counters::default());
+        let inner = Inner { engine, caller, settings, near, guard, is_closed, counters };
+        Ok(RemoteStore { inner: Arc::new(inner) })
+    }
+
+    /// Closes the store for all handles: calls that come later answer `Closed`. Calls that are under way end as
+    /// they would have, or with `Closed`. May be called again.
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub fn shutdown(&self) -> Result<()> {
+        if self.inner.guard.is_forked() {
+            return Err(Status::Forked.into());
+        }
+        self.inner.is_closed.store(true, Ordering::Release);
+        if let Some(near) = &self.inner.near {
+            near.shutdown();
+        }
+        Ok(())
+    }
+
+    /// What this store can do beyond reading and writing keys.
+    pub fn capabilities(&self) -> Capabilities {
+        let inner = &self.inner;
+        Capabilities {
+            versions: false,
+            cross_slot_batches: !inner.caller.link.is_cluster(),
+            ordered_scans: false,
+            exact_scans: false,
+            watches: true,
+            watch_history: false,
+            snapshots: false,
+            eviction: false,
+            clear: inner.settings.allow_flush || !inner.settings.prefix.is_empty(),
+            near_cache: inner.near.is_some(),
+        }
+    }
+
+    /// Whether this handle was inherited through a `fork`, so that every call answers `Forked`.
+    pub fn is_forked(&self) -> bool {
+        self.inner.guard.is_forked()
+    }
+
+    /// What the near cache has done; all zero if there is none.
+    pub fn near_stats(&self) -> NearStats {
+        self.inner.near.as_ref().map(|near| near.stats()).unwrap_or_default()
+    }
+}
+
+impl Inner {
+    /// Refuses calls on a handle that is closed or was inherited.
+    ///
+    /// # Errors
+    /// `Forked`, `Closed`.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.guard.is_forked() {
+            return Err(Status::Forked.into());
+        }
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Status::Closed.into());
+        }
+        Ok(())
+    }
+
+    /// Checks a key and gives it as the server knows it, with its slot.
+    ///
+    /// # Errors
+    /// Those of [`check`](Inner::check), `TooLarge`.
+    pub(crate) fn key(&self, key: &[u8]) -> Result<(u16, Vec<u8>)> {
+        self.check()?;
+        let key = self.settings.key(key)?;
+        Ok((slot::of(&key), key))
+    }
+
+    /// Waits for a future.
+    pub(crate) fn wait<F: Future>(&self, future: F) -> F::Output {
+        self.engine.wait(future)
+    }
+
+    /// Sends a request to the server of a slot and waits for the replies.
+    ///
+    /// # Errors
+    /// Those of [`Caller::call`].
+    pub(crate) fn call(&self, slot: u16, request: &Request, kind: Kind) -> Result<Vec<Value>> {
+        self.wait(self.caller.call(slot, request, kind))
+    }
+
+    /// As [`call`](Inner::call), for the one reply of a request that has one.
+    ///
+    /// # Errors
+    /// Those of [`call`](Inner::call).
+    pub(crate) fn ask(&self, slot: u16, request: &Request, kind: Kind) -> Result<Value> {
+        Ok(self.call(slot, request, kind)?.into_iter().next().unwrap_or_default())
+    }
+
+    /// Begins a change of one key, as callers know it.
+    pub(crate) fn writing<'a>(&'a self, slot: u16, key: &'a [u8]) -> Writing<'a> {
+        Near::writing(self.near.as_deref(), [(slot, key)])
+    }
+
+    /// A new picture of the cluster.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) fn topology(&self) -> Result<Arc<Topology>> {
+        self.wait(self.caller.link.refresh_topology())
+    }
+
+    /// Sends commands to one server and waits for the replies.
+    ///
+    /// # Errors
+    /// Those of [`Caller::call_node`].
+    pub(crate) fn call_node(
+        &self,
+        server: &Endpoint,
+        commands: &[redis::Cmd],
+        kind: Kind,
+    ) -> Result<Vec<Value>> {
+        self.wait(self.caller.call_node(server, commands, kind))
+    }
+
+    /// Lets a task run in the background.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.engine.spawn(task);
+    }
+}
+
+impl std::fmt::Debug for RemoteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteStore")
+            .field("is_cluster", &self.inner.caller.link.is_cluster())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,419 @@
+//! Watches: the keyspace events of every master, in one queue.
+//!
+//! Owns: [`RemoteWatch`]. Servers tell events only to connections of their own and keep none, so there is a
+//! subscription to each master, and whatever happens while one of them is down is lost: the watch says so with
+//! [`Watched::Lagged`] once it is subscribed again. Events tell the key and what happened, neither value nor
+//! revision. Invariant: nothing is missed in silence, be it that a connection was lost, that masters changed, or
+//! that the watch was read too slowly.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use kvcore::{Error, Event, EventKind, Result, Status, WatchOptions, Watched};
+use parking_lot::{Condvar, Mutex};
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::address::Endpoint;
+use crate::call::Kind;
+use crate::link::Link;
+use crate::near::listen::{LOOK, SILENCE};
+use crate::replies;
+use crate::scan::escaped;
+use crate::store::{Inner, RemoteStore};
+
+/// What channels of keyspace events begin with. There is no other database than the first.
+const CHANNEL: &[u8] = b"__keyspace@0__:";
+
+/// Time before a subscription is made again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The changes of a remote store, one after the other. Those of one key come in their order.
+///
+/// It belongs to one thread at a time; [`RemoteWatchCancel`] ends it from any other.
+pub struct RemoteWatch {
+    inner: Arc<Inner>,
+    shared: Arc<Shared>,
+}
+
+/// Ends a [`RemoteWatch`] from any thread.
+#[derive(Clone)]
+pub struct RemoteWatchCancel(Weak<Shared>);
+
+/// What a watch has of its subscriptions.
+struct Shared {
+    options: WatchOptions,
+    prefix: Vec<u8>,
+    longest: usize,
+    queue: Mutex<Queue>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    told: VecDeque<Told>,
+    is_cancelled: bool,
+}
+
+/// What waits to be read.
+enum Told {
+    Event(Event),
+    /// So many events are missing here; 0 if nobody knows.
+    Lagged(u64),
+}
+
+impl RemoteStore {
+    /// Watches changes from now on.
+    ///
+    /// # Errors
+    /// `Unsupported` to begin at a revision, and if a server does not tell events of the kinds asked for;
+    /// `Unavailable` if not every master answers; `TooLarge` for a key over its limit.
+    pub fn watch(&self, options: &WatchOptions) -> Result<RemoteWatch> {
+        let inner = &self.inner;
+        inner.key(options.key_or_prefix())?;
+        if options.revision() != 0 {
+            return Err(Error::new(
+                Status::Unsupported,
+                "a server keeps no past changes: watch from now on",
+            ));
+        }
+        let topology = inner.topology()?;
+        for server in topology.masters() {
+            inner.check_events(server, options)?;
+        }
+        let shared = Arc::new(Shared {
+            options: options.clone(),
+            prefix: inner.settings.prefix.clone(),
+            longest: inner.settings.watch_buffer,
+            queue: Mutex::default(),
+            more: Condvar::new(),
+        });
+        let (ready, subscribed) = oneshot::channel();
+        let link = Arc::clone(&inner.caller.link);
+        inner.spawn(run(link, Arc::downgrade(&shared), ready));
+        let answer = inner.wait(timeout(inner.settings.timeout, subscribed));
+        match answer {
+            Ok(Ok(())) => Ok(RemoteWatch { inner: Arc::clone(inner), shared }),
+            _ => Err(Error::new(
+                Status::Unavailable,
+                "not every server took the subscription in time: retry later",
+            )),
+        }
+    }
+}
+
+impl Inner {
+    /// Refuses to watch a server that does not tell what is asked for. One that does not say what it tells is
+    /// believed.
+    fn check_events(&self, server: &Endpoint, options: &WatchOptions) -> Result<()> {
+        let mut ask = redis::cmd("CONFIG");
+        ask.arg("GET").arg("notify-keyspace-events");
+        let reply = self.call_node(server, &[ask], Kind::Read)?.into_iter().next();
+        let flags = match reply {
+            Some(Value::Map(pairs)) => pairs.into_iter().next().map(|(_, flags)| flags),
+            Some(Value::Array(pair)) => pair.into_iter().nth(1),
+            _ => None,
+        };
+        let Some(flags) = flags.and_then(|flags| replies::text(flags).ok()) else { return Ok(()) };
+        let is_on = |class: char| flags.contains(class) || flags.contains('A');
+        let needed = [
+            (EventKind::Set, '$'),
+            (EventKind::Deleted, 'g'),
+            (EventKind::Touched, 'g'),
+            (EventKind::Expired, 'x'),
+            (EventKind::Evicted, 'e'),
+        ];
+        let missing = needed.iter().any(|(kind, class)| options.wants(*kind) && !is_on(*class));
+        if flags.contains('K') && !missing {
+            return Ok(());
+        }
+        Err(Error::new(
+            Status::Unsupported,
+            format!(
+                "the server {server} does not tell these events, its notify-keyspace-events is '{flags}': \
+                 set it to KA on every server of the cluster"
+            ),
+        ))
+    }
+}
+
+impl RemoteWatch {
+    /// The next change, waiting for it if there is none. `None` waits for ever. Revisions are 0; how many events
+    /// were missed is 0 where nobody knows.
+    ///
+    /// # Errors
+    /// `Closed` once the store is closed, `Forked`.
+    pub fn next(&mut self, wait: Option<Duration>) -> Result<Watched> {
+        /// How often a watch that waits looks whether the store was closed.
+        const LOOK_UP: Duration = Duration::from_millis(200);
+        let mut left = wait;
+        loop {
+            self.inner.check()?;
+            let mut queue = self.shared.queue.lock();
+            if queue.is_cancelled {
+                return Ok(Watched::Cancelled);
+            }
+            match queue.told.pop_front() {
+                Some(Told::Event(event)) => return Ok(Watched::Event(event)),
+                Some(Told::Lagged(missed)) => {
+                    return Ok(Watched::Lagged { revision: 0, missed });
+                }
+                None => {}
+            }
+            if left == Some(Duration::ZERO) {
+                return Ok(Watched::TimedOut);
+            }
+            let pause = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
+            if self.shared.more.wait_for(&mut queue, pause).timed_out() {
+                left = left.map(|left| left - pause);
+            }
+        }
+    }
+
+    /// The next change, if there is one.
+    ///
+    /// # Errors
+    /// As [`next`](RemoteWatch::next).
+    pub fn try_next(&mut self) -> Result<Watched> {
+        self.next(Some(Duration::ZERO))
+    }
+
+    /// A handle that ends this watch from any thread.
+    pub fn canceller(&self) -> RemoteWatchCancel {
+        RemoteWatchCancel(Arc::downgrade(&self.shared))
+    }
+}
+
+impl RemoteWatchCancel {
+    /// Ends the watch: whoever waits for it is woken.
+    pub fn cancel(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.queue.lock().is_cancelled = true;
+            shared.more.notify_all();
+        }
+    }
+}
+
+impl std::fmt::Debug for RemoteWatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RemoteWatch").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn event(&self, event: Event) {
+        let mut queue = self.queue.lock();
+        // A watch that has to say that it lags keeps nothing after that until it is read.
+        let is_full = queue.told.len() >= self.longest;
+        match queue.told.back_mut() {
+            Some(Told::Lagged(missed)) if *missed > 0 => *missed += 1,
+            _ if is_full => queue.told.push_back(Told::Lagged(1)),
+            _ => queue.told.push_back(Told::Event(event)),
+        }
+        self.more.notify_all();
+    }
+
+    /// Events may be missing.
+    fn lagged(&self) {
+        let mut queue = self.queue.lock();
+        if !matches!(queue.told.back(), Some(Told::Lagged(_))) {
+            queue.told.push_back(Told::Lagged(0));
+        }
+        self.more.notify_all();
+    }
+
+    /// What a server tells.
+    fn hear(&self, push: PushInfo) {
+        let Some(event) = event(&push.data, &self.prefix) else { return };
+        if self.options.wants(event.kind()) && self.options.has_key(event.key()) {
+            self.event(event);
+        }
+    }
+
+    /// The channels of the keys that are watched.
+    fn pattern(&self) -> Vec<u8> {
+        let wanted = [CHANNEL, &self.prefix, self.options.key_or_prefix()].concat();
+        let mut pattern = escaped(&wanted);
+        if !self.options.is_exact() {
+            pattern.push(b'*');
+        }
+        pattern
+    }
+}
+
+/// Reads the message of a keyspace event: pattern, channel and what happened.
+fn event(message: &[Value], prefix: &[u8]) -> Option<Event> {
+    let [_, Value::BulkString(channel), Value::BulkString(what)] = message else { return None };
+    let key = channel.strip_prefix(CHANNEL)?.strip_prefix(prefix)?;
+    let kind = match &what[..] {
+        b"del" | b"rename_from" | b"move_from" => EventKind::Deleted,
+        b"expired" => EventKind::Expired,
+        b"evicted" => EventKind::Evicted,
+        b"expire" | b"persist" => EventKind::Touched,
+        // The one kind of event that is no change.
+        b"new" | b"keymiss" => return None,
+        _ => EventKind::Set,
+    };
+    Some(Event::remote(kind, key))
+}
+
+/// Keeps a subscription at every master until the watch is gone, and says through `ready` when the first ones
+/// stand.
+async fn run(link: Arc<Link>, shared: Weak<Shared>, ready: oneshot::Sender<()>) {
+    let mut subscribed: HashMap<Endpoint, AbortHandle> = HashMap::new();
+    let mut ready = Some(ready);
+    while let Some(watch) = shared.upgrade() {
+        if watch.queue.lock().is_cancelled {
+            break;
+        }
+        if let Ok(topology) = link.refresh_topology().await {
+            subscribed.retain(|server, task| {
+                let stays = topology.masters().contains(server);
+                if !stays {
+                    task.abort();
+                }
+                stays
+            });
+            let mut first = Vec::new();
+            for server in topology.masters() {
+                if subscribed.contains_key(server) {
+                    continue;
+                }
+                let (stands, standing) = oneshot::channel();
+                // Beside the first ones, each began after something may have happened.
+                let lags = ready.is_none();
+                let task = subscribe(
+                    Arc::clone(&link),
+                    Weak::clone(&shared),
+                    server.clone(),
+                    stands,
+                    lags,
+                );
+                subscribed.insert(server.clone(), tokio::spawn(task).abort_handle());
+                first.push(standing);
+            }
+            if let Some(ready) = ready.take() {
+                for standing in first {
+                    // Who waits for it has a deadline.
+                    let _ = standing.await;
+                }
+                let _ = ready.send(());
+            }
+        }
+        drop(watch);
+        sleep(LOOK).await;
+    }
+    subscribed.values().for_each(AbortHandle::abort);
+}
+
+/// Keeps the subscription to one server.
+async fn subscribe(
+    link: Arc<Link>,
+    shared: Weak<Shared>,
+    server: Endpoint,
+    stands: oneshot::Sender<()>,
+    lags: bool,
+) {
+    let (mut stands, mut lags) = (Some(stands), lags);
+    while shared.strong_count() > 0 {
+        // Whatever went wrong, the next attempt may go better, and says that events may be missing.
+        let _ = subscribe_once(&link, &shared, &server, &mut stands, lags).await;
+        lags = stands.is_none();
+        sleep(PAUSE).await;
+    }
+}
+
+/// Listens until the connection is lost or silent. `None` is all that it ends with.
+async fn subscribe_once(
+    link: &Link,
+    shared: &Weak<Shared>,
+    server: &Endpoint,
+    stands: &mut Option<oneshot::Sender<()>>,
+    lags: bool,
+) -> Option<()> {
+    let lost = Arc::new(Notify::new());
+    let pushed = {
+        let (shared, lost) = (Weak::clone(shared), Arc::clone(&lost));
+        move |push: PushInfo| match (push.kind.clone(), shared.upgrade()) {
+            (PushKind::PMessage, Some(shared)) => shared.hear(push),
+            (PushKind::Disconnection, _) | (_, None) => lost.notify_one(),
+            _ => {}
+        }
+    };
+    let mut connection = timeout(SILENCE, link.listener(server, pushed)).await.ok()?.ok()?;
+    let pattern = shared.upgrade()?.pattern();
+    timeout(SILENCE, connection.psubscribe(pattern)).await.ok()?.ok()?;
+    if lags {
+        shared.upgrade()?.lagged();
+    }
+    if let Some(stands) = stands.take() {
+        let _ = stands.send(());
+    }
+    loop {
+        tokio::select! {
+            () = lost.notified() => return None,
+            () = sleep(LOOK) => {}
+        }
+        let ping = redis::cmd("PING");
+        let answer = timeout(SILENCE - LOOK, connection.send_packed_command(&ping)).await;
+        answer.ok()?.ok()?;
+        shared.upgrade()?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(channel: &str, what: &str) -> Vec<Value> {
+        ["pattern", channel, what].map(|text| Value::BulkString(text.into())).to_vec()
+    }
+
+    fn shared(longest: usize) -> Shared {
+        let options = WatchOptions::prefix("user:").kinds(EventKind::Set | EventKind::Deleted);
+        let (queue, more) = (Mutex::default(), Condvar::new());
+        Shared { options, prefix: b"app:".to_vec(), longest, queue, more }
+    }
+
+    #[test]
+    fn events_of_servers() {
+        for (what, kind) in [
+            ("set", EventKind::Set),
+            ("incrby", EventKind::Set),
+            ("del", EventKind::Deleted),
+            ("expired", EventKind::Expired),
+            ("evicted", EventKind::Evicted),
+            ("expire", EventKind::Touched),
+            ("persist", EventKind::Touched),
+        ] {
+            let event = event(&message("__keyspace@0__:app:k", what), b"app:").unwrap();
+            assert_eq!((event.kind(), event.key()), (kind, &b"k"[..]));
+            assert_eq!((event.value(), event.revision(), event.expire_at_ms()), (None, 0, None));
+        }
+        assert!(event(&message("__keyspace@0__:other", "set"), b"app:").is_none());
+        assert!(event(&message("__keyspace@0__:app:k", "new"), b"app:").is_none());
+    }
+
+    #[test]
+    fn the_pattern_is_of_the_keys_alone() {
+        let mut watch = shared(9);
+        assert_eq!(watch.pattern(), b"__keyspace@0__:app:user:*");
+        watch.options = WatchOptions::key("a*");
+        assert_eq!(watch.pattern(), b"__keyspace@0__:app:a\\*");
+    }
+
+    #[test]
+    fn a_full_queue_says_how_many_are_missing() {
+        let watch = shared(2);
+        for _ in 0..5 {
+            watch.event(Event::remote(EventKind::Set, b"user:1"));
+        }
+        watch.lagged();
+        let queue = watch.queue.lock();
+        assert_eq!(queue.told.len(), 3);
+        assert!(matches!(queue.told.back(), Some(Told::Lagged(3))));
+    }
+}
