@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::address::Endpoint;
 use crate::commands::Request;
 use crate::fault::{self, Failure};
-use crate::link::{Link, Wire};
+use crate::link::{Lane, Link, Wire};
 use crate::settings::Settings;
 
 /// Time before the second attempt; it doubles with each.
@@ -61,10 +61,11 @@ impl Caller {
     ) -> Result<Vec<Value>> {
         let deadline = Instant::now() + self.settings.timeout;
         let acks = if kind == Kind::Read { 0 } else { self.settings.ack_replicas };
+        let lane = if acks == 0 { Lane::Quick } else { Lane::Acked };
         let mut pause = FIRST_PAUSE;
         let mut last = None;
         for attempt in 1.. {
-            let failure = match timeout_at(deadline, self.link.wire()).await {
+            let failure = match timeout_at(deadline, self.link.wire(lane)).await {
                 Err(_) => break,
                 Ok(Err(failure)) => failure,
                 Ok(Ok((number, wire))) => {
@@ -76,12 +77,12 @@ impl Caller {
                         Ok(Err(failure)) => {
                             let is_lost = matches!(failure, Failure::Lost(_));
                             if (is_lost && !self.link.is_cluster()) || attempt % PATIENCE == 0 {
-                                self.link.suspect(number);
+                                self.link.suspect(lane, number);
                             }
                             failure
                         }
                         Err(_) => {
-                            self.link.suspect(number);
+                            self.link.suspect(lane, number);
                             if kind == Kind::Once {
                                 return Err(fault::outcome_unknown(None));
                             }
@@ -129,7 +130,8 @@ impl Caller {
     ) -> Result<Option<Vec<Value>>> {
         let acks = if kind == Kind::Read { 0 } else { self.settings.ack_replicas };
         let sent = async {
-            let (_, wire) = self.link.wire().await?;
+            let lane = if acks == 0 { Lane::Quick } else { Lane::Acked };
+            let (_, wire) = self.link.wire(lane).await?;
             self.send(&wire, slot, &request, acks).await
         };
         match tokio::time::timeout(self.settings.timeout / 2, sent).await {
@@ -231,9 +233,9 @@ impl Caller {
         }
     }
 
-    /// How long the server waits for replicas: less than the call may take.
+    /// How long the server waits for replicas: less than an attempt may take.
     fn ack_ms(&self) -> u64 {
-        u64::try_from(self.settings.timeout.as_millis() / 2).unwrap_or(u64::MAX).max(1)
+        u64::try_from(self.settings.timeout.as_millis() / 4).unwrap_or(u64::MAX).max(1)
     }
 
     /// Asks the server to which a key is on its way. `None` if it is not there either at this moment.

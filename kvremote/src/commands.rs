@@ -14,11 +14,19 @@ use crate::settings::Settings;
 /// they are never.
 const ENDLESS_MS: u64 = i64::MAX as u64 - (1 << 47);
 
-/// Adds to a number and sets its deadline, or does neither.
+/// Adds to a number and sets its deadline, or does neither. `NEW` gives a deadline to a new key alone. The number must
+/// not have more digits than a value may have bytes.
 const INCR: &str = "\
+local before = redis.call('GET', KEYS[1])
 redis.call('INCRBY', KEYS[1], ARGV[1])
 local sum = redis.call('GET', KEYS[1])
-if ARGV[2] == 'PERSIST' then redis.call('PERSIST', KEYS[1]) else redis.call(ARGV[2], KEYS[1], ARGV[3]) end
+if #sum > tonumber(ARGV[2]) then
+  if before then redis.call('SET', KEYS[1], before, 'KEEPTTL') else redis.call('DEL', KEYS[1]) end
+  return redis.error_reply('TOOLARGE the sum is longer than a value may be')
+end
+if ARGV[3] == 'PERSIST' then redis.call('PERSIST', KEYS[1])
+elseif ARGV[3] ~= 'NEW' then redis.call(ARGV[3], KEYS[1], ARGV[4])
+elseif not before and ARGV[4] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return sum";
 
 /// Appends unless the value would be too long; a new key gets a TTL.
@@ -30,12 +38,6 @@ if ARGV[3] ~= '0' and redis.call('EXISTS', KEYS[1]) == 0 then
   return #ARGV[1]
 end
 return redis.call('APPEND', KEYS[1], ARGV[1])";
-
-/// Adds to a number; a new key gets a TTL.
-const INCR_DEFAULT: &str = "\
-redis.call('SET', KEYS[1], '0', 'NX', 'PX', ARGV[2])
-redis.call('INCRBY', KEYS[1], ARGV[1])
-return redis.call('GET', KEYS[1])";
 
 /// Checks every condition of a batch, each as it would be after the changes before it, and makes all changes
 /// if they hold. Five arguments for each key: what, condition, value, kind of deadline, deadline.
@@ -287,24 +289,23 @@ pub(crate) fn needs_script(settings: &Settings, options: &SetOptions) -> bool {
 
 /// Adding to a number.
 pub(crate) fn incr(settings: &Settings, key: &[u8], delta: i64, expiry: Expiry) -> Result<Cmd> {
+    /// The longest decimal text of a number.
+    const LONGEST: usize = 20;
     let keeps = matches!(expiry, Expiry::Default | Expiry::Keep | Expiry::AfterMs(0));
     let deadline = Deadline::of(if keeps { Expiry::Default } else { expiry }, settings)?;
-    let mut command = match (keeps, deadline) {
-        (true, Deadline::Never) => {
-            let mut command = on("INCRBY", key);
-            command.arg(delta);
-            return Ok(command);
-        }
-        (true, _) => script(INCR_DEFAULT, &[key]),
-        (false, _) => script(INCR, &[key]),
+    if keeps && deadline == Deadline::Never && settings.max_value_bytes >= LONGEST {
+        let mut command = on("INCRBY", key);
+        command.arg(delta);
+        return Ok(command);
+    }
+    let (how, at) = match deadline {
+        _ if keeps => ("NEW", signed(settings.ttl_ms(0))),
+        Deadline::AfterMs(ms) => ("PEXPIRE", signed(ms)),
+        Deadline::AtMs(at) => ("PEXPIREAT", at),
+        Deadline::Never | Deadline::Keep => ("PERSIST", 0),
     };
-    command.arg(delta);
-    match deadline {
-        Deadline::AfterMs(ms) if keeps => command.arg(ms),
-        Deadline::AfterMs(ms) => command.arg("PEXPIRE").arg(ms),
-        Deadline::AtMs(at) => command.arg("PEXPIREAT").arg(at),
-        Deadline::Never | Deadline::Keep => command.arg("PERSIST"),
-    };
+    let mut command = script(INCR, &[key]);
+    command.arg(delta).arg(settings.max_value_bytes).arg(how).arg(at);
     Ok(command)
 }
 
@@ -485,11 +486,13 @@ mod tests {
         let plain = incr(&settings(&[]), b"k", 5, Expiry::Keep).unwrap();
         assert_eq!(words(&plain), "INCRBY k 5");
         let late = incr(&settings(&[]), b"k", 5, Expiry::AfterMs(9)).unwrap();
-        assert!(words(&late).ends_with("1 k 5 PEXPIRE 9"));
+        assert!(words(&late).ends_with("1 k 5 536870912 PEXPIRE 9"));
         let never = incr(&settings(&[("default_ttl", "1s")]), b"k", 5, Expiry::Never).unwrap();
-        assert!(words(&never).ends_with("1 k 5 PERSIST"));
+        assert!(words(&never).ends_with("1 k 5 536870912 PERSIST 0"));
         let default = incr(&settings(&[("default_ttl", "1s")]), b"k", 5, Expiry::Default).unwrap();
-        assert!(words(&default).ends_with("1 k 5 1000"));
+        assert!(words(&default).ends_with("1 k 5 536870912 NEW 1000"));
+        let short = incr(&settings(&[("max_value_bytes", "3")]), b"k", 5, Expiry::Keep).unwrap();
+        assert!(words(&short).ends_with("1 k 5 3 NEW 0"));
     }
 
     #[test]

@@ -91,6 +91,7 @@ pub(crate) fn server_error(error: &RedisError) -> Error {
             format!("the user of this connection may not do that: {said}"),
         ),
         "CROSSSLOT" => Status::CrossSlot.into(),
+        "TOOLARGE" => Status::TooLarge.into(),
         "NOREPLICAS" | "MISCONF" | "CLUSTERDOWN" => {
             unavailable("the server takes no changes at the moment", Some(error))
         }

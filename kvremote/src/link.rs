@@ -1,8 +1,9 @@
 //! The connections of a handle.
 //!
 //! Owns: [`Link`]. One connection that all calls share goes to the server, or to the cluster through the
-//! client's own routing; one each to single masters for what cannot be routed (scans, counting, a key on its
-//! move); listeners have connections of their own. All of them are made when they are first needed and again
+//! client's own routing; a second one takes the changes that wait for replicas, since a server stops reading from a
+//! connection while that waits; one each goes to single masters for what cannot be routed (scans, counting, a key
+//! on its move); listeners have connections of their own. All of them are made when they are first needed and again
 //! after they were lost. Invariant: a connection that is under suspicion is given to no further call.
 //!
 //! The client of the cluster mends lost connections by itself. It does not notice a server that went silent,
@@ -38,15 +39,31 @@ pub(crate) enum Wire {
 /// A connection, and which of those that there were.
 type Numbered = (u64, Wire);
 
+/// Which of the two shared connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// The one that never waits.
+    Quick,
+    /// The one on which replicas are waited for.
+    Acked,
+}
+
+/// A shared connection, as long as there is one.
+#[derive(Default)]
+struct Shared {
+    wire: RwLock<Option<Numbered>>,
+    /// Held while the connection is made, so that many callers make one; counts them.
+    making: tokio::sync::Mutex<u64>,
+}
+
 /// The connections of a handle.
 pub(crate) struct Link {
     address: Address,
     tls: bool,
     tls_ca: Option<Vec<u8>>,
     timeout: Duration,
-    wire: RwLock<Option<Numbered>>,
-    /// Held while a connection is made, so that many callers make one; counts them.
-    making: tokio::sync::Mutex<u64>,
+    quick: Shared,
+    acked: Shared,
     nodes: Mutex<HashMap<Endpoint, MultiplexedConnection>>,
     topology: RwLock<Option<Arc<Topology>>>,
 }
@@ -58,8 +75,8 @@ impl Link {
             tls: settings.tls,
             tls_ca: settings.tls_ca.clone(),
             timeout: settings.timeout,
-            wire: RwLock::new(None),
-            making: tokio::sync::Mutex::new(0),
+            quick: Shared::default(),
+            acked: Shared::default(),
             nodes: Mutex::new(HashMap::new()),
             topology: RwLock::new(None),
         }
@@ -70,16 +87,24 @@ impl Link {
         self.address.is_cluster
     }
 
-    /// The shared connection, made if there is none.
+    fn lane(&self, lane: Lane) -> &Shared {
+        match lane {
+            Lane::Quick => &self.quick,
+            Lane::Acked => &self.acked,
+        }
+    }
+
+    /// A shared connection, made if there is none.
     ///
     /// # Errors
     /// [`Failure::NotSent`] or [`Failure::Final`].
-    pub(crate) async fn wire(&self) -> Result<Numbered, Failure> {
-        if let Some(wire) = self.wire.read().clone() {
+    pub(crate) async fn wire(&self, lane: Lane) -> Result<Numbered, Failure> {
+        let shared = self.lane(lane);
+        if let Some(wire) = shared.wire.read().clone() {
             return Ok(wire);
         }
-        let mut made = self.making.lock().await;
-        if let Some(wire) = self.wire.read().clone() {
+        let mut made = shared.making.lock().await;
+        if let Some(wire) = shared.wire.read().clone() {
             return Ok(wire);
         }
         let connected = if self.address.is_cluster {
@@ -90,13 +115,13 @@ impl Link {
         };
         let wire = connected.map_err(not_connected)?;
         *made += 1;
-        *self.wire.write() = Some((*made, wire.clone()));
+        *shared.wire.write() = Some((*made, wire.clone()));
         Ok((*made, wire))
     }
 
     /// Has a connection made anew for later calls, unless that has happened.
-    pub(crate) fn suspect(&self, number: u64) {
-        let mut wire = self.wire.write();
+    pub(crate) fn suspect(&self, lane: Lane, number: u64) {
+        let mut wire = self.lane(lane).wire.write();
         if wire.as_ref().is_some_and(|(current, _)| *current == number) {
             *wire = None;
         }
@@ -146,7 +171,7 @@ impl Link {
             let mut command = redis::cmd("CLUSTER");
             command.arg("SLOTS");
             let asked = async {
-                let (_, wire) = self.wire().await?;
+                let (_, wire) = self.wire(Lane::Quick).await?;
                 wire.send_anywhere(command).await.map_err(Failure::of)
             };
             let reply = tokio::time::timeout(self.timeout, asked).await;

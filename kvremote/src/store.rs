@@ -15,7 +15,7 @@ use crate::call::{Caller, Kind};
 use crate::capabilities::Capabilities;
 use crate::commands::Request;
 use crate::engine::Engine;
-use crate::link::{Link, into_error};
+use crate::link::{Lane, Link, into_error};
 use crate::near::{Near, NearStats, Writing, listen};
 use crate::settings::Settings;
 use crate::slot;
@@ -91,7 +91,7 @@ impl RemoteStore {
         let engine = Engine::start()?;
         let link = Arc::new(Link::new(address, &settings));
         let opened = engine.wait(async {
-            let connected = tokio::time::timeout(settings.timeout, link.wire()).await;
+            let connected = tokio::time::timeout(settings.timeout, link.wire(Lane::Quick)).await;
             let silent =
                 || Error::new(Status::Unavailable, "no server answered in time: retry later");
             connected.map_err(|_| silent())?.map_err(into_error)?;

@@ -94,7 +94,7 @@ impl RemoteStore {
         let (ready, subscribed) = oneshot::channel();
         let link = Arc::clone(&inner.caller.link);
         inner.spawn(run(link, Arc::downgrade(&shared), ready));
-        let answer = inner.wait(timeout(inner.settings.timeout, subscribed));
+        let answer = inner.wait(async { timeout(inner.settings.timeout, subscribed).await });
         match answer {
             Ok(Ok(())) => Ok(RemoteWatch { inner: Arc::clone(inner), shared }),
             _ => Err(Error::new(

@@ -32,8 +32,12 @@ const TO_BUILD: &[Need] = &[
     need("pkg-config", "pkg-config"),
 ];
 
-const TO_TEST: &[Need] =
-    &[need("clang", "clang"), need("nm", "binutils"), need("valgrind", "valgrind")];
+const TO_TEST: &[Need] = &[
+    need("clang", "clang"),
+    need("nm", "binutils"),
+    need("redis-server", "redis-server"),
+    need("valgrind", "valgrind"),
+];
 
 /// Makes sure that everything needed to build is there, and puts the pinned tools first in the
 /// `PATH` of all commands that `sh` runs.
