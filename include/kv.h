@@ -318,11 +318,19 @@ typedef struct kv_store_t kv_store_t;
  * over `options`. `options` may be NULL for the defaults, and are copied. The library reads no
  * environment variable. A directory has one opener at a time, in this process and in all others.
  *
+ * "valkey://HOST:PORT/?..." is a store on a Valkey or Redis server and
+ * "valkey-cluster://HOST:PORT,HOST:PORT/?..." one on a cluster, with USER:PASSWORD@ before the first
+ * host if need be. The same calls run there; kv_capabilities tells what does not, and
+ * docs/cluster.md what differs. Every call on it may also answer KV_ERR_UNAVAILABLE (no answer
+ * within `timeout`), and a change KV_ERR_IO (its reply was lost: whether it was made is unknown;
+ * the store goes on).
+ *
  * Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
  * KV_ERR_INVALID (also: no such directory, and `create` is false), KV_ERR_UNSUPPORTED,
  * KV_ERR_LOCKED (another opener has the directory), KV_ERR_CORRUPT (a file is damaged or missing;
  * the message names it), KV_ERR_FULL (the contents are over the limits), KV_ERR_NO_SPACE,
- * KV_ERR_NO_MEMORY, KV_ERR_IO (also: the system has no thread to give), KV_ERR_PANIC.
+ * KV_ERR_NO_MEMORY, KV_ERR_IO (also: the system has no thread to give), KV_ERR_UNAVAILABLE (no
+ * server answers), KV_ERR_PANIC.
  */
 kv_status_t kv_open(const char *path, const kv_options_t *options, kv_store_t **out_store,
                     kv_error_t **err);
@@ -393,6 +401,32 @@ kv_status_t kv_clear(kv_store_t *store);
  * NULL), KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_purge_expired(kv_store_t *store, uint64_t *out_count);
+
+/* ===========================================================================================
+ * Capabilities
+ *
+ * What a store can do; see kv_open for where a store may be.
+ * ======================================================================================== */
+
+#define KV_CAN_VERSIONS    1     /**< versions: KV_IF_VERSION, kv_del_if */
+#define KV_CAN_BATCH_ANY_KEYS 2  /**< batches of any keys; without it those of one slot, else KV_ERR_CROSS_SLOT */
+#define KV_CAN_SCAN_IN_ORDER 4   /**< scans in order, and of a range */
+#define KV_CAN_SCAN_EXACTLY 8    /**< scans that give each key exactly once; without it at least once */
+#define KV_CAN_WATCH       16    /**< watches; a server must have its notify-keyspace-events on as well */
+#define KV_CAN_WATCH_HISTORY 32  /**< watches that tell values and revisions, and begin in the past */
+#define KV_CAN_SNAPSHOT    64    /**< kv_sync, kv_snapshot, kv_restore, kv_recovery_report */
+#define KV_CAN_EVICT       128   /**< limits and eviction of the store's own */
+#define KV_CAN_CLEAR       256   /**< kv_clear */
+#define KV_CAN_READ_NEAR   512   /**< a near cache is in front of the servers */
+
+/**
+ * Tells what a store can do, as the sum of KV_CAN_ numbers. A store of this process can do all but
+ * KV_CAN_READ_NEAR, whatever its options; one on a server or cluster less, and answers
+ * KV_ERR_UNSUPPORTED to the rest before it sends anything. It also answers after kv_shutdown.
+ *
+ * Answers KV_OK and the sum in `*out_capabilities`; KV_ERR_INVALID, KV_ERR_FORKED, KV_ERR_PANIC.
+ */
+kv_status_t kv_capabilities(kv_store_t *store, uint64_t *out_capabilities);
 
 /* ===========================================================================================
  * Values
@@ -837,7 +871,8 @@ void kv_batch_free(kv_batch_t *batch);
  *
  * Answers KV_OK and what was done in `*out_result`; KV_CONFLICT, also with `*out_result`, if a
  * condition does not hold: nothing was done. KV_ERR_INVALID, KV_ERR_TOO_LARGE, KV_ERR_FULL,
- * KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
+ * KV_ERR_NO_MEMORY, KV_ERR_CROSS_SLOT (on a cluster: the keys are of several slots; the message
+ * names two), KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_write(kv_store_t *store, const kv_batch_t *batch, kv_batch_result_t *out_result,
                      kv_error_t **err);

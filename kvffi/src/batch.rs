@@ -195,7 +195,8 @@ pub unsafe extern "C" fn kv_batch_free(batch: *mut kv_batch_t) {
 ///
 /// Answers KV_OK and what was done in `*out_result`; KV_CONFLICT, also with `*out_result`, if a
 /// condition does not hold: nothing was done. KV_ERR_INVALID, KV_ERR_TOO_LARGE, KV_ERR_FULL,
-/// KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
+/// KV_ERR_NO_MEMORY, KV_ERR_CROSS_SLOT (on a cluster: the keys are of several slots; the message
+/// names two), KV_ERR_CLOSED, KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_write(
     store: *mut kv_store_t,

@@ -8,7 +8,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kvcore::{Status, Store};
+use kvcore::Status;
+use libkv::Store;
 
 use crate::arguments::Out;
 use crate::error::{Failure, kv_error_t};

@@ -1,6 +1,6 @@
 //! The C interface of libkv.
 //!
-//! Every `extern "C"` function of this crate is guard, convert, call the core, convert back; there
+//! Every `extern "C"` function of this crate is guard, convert, call the store, convert back; there
 //! is no logic here. `include/kv.h` is generated from these files by `cargo xtask header`: one file
 //! per noun, one section of the header per file, and the comments of the functions are the header's.
 //!
@@ -19,6 +19,7 @@
 
 mod arguments;
 mod batch;
+mod capabilities;
 mod error;
 mod files;
 mod foreign;
@@ -43,6 +44,7 @@ mod version;
 mod watch;
 
 pub use batch::*;
+pub use capabilities::*;
 pub use error::{kv_error_free, kv_error_message, kv_error_os_code, kv_error_status, kv_error_t};
 pub use files::*;
 pub use key::*;

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::mem::size_of;
 use std::ptr;
 
-use kvcore::{Entry, Order, Scan, ScanOptions, Status, Store};
+use kvcore::{Entry, Order, ScanOptions, Status};
+use libkv::{Scan, Store};
 
 use crate::arguments::{Out, bytes};
 use crate::error::Failure;

@@ -5,7 +5,8 @@
 
 use std::ffi::c_char;
 
-use kvcore::{Options, Status, Store};
+use kvcore::{Options, Status};
+use libkv::Store;
 
 use crate::arguments::{Out, text};
 use crate::error::{Failure, kv_error_t};
@@ -26,11 +27,19 @@ pub struct kv_store_t {
 /// over `options`. `options` may be NULL for the defaults, and are copied. The library reads no
 /// environment variable. A directory has one opener at a time, in this process and in all others.
 ///
+/// "valkey://HOST:PORT/?..." is a store on a Valkey or Redis server and
+/// "valkey-cluster://HOST:PORT,HOST:PORT/?..." one on a cluster, with USER:PASSWORD@ before the first
+/// host if need be. The same calls run there; kv_capabilities tells what does not, and
+/// docs/cluster.md what differs. Every call on it may also answer KV_ERR_UNAVAILABLE (no answer
+/// within `timeout`), and a change KV_ERR_IO (its reply was lost: whether it was made is unknown;
+/// the store goes on).
+///
 /// Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
 /// KV_ERR_INVALID (also: no such directory, and `create` is false), KV_ERR_UNSUPPORTED,
 /// KV_ERR_LOCKED (another opener has the directory), KV_ERR_CORRUPT (a file is damaged or missing;
 /// the message names it), KV_ERR_FULL (the contents are over the limits), KV_ERR_NO_SPACE,
-/// KV_ERR_NO_MEMORY, KV_ERR_IO (also: the system has no thread to give), KV_ERR_PANIC.
+/// KV_ERR_NO_MEMORY, KV_ERR_IO (also: the system has no thread to give), KV_ERR_UNAVAILABLE (no
+/// server answers), KV_ERR_PANIC.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn kv_open(
     path: *const c_char,

@@ -6,7 +6,8 @@ use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kvcore::{Event, EventKinds, Status, Watch, WatchCancel, WatchOptions, Watched};
+use kvcore::{Event, EventKinds, Status, WatchOptions, Watched};
+use libkv::{Watch, WatchCancel};
 
 use crate::arguments::{Out, bytes};
 use crate::error::Failure;

@@ -99,6 +99,7 @@ fn statuses_are_those_of_the_core() {
         "KV_PHASE_",
         "KV_ORDER_",
         "KV_TIMED_",
+        "KV_CAN_",
         "KV_ABI_VERSION",
         "KV_VERSION_NUMBER",
     ] {

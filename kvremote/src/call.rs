@@ -64,7 +64,7 @@ impl Caller {
         let lane = if acks == 0 { Lane::Quick } else { Lane::Acked };
         let mut pause = FIRST_PAUSE;
         let mut last = None;
-        for attempt in 1.. {
+        for attempt in 1u32.. {
             let failure = match timeout_at(deadline, self.link.wire(lane)).await {
                 Err(_) => break,
                 Ok(Err(failure)) => failure,
@@ -76,7 +76,9 @@ impl Caller {
                         }
                         Ok(Err(failure)) => {
                             let is_lost = matches!(failure, Failure::Lost(_));
-                            if (is_lost && !self.link.is_cluster()) || attempt % PATIENCE == 0 {
+                            if (is_lost && !self.link.is_cluster())
+                                || attempt.is_multiple_of(PATIENCE)
+                            {
                                 self.link.suspect(lane, number);
                             }
                             failure

@@ -27,3 +27,21 @@ pub struct Capabilities {
     /// Whether a near cache is in front.
     pub near_cache: bool,
 }
+
+impl Capabilities {
+    /// Those of the embedded engine.
+    pub fn embedded() -> Capabilities {
+        Capabilities {
+            versions: true,
+            cross_slot_batches: true,
+            ordered_scans: true,
+            exact_scans: true,
+            watches: true,
+            watch_history: true,
+            snapshots: true,
+            eviction: true,
+            clear: true,
+            near_cache: false,
+        }
+    }
+}

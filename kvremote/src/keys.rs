@@ -4,7 +4,7 @@
 //! those of [`RemoteStore`]; what a call adds is listed with it.
 
 use kvcore::{
-    DeleteOutcome, Error, Expiry, Remaining, Result, SetOptions, SetOutcome, Status, Value,
+    DeleteOutcome, Error, Expiry, Remaining, Result, SetOptions, SetOutcome, Status, Value, Within,
 };
 
 use crate::call::Kind;
@@ -26,6 +26,33 @@ impl RemoteStore {
         };
         self.inner.counters.read(value.is_some());
         Ok(value)
+    }
+
+    /// Shows the value of a key to `read` and returns what that makes of it, if the value has at most `longest`
+    /// bytes. `read` may run under a lock of the near cache: it should copy what it needs and return.
+    ///
+    /// # Errors
+    /// As [`get`](RemoteStore::get).
+    pub fn get_within<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        longest: usize,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<Within<R>>> {
+        let key = key.as_ref();
+        self.inner.check()?;
+        let mut read = Some(read);
+        let mut show = |value: &[u8]| match value.len() {
+            len if len > longest => Some(Within::Longer(len)),
+            _ => read.take().map(|read| Within::Read(read(value))),
+        };
+        let near = self.inner.near.as_ref();
+        let shown = match near.and_then(|near| near.get(key, |value, _| show(value))) {
+            Some(shown) => shown,
+            None => self.inner.fetch(key)?.and_then(|(value, _)| show(&value)),
+        };
+        self.inner.counters.read(shown.is_some());
+        Ok(shown)
     }
 
     /// Copies the value of a key into `buffer` and returns its length, or `None` if the key is absent or

@@ -4,8 +4,8 @@
 //! engine's thread; a handle that crossed a `fork` touches neither sockets nor locks; nothing is sent for a
 //! call that will be refused.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use kvcore::{Clock, Error, Location, Options, RemotePlace, Result, Status, Store};
 use redis::Value;
@@ -45,6 +45,8 @@ pub(crate) struct Inner {
     /// An empty store of the engine, which knows whether this process was forked off.
     guard: Store,
     is_closed: AtomicBool,
+    /// What stopped the store, if a panic did.
+    fault: OnceLock<Error>,
     pub(crate) counters: Counters,
 }
 
@@ -107,7 +109,8 @@ impl RemoteStore {
         }
         let caller = Arc::new(Caller::new(link, Arc::clone(&settings)));
         let (is_closed, counters) = (AtomicBool::new(false), Counters::default());
-        let inner = Inner { engine, caller, settings, near, guard, is_closed, counters };
+        let fault = OnceLock::new();
+        let inner = Inner { engine, caller, settings, near, guard, is_closed, fault, counters };
         Ok(RemoteStore { inner: Arc::new(inner) })
     }
 
@@ -149,6 +152,20 @@ impl RemoteStore {
         self.inner.guard.is_forked()
     }
 
+    /// What stopped the store, if a panic did. Works on a closed store too.
+    pub fn last_fault(&self) -> Option<Error> {
+        if self.is_forked() {
+            return Some(Status::Forked.into());
+        }
+        self.inner.fault.get().cloned()
+    }
+
+    /// Stops all calls, after a binding has caught a panic.
+    #[doc(hidden)]
+    pub fn poison(&self, message: &str) {
+        self.inner.poison(message);
+    }
+
     /// What the near cache has done; all zero if there is none.
     pub fn near_stats(&self) -> NearStats {
         self.inner.near.as_ref().map(|near| near.stats()).unwrap_or_default()
@@ -168,7 +185,23 @@ impl Inner {
         if self.is_closed.load(Ordering::Acquire) {
             return Err(Status::Closed.into());
         }
+        if self.fault.get().is_some() {
+            return Err(Status::Poisoned.into());
+        }
         Ok(())
+    }
+
+    /// Stops all calls after a panic, unless that has happened.
+    pub(crate) fn poison(&self, message: &str) {
+        if !self.is_forked() {
+            // The first panic is the one that is told.
+            let _ = self.fault.set(Error::new(Status::Panic, message.to_string()));
+        }
+    }
+
+    /// Whether this process was forked off the one that opened the store.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.guard.is_forked()
     }
 
     /// Checks a key and gives it as the server knows it, with its slot.

@@ -41,7 +41,10 @@ pub struct RemoteWatch {
 
 /// Ends a [`RemoteWatch`] from any thread.
 #[derive(Clone)]
-pub struct RemoteWatchCancel(Weak<Shared>);
+pub struct RemoteWatchCancel {
+    shared: Weak<Shared>,
+    inner: Weak<Inner>,
+}
 
 /// What a watch has of its subscriptions.
 struct Shared {
@@ -183,17 +186,31 @@ impl RemoteWatch {
 
     /// A handle that ends this watch from any thread.
     pub fn canceller(&self) -> RemoteWatchCancel {
-        RemoteWatchCancel(Arc::downgrade(&self.shared))
+        RemoteWatchCancel {
+            shared: Arc::downgrade(&self.shared),
+            inner: Arc::downgrade(&self.inner),
+        }
+    }
+
+    /// Stops all calls of the store, after a binding has caught a panic.
+    #[doc(hidden)]
+    pub fn poison(&self, message: &str) {
+        self.inner.poison(message);
     }
 }
 
 impl RemoteWatchCancel {
     /// Ends the watch: whoever waits for it is woken.
     pub fn cancel(&self) {
-        if let Some(shared) = self.0.upgrade() {
+        if let Some(shared) = self.shared.upgrade() {
             shared.queue.lock().is_cancelled = true;
             shared.more.notify_all();
         }
+    }
+
+    /// Whether the watch was inherited through a `fork`, so that nothing of it may be touched.
+    pub fn is_forked(&self) -> bool {
+        self.inner.upgrade().is_some_and(|inner| inner.is_forked())
     }
 }
 

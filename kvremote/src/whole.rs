@@ -1,9 +1,10 @@
 //! The calls that concern the whole store, what is counted, and what a server cannot do.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kvcore::{Error, Result, Stats, Status};
+use kvcore::{Error, Result, SnapshotInfo, Stats, Status};
 
 use crate::call::Kind;
 use crate::near::Near;
@@ -134,8 +135,12 @@ impl RemoteStore {
         Ok(stats)
     }
 
-    /// What a store on a server cannot do: each answers the same, before anything is sent.
-    fn unavailable<T>(&self, what: &str) -> Result<T> {
+    /// Refuses what a store on a server cannot do: always with the same error, before anything is sent.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming `what`; `Closed`, `Forked`.
+    #[doc(hidden)]
+    pub fn refuse<T>(&self, what: &str) -> Result<T> {
         self.inner.check()?;
         Err(Error::new(
             Status::Unsupported,
@@ -148,7 +153,7 @@ impl RemoteStore {
     /// # Errors
     /// `Unsupported`.
     pub fn configure(&self, name: &str, _value: &str) -> Result<()> {
-        self.unavailable(&format!("changing the option '{name}' of an open store"))
+        self.refuse(&format!("changing the option '{name}' of an open store"))
     }
 
     /// A server expires entries by itself.
@@ -156,7 +161,7 @@ impl RemoteStore {
     /// # Errors
     /// `Unsupported`.
     pub fn purge_expired(&self) -> Result<u64> {
-        self.unavailable("freeing expired entries")
+        self.refuse("freeing expired entries")
     }
 
     /// How safe a change is, is for the server's configuration and the option `ack_replicas` to say.
@@ -164,23 +169,23 @@ impl RemoteStore {
     /// # Errors
     /// `Unsupported`.
     pub fn sync(&self) -> Result<()> {
-        self.unavailable("syncing a log")
+        self.refuse("syncing a log")
     }
 
     /// Snapshots are taken by the server.
     ///
     /// # Errors
     /// `Unsupported`.
-    pub fn snapshot(&self) -> Result<()> {
-        self.unavailable("taking a snapshot")
+    pub fn snapshot(&self, _path: Option<&Path>) -> Result<SnapshotInfo> {
+        self.refuse("taking a snapshot")
     }
 
     /// Snapshots are restored by the server.
     ///
     /// # Errors
     /// `Unsupported`.
-    pub fn restore(&self, _path: &str) -> Result<()> {
-        self.unavailable("restoring a snapshot")
+    pub fn restore(&self, _path: impl AsRef<Path>) -> Result<()> {
+        self.refuse("restoring a snapshot")
     }
 }
 

@@ -131,6 +131,11 @@ static inline kv_status_t call_len(kv_store_t *store) {
   return kv_len(store, &count);
 }
 
+static inline kv_status_t call_capabilities(kv_store_t *store) {
+  uint64_t capabilities;
+  return kv_capabilities(store, &capabilities);
+}
+
 static inline kv_status_t call_clear(kv_store_t *store) { return kv_clear(store); }
 
 static inline kv_status_t call_purge_expired(kv_store_t *store) {
@@ -210,6 +215,7 @@ static const every_call_t every_call[] = {
     {"kv_write", WRITES, call_write},
     {"kv_scan", READS, call_scan},
     {"kv_len", READS, call_len},
+    {"kv_capabilities", RECALLS, call_capabilities},
     {"kv_clear", WRITES, call_clear},
     {"kv_purge_expired", WRITES, call_purge_expired},
     {"kv_sync", WRITES, call_sync},

@@ -117,6 +117,16 @@ impl Stats {
         self.hit_ratio() * 100.0
     }
 
+    /// These numbers as text, as [`Store::stats_text`](crate::Store::stats_text) writes them, without shards and
+    /// latencies.
+    ///
+    /// # Errors
+    /// `Unsupported` for another format than `"json"` and `"prometheus"`.
+    pub fn text(&self, format: &str) -> crate::Result<String> {
+        let write = Report::writer(format)?;
+        Ok(write(&Report { stats: *self, shards: Vec::new(), latencies: Vec::new() }))
+    }
+
     /// Adds what a shard has.
     pub(crate) fn add_shard(&mut self, shard: &Stats) {
         self.entries += shard.entries;

@@ -9,6 +9,7 @@ use std::fmt::{Display, Write as _};
 use serde_json::{Map, Value, json};
 
 use super::{Latency, SOON_MS, Stats, Timed};
+use crate::error::{Error, Result, Status};
 
 /// What is told of a store.
 pub(crate) struct Report {
@@ -100,6 +101,21 @@ const QUANTILES: [(&str, f64); 4] =
     [("p50_ns", 0.5), ("p90_ns", 0.9), ("p99_ns", 0.99), ("p999_ns", 0.999)];
 
 impl Report {
+    /// What writes a format.
+    ///
+    /// # Errors
+    /// `Unsupported` for another one than `"json"` and `"prometheus"`.
+    pub(crate) fn writer(format: &str) -> Result<fn(&Report) -> String> {
+        match format {
+            "json" => Ok(Report::to_json),
+            "prometheus" => Ok(Report::to_prometheus),
+            _ => Err(Error::new(
+                Status::Unsupported,
+                "statistics come as \"json\" or \"prometheus\"",
+            )),
+        }
+    }
+
     /// One JSON object: a member for each field, `hit_ratio`, `shards`, and `latency` if something was
     /// ever to be timed.
     pub(crate) fn to_json(&self) -> String {

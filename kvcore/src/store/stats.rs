@@ -3,7 +3,7 @@
 use super::Store;
 use super::core::Core;
 use crate::durable::Durable;
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
 use crate::stats::{Latency, Report, Stats, Timed};
 
 impl Store {
@@ -57,16 +57,7 @@ impl Store {
     /// # Errors
     /// `Unsupported` for another format, `Closed`, `Forked`.
     pub fn stats_text(&self, format: &str) -> Result<String> {
-        let write = match format {
-            "json" => Report::to_json,
-            "prometheus" => Report::to_prometheus,
-            _ => {
-                return Err(Error::new(
-                    Status::Unsupported,
-                    "statistics come as \"json\" or \"prometheus\"",
-                ));
-            }
-        };
+        let write = Report::writer(format)?;
         self.core.state.check_read()?;
         let now_ms = self.core.context.clock.now_ms();
         let shards: Vec<Stats> =

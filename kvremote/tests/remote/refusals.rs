@@ -27,7 +27,7 @@ fn what_a_server_cannot_do() {
         assert_eq!(status(store.scan(&ScanOptions::new().end("z"))), unsupported);
         assert_eq!(status(store.watch(&WatchOptions::all().from_revision(1))), unsupported);
         assert_eq!(status(store.clear()), unsupported);
-        assert_eq!(status(store.snapshot()), unsupported);
+        assert_eq!(status(store.snapshot(None)), unsupported);
         assert_eq!(status(store.restore("x")), unsupported);
         assert_eq!(status(store.sync()), unsupported);
         assert_eq!(status(store.purge_expired()), unsupported);

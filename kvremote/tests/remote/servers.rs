@@ -136,10 +136,12 @@ fn program() -> PathBuf {
     let found = ["valkey-server", "redis-server"].iter().find_map(|name| {
         std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
     });
-    found.expect(
-        "these tests need redis-server: install it with `apt-get install redis-server`, \
-         or run them by `cargo xtask test rust`, which does",
-    )
+    found.unwrap_or_else(|| {
+        panic!(
+            "these tests need redis-server: install it with `apt-get install redis-server`, \
+             or run them by `cargo xtask test tools rust`, which does"
+        )
+    })
 }
 
 /// Three masters and three replicas.
