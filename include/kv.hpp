@@ -183,6 +183,8 @@ class Store {
 
     /// Entries, including those that expired and wait to be freed.
     [[nodiscard]] std::uint64_t len() const { return len(std::nothrow).value(); }
+    /// What the store can do, as the sum of KV_CAN_ numbers.
+    [[nodiscard]] std::uint64_t capabilities() const { return capabilities(std::nothrow).value(); }
     void clear() { clear(std::nothrow).value(); }
     /// Frees what has expired now instead of in the background; returns how many.
     std::uint64_t purge_expired() { return purge_expired(std::nothrow).value(); }
@@ -403,6 +405,12 @@ class Store {
         const kv_status_t status = kv_len(handle_, &count);
         if (status != KV_OK) return Failure(status, nullptr);
         return count;
+    }
+    Result<std::uint64_t> capabilities(std::nothrow_t) const noexcept {
+        std::uint64_t capabilities = 0;
+        const kv_status_t status = kv_capabilities(handle_, &capabilities);
+        if (status != KV_OK) return Failure(status, nullptr);
+        return capabilities;
     }
     Result<void> clear(std::nothrow_t) noexcept { return detail::done(kv_clear(handle_)); }
     Result<std::uint64_t> purge_expired(std::nothrow_t) noexcept {
