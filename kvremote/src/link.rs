@@ -316,6 +316,12 @@ fn not_connected(error: RedisError) -> Failure {
             "this server is not part of a cluster: open it as valkey://",
         ));
     }
+    if said.contains("invalid peer certificate") {
+        return Failure::Final(Error::new(
+            Status::Invalid,
+            format!("the certificate of the server is not trusted, see tls_ca_file: {said}"),
+        ));
+    }
     if error.kind() == redis::ErrorKind::InvalidClientConfig {
         return Failure::Final(Error::new(Status::Invalid, format!("cannot connect: {said}")));
     }

@@ -66,7 +66,7 @@ impl Settings {
                 "tls_ca_file is given without tls=true: add it",
             ));
         }
-        let tls_ca = if ca_file.is_empty() { None } else { Some(kvcore::read_file(ca_file)?) };
+        let tls_ca = if ca_file.is_empty() { None } else { Some(certificates(ca_file)?) };
         Ok(Settings {
             prefix: options.text("prefix").as_bytes().to_vec(),
             timeout: Duration::from_millis(options.number("timeout")),
@@ -110,6 +110,19 @@ impl Settings {
     pub(crate) fn check_value(&self, value: &[u8]) -> Result<()> {
         if value.len() > self.max_value_bytes { Err(Status::TooLarge.into()) } else { Ok(()) }
     }
+}
+
+/// The bytes of a file that has certificates in it.
+fn certificates(path: &str) -> Result<Vec<u8>> {
+    const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
+    let bytes = kvcore::read_file(path)?;
+    if bytes.windows(BEGIN.len()).any(|window| window == BEGIN) {
+        return Ok(bytes);
+    }
+    Err(Error::new(
+        Status::Invalid,
+        format!("there is no certificate in '{path}': give a file in PEM"),
+    ))
 }
 
 #[cfg(test)]

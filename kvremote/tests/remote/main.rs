@@ -15,3 +15,4 @@ mod near;
 mod refusals;
 mod servers;
 mod single;
+mod tls;
