@@ -196,6 +196,7 @@ type Fixed = (&'static str, fn(&Shared) -> String);
 const FIXED: &[Fixed] = &[
     ("databases", |_| "1".to_owned()),
     ("daemonize", |_| "no".to_owned()),
+    ("latency-tracking", |_| "yes".to_owned()),
     ("replicaof", |_| String::new()),
     ("slaveof", |_| String::new()),
     ("io-threads", |shared| shared.options.threads.to_string()),
@@ -251,7 +252,6 @@ const KEPT: &[(&str, &str)] = &[
     ("repl-backlog-size", "1048576"),
     ("tcp-keepalive", "300"),
     ("acl-pubsub-default", "resetchannels"),
-    ("latency-tracking", "yes"),
     ("oom-score-adj", "no"),
     ("sanitize-dump-payload", "no"),
     ("lfu-log-factor", "10"),

@@ -49,6 +49,11 @@ pub fn execute(
     match find(session, request) {
         Err(failure) => {
             session.has_bad_queue |= session.queue.is_some();
+            if let Ok(id) = named(session, request)
+                && let Some(counter) = shared.counters.command(session.thread, id)
+            {
+                counter.rejected.fetch_add(1, Ordering::Relaxed);
+            }
             refuse(shared, &failure, before, out);
             if is_http(request.arg(0)) {
                 session.after = Some(After::Close);
@@ -86,8 +91,15 @@ fn answers_with_pushes(session: &Session) -> bool {
     last < table::count() && table::get(last).name.ends_with("subscribe")
 }
 
-/// The number of the command or subcommand that a request names. Mostly it is that of the request before.
+/// The number of the command or subcommand that a request calls, with as many arguments as it takes.
 pub(super) fn find(session: &Session, request: Request<'_>) -> Result<usize, Failure> {
+    let id = named(session, request)?;
+    let command = table::get(id);
+    if command.takes(request.len()) { Ok(id) } else { Err(Failure::arity(command.name)) }
+}
+
+/// The number of the command or subcommand that a request names. Mostly it is that of the request before.
+fn named(session: &Session, request: Request<'_>) -> Result<usize, Failure> {
     let name = request.arg(0);
     let last = session.client.last_command.load(Ordering::Relaxed);
     let again = table::entry(last).is_some_and(|entry| {
@@ -95,18 +107,14 @@ pub(super) fn find(session: &Session, request: Request<'_>) -> Result<usize, Fai
     });
     let id = if again { last } else { table::find(name).ok_or_else(|| unknown(request))? };
     let command = table::get(id);
-    let id = match command.subcommands {
-        [] => id,
-        _ if request.len() == 1 && command.takes(1) => return Ok(id),
-        _ if request.len() == 1 => return Err(Failure::arity(command.name)),
-        _ => table::find_subcommand(command, request.arg(1)).ok_or_else(|| {
-            let shown = shown(request.arg(1), SHOWN_MAX);
-            let container = command.name.to_ascii_uppercase();
-            Failure::new(format!("ERR unknown subcommand '{shown}'. Try {container} HELP."))
-        })?,
-    };
-    let command = table::get(id);
-    if command.takes(request.len()) { Ok(id) } else { Err(Failure::arity(command.name)) }
+    if command.subcommands.is_empty() || request.len() == 1 {
+        return Ok(id);
+    }
+    table::find_subcommand(command, request.arg(1)).ok_or_else(|| {
+        let shown = shown(request.arg(1), SHOWN_MAX);
+        let container = command.name.to_ascii_uppercase();
+        Failure::new(format!("ERR unknown subcommand '{shown}'. Try {container} HELP."))
+    })
 }
 
 /// Whether a word is what a browser begins a request with that a page of another site made it send. The body of

@@ -92,7 +92,7 @@ impl Eviction {
         let Some(choice) = self.choice().filter(|_| most > 0) else { return Ok(Room::Kept) };
         for _ in 0..EVICTED_MAX {
             let stats = shared.store.stats()?;
-            if shared.used_memory(&stats) <= most {
+            if shared.limited_memory(&stats) <= most {
                 return Ok(Room::Kept);
             }
             let victim = match choice {

@@ -246,9 +246,15 @@ impl Shared {
         self.store.hold_expired(lazily || self.pause.kind().is_some())
     }
 
-    /// Bytes that count for the limit on memory, as `INFO` tells them.
+    /// Bytes that are in use, as `INFO` tells them.
     pub fn used_memory(&self, stats: &Stats) -> u64 {
-        stats.memory_bytes + stats.pinned_bytes + self.clients.memory_bytes() as u64
+        self.limited_memory(stats) + stats.pinned_bytes
+    }
+
+    /// Bytes that count for the limit on memory when the server makes room: evicting keys would not free what
+    /// values in flight and watches hold.
+    pub fn limited_memory(&self, stats: &Stats) -> u64 {
+        stats.memory_bytes + self.clients.memory_bytes() as u64
     }
 
     /// Changes which events are published.

@@ -27,7 +27,7 @@ fn integers_of_any_width() {
             ),
             ("MULTI", "+OK"),
             ("BITFIELD k SET i64 0 -1", "+QUEUED"),
-            ("EXEC", "[[:-7205475975890305024]]"),
+            ("EXEC", "[[:-7205477928816082944]]"),
             ("BITFIELD k GET i64 0", "[:-1]"),
         ],
     );

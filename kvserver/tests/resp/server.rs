@@ -193,3 +193,20 @@ fn a_fixed_setting_can_only_be_set_to_what_it_is() {
         ],
     );
 }
+
+#[test]
+fn a_call_with_too_few_arguments_counts_as_rejected() {
+    let running = Running::new();
+    let mut client = running.client();
+    check(
+        &mut client,
+        &[
+            ("SET k", "-ERR wrong number of arguments for 'set' command"),
+            ("CLIENT", "-ERR wrong number of arguments for 'client' command"),
+            ("CLIENT none", "-ERR unknown subcommand 'none'. Try CLIENT HELP."),
+        ],
+    );
+    let stats = client.ask("INFO commandstats");
+    let set = stats.lines().find(|line| line.starts_with("cmdstat_set:")).unwrap();
+    assert!(set.contains("calls=0,") && set.contains(",rejected_calls=1,"), "{set}");
+}
