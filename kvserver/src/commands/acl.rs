@@ -232,7 +232,7 @@ fn cat(call: &mut Call<'_, '_>) -> Outcome {
             call.out.array(named.len());
             named.iter().for_each(|name| call.out.bulk(name.as_bytes()));
         }
-        _ => return Err(Failure::arity("acl|cat")),
+        _ => return Err(Failure::subcommand("acl", &call.text(1))),
     }
     Ok(())
 }
@@ -242,7 +242,7 @@ fn genpass(call: &mut Call<'_, '_>) -> Outcome {
     let bits = match call.len() {
         2 => 256,
         3 => call.integer(2)?,
-        _ => return Err(Failure::arity("acl|genpass")),
+        _ => return Err(Failure::subcommand("acl", &call.text(1))),
     };
     if !(1..=BITS_MAX).contains(&bits) {
         return Err(Failure::new(format!(
@@ -265,7 +265,7 @@ fn log(call: &mut Call<'_, '_>) -> Outcome {
             return Ok(());
         }
         3 => usize::try_from(call.integer(2)?).unwrap_or(0),
-        _ => return Err(Failure::arity("acl|log")),
+        _ => return Err(Failure::subcommand("acl", &call.text(1))),
     };
     let now_ms = call.shared.store.now_ms();
     let entries = call.shared.acl.log.newest(count);

@@ -73,13 +73,13 @@ impl Kind {
     }
 
     /// The number whose low bits these are.
-    fn from_bits(self, bits: u64) -> i128 {
+    fn number_of(self, bits: u64) -> i128 {
         let value = i128::from(bits);
         if value > self.most() { value - (1 << self.bits) } else { value }
     }
 
     /// The low bits of a number.
-    fn to_bits(self, value: i128) -> u64 {
+    fn bits_of(self, value: i128) -> u64 {
         // What is cut off is what does not fit.
         (value & ((1 << self.bits) - 1)) as u64
     }
@@ -90,7 +90,7 @@ impl Kind {
             return Some(value);
         }
         match overflow {
-            Overflow::Wrap => Some(self.from_bits(self.to_bits(value))),
+            Overflow::Wrap => Some(self.number_of(self.bits_of(value))),
             Overflow::Saturate => Some(value.clamp(self.least(), self.most())),
             Overflow::Fail => None,
         }
@@ -201,7 +201,7 @@ fn put_bits(value: &mut [u8], at: u64, count: u32, bits: u64) {
 /// Does one operation on a value that is long enough for it. Answers what its reply is: nothing if the
 /// number did not fit.
 fn apply(op: &Op, value: &mut [u8]) -> Option<i128> {
-    let before = op.kind.from_bits(bits(value, op.at, op.kind.bits));
+    let before = op.kind.number_of(bits(value, op.at, op.kind.bits));
     let wanted = match op.act {
         Act::Get => return Some(before),
         // An unsigned number is given by its bits, so -1 is the largest one.
@@ -210,7 +210,7 @@ fn apply(op: &Op, value: &mut [u8]) -> Option<i128> {
         Act::Add(more) => before + i128::from(more),
     };
     let made = op.kind.fit(wanted, op.overflow)?;
-    put_bits(value, op.at, op.kind.bits, op.kind.to_bits(made));
+    put_bits(value, op.at, op.kind.bits, op.kind.bits_of(made));
     Some(if matches!(op.act, Act::Set(_)) { before } else { made })
 }
 
@@ -227,7 +227,7 @@ fn answer(call: &mut Call<'_, '_>, replies: &[Option<i128>]) {
 
 fn read_only(call: &mut Call<'_, '_>, ops: &[Op]) -> Outcome {
     let read = |value: &[u8]| -> Vec<Option<i128>> {
-        let get = |op: &Op| Some(op.kind.from_bits(bits(value, op.at, op.kind.bits)));
+        let get = |op: &Op| Some(op.kind.number_of(bits(value, op.at, op.kind.bits)));
         ops.iter().map(get).collect()
     };
     let replies = call.keys.read(call.arg(1), read)?.unwrap_or_else(|| read(&[]));

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 
 use super::call::{Call, Outcome};
 use super::failure::Failure;
-use super::help;
 use super::spec::{Command, Flags, Group, NO_KEYS};
+use super::{help, output_limit};
 use crate::acl::DEFAULT_USER;
 use crate::glob;
 use crate::shared::events::Classes;
@@ -55,7 +55,7 @@ fn usage(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// Why a value was refused.
-type Refused = String;
+pub(super) type Refused = String;
 
 /// A setting of this server.
 struct Setting {
@@ -65,7 +65,7 @@ struct Setting {
 }
 
 /// Reads a number within bounds, with a unit of memory if it may have one.
-fn number(text: &[u8], least: i64, most: i64, has_unit: bool) -> Result<i64, Refused> {
+pub(super) fn number(text: &[u8], least: i64, most: i64, has_unit: bool) -> Result<i64, Refused> {
     let text = String::from_utf8_lossy(text).to_ascii_lowercase();
     let units = [
         ("kb", 1 << 10),
@@ -127,6 +127,7 @@ const SETTINGS: &[Setting] = &[
         set: set_clients_bytes_max,
     },
     numeric!("proto-max-bulk-len", bulk_bytes_max, u64, 1 << 20, 512 << 20, true),
+    Setting { name: "client-output-buffer-limit", get: output_limit::get, set: output_limit::set },
     Setting {
         name: "maxmemory",
         get: |shared| shared.settings.memory_max.load(Ordering::Relaxed).to_string(),
@@ -227,10 +228,6 @@ const KEPT: &[(&str, &str)] = &[
     ("dynamic-hz", "yes"),
     ("maxmemory-samples", "5"),
     ("maxmemory-eviction-tenacity", "10"),
-    (
-        "client-output-buffer-limit",
-        "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60",
-    ),
     ("hash-max-listpack-entries", "128"),
     ("hash-max-listpack-value", "64"),
     ("hash-max-ziplist-entries", "128"),

@@ -121,7 +121,8 @@ fn protocol(call: &mut Call<'_, '_>) -> Outcome {
     match call.request.arg(2).to_ascii_lowercase().as_slice() {
         b"string" => out.bulk(b"Hello World"),
         b"integer" => out.integer(12345),
-        b"double" => out.double(3.141),
+        // As Valkey has it; it is not meant to be pi.
+        b"double" => out.double(3141.0 / 1000.0),
         b"null" => out.null(),
         b"array" => {
             out.array(3);

@@ -53,6 +53,14 @@ impl Failure {
         Failure::new(format!("ERR wrong number of arguments for '{command}' command"))
     }
 
+    /// A subcommand was given too many arguments, or what is none of its words.
+    pub fn subcommand(command: &str, subcommand: &str) -> Failure {
+        let command = command.to_ascii_uppercase();
+        Failure::new(format!(
+            "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {command} HELP."
+        ))
+    }
+
     /// The text for the client.
     pub fn text(&self) -> Cow<'_, str> {
         match self {

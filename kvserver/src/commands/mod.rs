@@ -23,6 +23,7 @@ mod lcs;
 mod memory;
 pub mod monitor;
 mod object;
+mod output_limit;
 mod persistence;
 mod pubsub;
 mod ranges;

@@ -53,7 +53,9 @@ pub fn write(shared: &Shared, session: &Session, request: Request<'_>) {
     }
     for client in shared.clients.all() {
         if client.has(flag::MONITOR) && client.id != session.client.id {
-            client.post(shared.options.push_bytes_max, |to| to.simple(&line));
+            client.post(shared.settings.push_bytes_max.load(Ordering::Relaxed), |to| {
+                to.simple(&line)
+            });
         }
     }
 }

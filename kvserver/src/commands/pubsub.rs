@@ -1,5 +1,7 @@
 //! Publishing and subscribing.
 
+use std::sync::atomic::Ordering;
+
 use super::call::{Call, Outcome};
 use super::help;
 use super::spec::{Command, Flags, Group, NO_KEYS};
@@ -134,7 +136,7 @@ fn spublish(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 fn give(call: &mut Call<'_, '_>, kind: Kind) -> Outcome {
-    let bytes_max = call.shared.options.push_bytes_max;
+    let bytes_max = call.shared.settings.push_bytes_max.load(Ordering::Relaxed);
     let receivers = call.shared.pubsub.publish(kind, call.arg(1), call.arg(2), bytes_max);
     call.out.integer(i64::try_from(receivers).unwrap_or(i64::MAX));
     Ok(())

@@ -6,6 +6,7 @@
 //! others of its thread have their turn.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Session, execute, waiting};
 use crate::commands::{After, runs};
@@ -104,8 +105,8 @@ impl Pipeline {
     /// stays in the mailbox, where it is counted.
     pub(super) fn takes_mail(&self) -> bool {
         let client = &self.session.client;
-        client.has_mail()
-            && (self.waiting() <= self.shared.options.push_bytes_max || client.is_ended())
+        let most = self.shared.settings.push_bytes_max.load(Ordering::Relaxed);
+        client.has_mail() && (self.waiting() <= most || client.is_ended())
     }
 
     /// Puts mail behind the replies, if there is any and it may. Answers whether the client is to go.

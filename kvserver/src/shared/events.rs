@@ -3,6 +3,8 @@
 //! Owns: the classes of events of `notify-keyspace-events`, how they are written, and the channels that
 //! an event is published to.
 
+use std::sync::atomic::Ordering;
+
 use super::Shared;
 use super::pubsub::Kind;
 
@@ -87,7 +89,7 @@ pub fn publish(shared: &Shared, class: Classes, event: &str, key: &[u8]) {
     if !classes.publishes(class) {
         return;
     }
-    let bytes_max = shared.options.push_bytes_max;
+    let bytes_max = shared.settings.push_bytes_max.load(Ordering::Relaxed);
     if classes.0 & Classes::KEYSPACE.0 != 0 {
         let channel = [b"__keyspace@0__:", key].concat();
         shared.pubsub.publish(Kind::Channel, &channel, event.as_bytes(), bytes_max);

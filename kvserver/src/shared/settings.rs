@@ -27,6 +27,8 @@ pub struct Settings {
     pub query_bytes_max: AtomicUsize,
     /// Bytes that the buffers of all clients may take.
     pub clients_bytes_max: AtomicUsize,
+    /// Bytes of messages that wait for a subscriber, above which it is disconnected.
+    pub push_bytes_max: AtomicUsize,
     /// Longest argument in bytes.
     pub bulk_bytes_max: AtomicU64,
     /// Limit on the memory of the store in bytes; 0 is none.
@@ -57,6 +59,7 @@ impl Settings {
             latency_ms: AtomicU64::new(0),
             query_bytes_max: AtomicUsize::new(options.query_bytes_max),
             clients_bytes_max: AtomicUsize::new(options.clients_bytes_max),
+            push_bytes_max: AtomicUsize::new(options.push_bytes_max),
             bulk_bytes_max: AtomicU64::new(options.bulk_bytes_max),
             memory_max: AtomicU64::new(0),
             is_over_memory_max: AtomicBool::new(false),

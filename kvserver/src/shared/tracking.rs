@@ -283,7 +283,7 @@ fn keep_its_own(shared: &Shared, client: &ClientHandle, keys: &mut Vec<&[u8]>) {
 
 /// Tells a client of keys, or of all keys.
 fn send(shared: &Shared, client: &Arc<ClientHandle>, mode: &TrackingMode, keys: Option<&[&[u8]]>) {
-    let bytes_max = shared.options.push_bytes_max;
+    let bytes_max = shared.settings.push_bytes_max.load(Ordering::Relaxed);
     let target = match mode.redirect {
         0 => Arc::clone(client),
         other => match shared.clients.get(other) {

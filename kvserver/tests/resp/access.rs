@@ -90,3 +90,25 @@ fn others_are_not_let_in_without_a_password() {
     let error = Server::start(shared, "0.0.0.0:0".parse().unwrap()).unwrap_err();
     assert!(error.to_string().contains("without a password"), "{error}");
 }
+
+#[test]
+fn rules_and_questions_that_mean_nothing_are_refused() {
+    let running = Running::new();
+    check(
+        &mut running.client(),
+        &[
+            (
+                "ACL SETUSER u +get|a|b",
+                "-ERR Error in ACL SETUSER modifier '+get|a|b': Unknown command or category name in ACL",
+            ),
+            (
+                "ACL SETUSER u +config|get|a",
+                "-ERR Error in ACL SETUSER modifier '+config|get|a': Allowing first-arg of a subcommand is not supported",
+            ),
+            (
+                "ACL CAT a b",
+                "-ERR unknown subcommand or wrong number of arguments for 'CAT'. Try ACL HELP.",
+            ),
+        ],
+    );
+}

@@ -71,3 +71,44 @@ fn a_full_store_refuses_what_needs_memory() {
         ],
     );
 }
+
+#[test]
+fn of_the_limits_on_output_those_that_hold_can_be_set() {
+    let running = Running::new();
+    let refused = |why: &str| {
+        format!(
+            "-ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - {why}"
+        )
+    };
+    let mut client = running.client();
+    for (limits, reply) in [
+        ("pubsub 1mb 0 0", "+OK".to_owned()),
+        ("normal 0 0 0 slave 0 0 0", "+OK".to_owned()),
+        (
+            "normal 1mb 0 0",
+            refused(
+                "a client that does not read its replies waits, and is not disconnected: give normal 0 0 0",
+            ),
+        ),
+        (
+            "pubsub 1mb 1mb 60",
+            refused("subscribers have a hard limit alone: give pubsub BYTES 0 0"),
+        ),
+        ("pubsub 1mb", refused("Wrong number of arguments in buffer limit configuration.")),
+        ("none 0 0 0", refused("Invalid client class specified in buffer limit configuration.")),
+        (
+            "pubsub 1mbs 0 0",
+            refused("Error in hard, soft or soft_seconds setting in buffer limit configuration."),
+        ),
+    ] {
+        let words = ["CONFIG", "SET", "client-output-buffer-limit", limits];
+        assert_eq!(client.ask_words(&words), reply, "{limits}");
+    }
+    check(
+        &mut client,
+        &[(
+            "CONFIG GET client-output-buffer-limit",
+            "[$client-output-buffer-limit $normal 0 0 0 slave 0 0 0 pubsub 1048576 0 0]",
+        )],
+    );
+}
