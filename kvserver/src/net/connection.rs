@@ -340,6 +340,10 @@ impl Connection {
 
     /// Ends the connection.
     async fn end(&mut self, end: End) -> io::Result<()> {
+        // Whoever sees the last reply finds the client gone: it subscribes to nothing, and nobody is told
+        // through it any more.
+        self.session.leave(&self.shared);
+        self.shared.clients.remove(&self.session.client);
         if end == End::AfterReplies {
             let Pipeline { out, written, .. } = &self.pipeline;
             let rest = &out.as_bytes()[*written..];

@@ -85,3 +85,18 @@ fn caches_are_told_of_changes() {
     other.ask("SET b1 1");
     assert_eq!(one.reply(), ">[$invalidate [$b1]]");
 }
+
+#[test]
+fn a_client_that_has_left_is_not_told_in_the_place_of_another() {
+    let running = Running::new();
+    let (mut one, mut target, mut other) = (running.client(), running.client(), running.client());
+    one.ask("HELLO 3");
+    let id = target.ask("CLIENT ID");
+    let id = id.trim_start_matches(':');
+    assert_eq!(one.ask(&format!("CLIENT TRACKING ON REDIRECT {id}")), "+OK");
+    assert_eq!(one.ask("GET k"), "nil");
+    // Whoever has this reply may rely on the client being gone.
+    assert_eq!(target.ask("QUIT"), "+OK");
+    other.ask("SET k v");
+    assert_eq!(one.reply(), format!(">[$tracking-redir-broken :{id}]"));
+}
