@@ -52,9 +52,7 @@ impl<'a, 's> Target<'a, 's> {
         let groups = steps.chunk_by(|a, b| a.order(b.shard, b.key).is_eq());
         // Most keys come once, and a list that grows is copied again and again.
         let mut targets = Vec::with_capacity(steps.len());
-        targets.extend(
-            groups.map(|steps| Target { steps, plan: Plan::default(), memory: None }),
-        );
+        targets.extend(groups.map(|steps| Target { steps, plan: Plan::default(), memory: None }));
         targets
     }
 

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::spec::{Command, Flags, Group, NO_KEYS};
 use super::{help, output_limit};
 use crate::acl::DEFAULT_USER;
+use crate::config::engine_options;
 use crate::glob;
 use crate::shared::events::Classes;
 use crate::shared::eviction::{CHOICES, Room};
@@ -414,7 +415,7 @@ fn is_known(name: &str) -> bool {
     SETTINGS.iter().any(|setting| setting.name == name)
         || FIXED.iter().any(|(known, _)| *known == name)
         || KEPT.iter().any(|(known, _)| *known == name)
-        || kvcore::OPTION_TABLE.iter().any(|option| option.name == name)
+        || engine_options().any(|option| option.name == name)
 }
 
 fn set(call: &mut Call<'_, '_>) -> Outcome {

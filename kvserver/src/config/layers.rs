@@ -10,7 +10,7 @@ use std::fmt;
 use clap::{Arg, ArgMatches, Command};
 
 use super::ConfigError;
-use super::table::{Kind, SERVER_OPTIONS, find, names, nearest};
+use super::table::{Kind, SERVER_OPTIONS, engine_options, find, names, nearest};
 
 /// What the names of variables begin with.
 const ENV_PREFIX: &str = "KV_";
@@ -140,7 +140,7 @@ pub(super) fn with_flags(mut command: Command) -> Command {
         let arg = flag(name, default, meaning).help_heading("Server");
         command = command.arg(if kind == Kind::Bool { truth(arg) } else { arg });
     }
-    for row in kvcore::OPTION_TABLE {
+    for row in engine_options() {
         let arg = flag(row.name, row.default, row.meaning).help_heading("Store");
         let is_bool = matches!(row.kind, kvcore::OptionKind::Bool);
         command = command.arg(if is_bool { truth(arg) } else { arg });

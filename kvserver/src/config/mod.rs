@@ -29,7 +29,7 @@ use crate::shared::events::Classes;
 use crate::tls::{ClientCertificate, TlsOptions};
 use layers::Layers;
 pub use layers::Origin;
-pub use table::{Kind, SERVER_OPTIONS, ServerOption};
+pub use table::{Kind, SERVER_OPTIONS, ServerOption, engine_options};
 use value::Value;
 pub use value::{Listen, Secret};
 
@@ -252,7 +252,7 @@ impl Given<'_> {
 
     /// The text of an option of the engine.
     fn engine_text(&self, name: &str) -> String {
-        let row = kvcore::OPTION_TABLE.iter().find(|row| row.name == name);
+        let row = engine_options().find(|row| row.name == name);
         self.0.text(name, row.map_or("", |row| row.default)).0.to_owned()
     }
 
@@ -373,7 +373,7 @@ impl Given<'_> {
 
     fn engine(&self) -> Result<kvcore::Options, ConfigError> {
         let mut options = kvcore::Options::new();
-        for row in kvcore::OPTION_TABLE {
+        for row in engine_options() {
             let (text, origin) = self.0.text(row.name, row.default);
             let set = options.set(row.name, text);
             set.map_err(|error| ConfigError::new(format!("{origin}: {}", error.message())))?;

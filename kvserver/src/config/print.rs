@@ -1,7 +1,7 @@
 //! The effective configuration as a file that means the same.
 
 use super::layers::{Layers, Origin};
-use super::table::{Kind, SERVER_OPTIONS};
+use super::table::{Kind, SERVER_OPTIONS, engine_options};
 
 /// The file: every option, with who gave it where that was not the default. A secret is a comment that says
 /// whether it is set.
@@ -17,7 +17,7 @@ pub(super) fn effective(layers: &Layers) -> String {
         }
     }
     file.push('\n');
-    for row in kvcore::OPTION_TABLE {
+    for row in engine_options() {
         let (text, origin) = layers.text(row.name, row.default);
         file += &line(row.name, text, origin);
     }

@@ -1,7 +1,9 @@
-//! The one table of the server's own options. Those of the engine are `kvcore::OPTION_TABLE`.
+//! The one table of the server's own options. Those of the engine are of `kvcore::OPTION_TABLE`.
 //!
 //! The configuration file, the environment, the flags, `--print-config`, help, completions and manual page
 //! all come from the two tables, so an option that is added here is everywhere.
+
+use kvcore::{Offers, OptionSpec};
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
@@ -192,10 +194,15 @@ pub fn find(name: &str) -> Option<&'static ServerOption> {
     SERVER_OPTIONS.iter().find(|row| row.name == name)
 }
 
+/// The options of the engine that a store of the server's own has.
+pub fn engine_options() -> impl Iterator<Item = &'static OptionSpec> {
+    kvcore::OPTION_TABLE.iter().filter(|row| row.offers != Offers::RemoteOnly)
+}
+
 /// Every name, the engine's included.
 pub fn names() -> impl Iterator<Item = &'static str> {
     let own = SERVER_OPTIONS.iter().map(|row| row.name);
-    own.chain(kvcore::OPTION_TABLE.iter().map(|row| row.name))
+    own.chain(engine_options().map(|row| row.name))
 }
 
 /// The name that is closest to another one.

@@ -22,8 +22,8 @@ use kvcore::Ticket;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::Session;
-use super::pipeline::{Pipeline, Stop};
 use super::execute;
+use super::pipeline::{Pipeline, Stop};
 use crate::commands::After;
 use crate::shared::Shared;
 use crate::shared::clients::End;
@@ -342,8 +342,8 @@ impl Connection {
     async fn end(&mut self, end: End) -> io::Result<()> {
         // Whoever sees the last reply finds the client gone: it subscribes to nothing, and nobody is told
         // through it any more.
-        self.session.leave(&self.shared);
-        self.shared.clients.remove(&self.session.client);
+        self.pipeline.session.leave(&self.shared);
+        self.shared.clients.remove(&self.pipeline.session.client);
         if end == End::AfterReplies {
             let Pipeline { out, written, .. } = &self.pipeline;
             let rest = &out.as_bytes()[*written..];

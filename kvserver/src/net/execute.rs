@@ -14,9 +14,7 @@ use super::group::Queued;
 use super::session::ReplyMode;
 use crate::acl::{self, Context, Denied, Reason};
 use crate::commands::spec::{Command, Flags};
-use crate::commands::{
-    After, Call, Effect, Failure, Keyspace, Outcome, config, monitor, table,
-};
+use crate::commands::{After, Call, Effect, Failure, Keyspace, Outcome, config, monitor, table};
 use crate::number;
 use crate::resp::{Protocol, Replies, Request};
 use crate::shared::clients::flag;

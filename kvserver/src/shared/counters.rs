@@ -202,7 +202,8 @@ impl Counters {
             thread.input_bytes.store(0, Ordering::Relaxed);
             thread.output_bytes.store(0, Ordering::Relaxed);
         }
-        for count in [&self.connections, &self.rejected_connections, &self.tls_failed, &self.errors] {
+        for count in [&self.connections, &self.rejected_connections, &self.tls_failed, &self.errors]
+        {
             count.store(0, Ordering::Relaxed);
         }
         self.denied.iter().for_each(|count| count.store(0, Ordering::Relaxed));
