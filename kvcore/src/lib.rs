@@ -86,6 +86,7 @@ mod striped;
 mod sync;
 mod table;
 mod value;
+mod varint;
 mod views;
 mod wal;
 mod watch;

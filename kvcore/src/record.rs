@@ -21,6 +21,7 @@
 
 use crate::entry::NEVER;
 use crate::planted::{Planted, is_planted};
+use crate::varint::{Short, VARINT_MAX, unzigzag, zigzag};
 
 const SET: u8 = 1;
 const DELETE: u8 = 2;
@@ -30,8 +31,8 @@ const KIND: u8 = 0x0f;
 const HAS_DEADLINE: u8 = 0x10;
 const HAS_CREATED: u8 = 0x20;
 
-/// Bytes of the longest varint of 64 bits.
-const VARINT_MAX: usize = 10;
+/// Bytes before a key at most: the kind, a version, two times and a length.
+const HEAD_MAX: usize = 1 + 4 * VARINT_MAX;
 
 /// One change, as it resulted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +100,7 @@ impl<'a> Record<'a> {
         match *self {
             Record::Set { key, value, deadline, version, created_at_ms } => {
                 put_head(to, SET, version, deadline, created_at_ms, Some(key));
-                let mut len = Head::new();
+                let mut len = Short::<VARINT_MAX>::new();
                 len.varint((value[0].len() + value[1].len()) as u64);
                 to.extend_from_slice(len.bytes());
                 to.extend_from_slice(value[0]);
@@ -122,8 +123,8 @@ impl<'a> Record<'a> {
             Record::Delete { key, .. } | Record::Touch { key, .. } => (key.len(), 0),
             Record::Clear { .. } => (0, 0),
         };
-        // The kind, and at most a version, two times and two lengths.
-        1 + 5 * VARINT_MAX + key + value
+        // A set has the length of its value beside.
+        HEAD_MAX + VARINT_MAX + key + value
     }
 }
 
@@ -139,7 +140,7 @@ fn put_head(
 ) {
     let deadline = (deadline != NEVER).then_some(deadline);
     let flag = |there: bool, bit: u8| if there { bit } else { 0 };
-    let mut head = Head::new();
+    let mut head = Short::<HEAD_MAX>::new();
     head.byte(kind | flag(deadline.is_some(), HAS_DEADLINE) | flag(created.is_some(), HAS_CREATED));
     head.varint(version);
     for time in [deadline, created].into_iter().flatten() {
@@ -148,47 +149,6 @@ fn put_head(
     let key = key.inspect(|key| head.varint(key.len() as u64));
     to.extend_from_slice(head.bytes());
     to.extend_from_slice(key.unwrap_or_default());
-}
-
-/// The bytes before a key or a value. They are put together here because appending them to a vector
-/// one by one asks each time whether that has room.
-struct Head {
-    bytes: [u8; 1 + 4 * VARINT_MAX],
-    len: usize,
-}
-
-impl Head {
-    fn new() -> Head {
-        Head { bytes: [0; 1 + 4 * VARINT_MAX], len: 0 }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.byte(number as u8 | 0x80);
-            number >>= 7;
-        }
-        self.byte(number as u8);
-    }
-}
-
-/// Folds the sign into the lowest bit, so that numbers near zero are short on either side.
-fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)) as u64
-}
-
-fn unzigzag(folded: u64) -> i64 {
-    (folded >> 1) as i64 ^ -((folded & 1) as i64)
 }
 
 /// Bytes that are no record.

@@ -217,7 +217,10 @@ impl Shard {
             match self.slab.draining_next(&self.space.words) {
                 Some(id) => self.move_entry(id, change),
                 None if self.slab.is_draining() => {}
-                None => self.owed_moves = 0,
+                None => {
+                    self.owed_moves = 0;
+                    return;
+                }
             }
         }
     }

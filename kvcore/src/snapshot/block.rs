@@ -5,7 +5,7 @@
 //! block has at most [`BLOCK_BYTES`] before compression.
 
 use super::compress::{Compression, Packing};
-use super::entry::{MAX_HEAD, MAX_KEY, Prefix, Saved};
+use super::entry::{self, MAX_HEAD, MAX_KEY, Saved};
 use super::format::BLOCK_HEAD_BYTES;
 
 /// The most bytes of a block of whole entries before compression. Large enough for few calls and
@@ -58,7 +58,7 @@ impl BlockBuilder {
         if BlockBuilder::is_large(saved.key.len(), saved.value.len()) {
             return Pushed::Large;
         }
-        let prefix = Prefix::of(saved, self.base_ms);
+        let prefix = entry::head(saved, self.base_ms);
         let len = prefix.bytes().len() + saved.key.len() + saved.value.len();
         if self.bytes.len() + len > BLOCK_HEAD_BYTES + BLOCK_BYTES {
             return Pushed::Full;

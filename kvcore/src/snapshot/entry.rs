@@ -11,6 +11,7 @@
 //! bytes it is given, `take` neither panics nor allocates, and what it returns borrows from them.
 
 use crate::entry::NEVER;
+use crate::varint::{Short, VARINT_MAX, unzigzag, zigzag};
 
 const TIMED: u8 = 1;
 const CREATED: u8 = 1 << 1;
@@ -19,10 +20,8 @@ const ACCESS: u8 = 1 << 3;
 const TAG: u8 = 1 << 4;
 const KNOWN: u8 = TIMED | CREATED | HITS | ACCESS | TAG;
 
-/// The most bytes of a varint: 64 bits, 7 a byte.
-const MAX_VARINT: usize = 10;
 /// The most bytes before the key.
-pub(super) const MAX_HEAD: usize = 1 + 5 * MAX_VARINT + 3;
+pub(super) const MAX_HEAD: usize = 1 + 5 * VARINT_MAX + 3;
 /// The fewest bytes of an entry: flags, two lengths and a version.
 pub(super) const MIN_ENTRY: u32 = 4;
 
@@ -65,59 +64,31 @@ impl<'a> Saved<'a> {
     }
 }
 
-/// What stands before the key of an entry.
-pub(super) struct Prefix {
-    bytes: [u8; MAX_HEAD],
-    len: usize,
-}
-
-impl Prefix {
-    /// The bytes before the key. Times are told from `base_ms`.
-    #[inline]
-    pub(super) fn of(saved: &Saved<'_>, base_ms: i64) -> Prefix {
-        let mut prefix = Prefix { bytes: [0; MAX_HEAD], len: 1 };
-        let mut flags = 0;
-        prefix.varint(saved.key.len() as u64);
-        prefix.varint(saved.value.len() as u64);
-        prefix.varint(saved.version);
-        if saved.deadline != NEVER {
-            flags |= TIMED;
-            prefix.varint(zigzag(saved.deadline.wrapping_sub(base_ms)));
-        }
-        if let Some(created_at_ms) = saved.created_at_ms {
-            flags |= CREATED;
-            prefix.varint(zigzag(created_at_ms.wrapping_sub(base_ms)));
-        }
-        for (flag, byte) in [(HITS, saved.hits), (ACCESS, saved.access), (TAG, saved.tag)] {
-            if byte != 0 {
-                flags |= flag;
-                prefix.byte(byte);
-            }
-        }
-        prefix.bytes[0] = flags;
-        prefix
+/// What stands before the key of an entry. Times are told from `base_ms`.
+#[inline]
+pub(super) fn head(saved: &Saved<'_>, base_ms: i64) -> Short<MAX_HEAD> {
+    let mut head = Short::new();
+    let mut flags = 0;
+    head.byte(flags);
+    head.varint(saved.key.len() as u64);
+    head.varint(saved.value.len() as u64);
+    head.varint(saved.version);
+    if saved.deadline != NEVER {
+        flags |= TIMED;
+        head.varint(zigzag(saved.deadline.wrapping_sub(base_ms)));
     }
-
-    /// The bytes.
-    #[inline]
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.len]
+    if let Some(created_at_ms) = saved.created_at_ms {
+        flags |= CREATED;
+        head.varint(zigzag(created_at_ms.wrapping_sub(base_ms)));
     }
-
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.bytes[self.len] = byte;
-        self.len += 1;
-    }
-
-    #[inline]
-    fn varint(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.byte(number as u8 | 0x80);
-            number >>= 7;
+    for (flag, byte) in [(HITS, saved.hits), (ACCESS, saved.access), (TAG, saved.tag)] {
+        if byte != 0 {
+            flags |= flag;
+            head.byte(byte);
         }
-        self.byte(number as u8);
     }
+    head.set_first(flags);
+    head
 }
 
 /// Takes a whole entry from the front of the bytes. `None` if there is none.
@@ -191,8 +162,8 @@ fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
 /// A varint that does not fit a byte. One that does not fit 64 bits is none.
 fn take_long_varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut number = 0;
-    for (n, &byte) in bytes.iter().enumerate().take(MAX_VARINT) {
-        if n == MAX_VARINT - 1 && byte > 1 {
+    for (n, &byte) in bytes.iter().enumerate().take(VARINT_MAX) {
+        if n == VARINT_MAX - 1 && byte > 1 {
             return None;
         }
         number |= u64::from(byte & 0x7f) << (7 * n);
@@ -207,17 +178,6 @@ fn take_long_varint(bytes: &mut &[u8]) -> Option<u64> {
 #[inline]
 fn take_time(bytes: &mut &[u8], base_ms: i64) -> Option<i64> {
     Some(unzigzag(take_varint(bytes)?).wrapping_add(base_ms))
-}
-
-/// Maps small numbers of either sign to small numbers.
-#[inline]
-fn zigzag(number: i64) -> u64 {
-    ((number << 1) ^ (number >> 63)) as u64
-}
-
-#[inline]
-fn unzigzag(number: u64) -> i64 {
-    (number >> 1) as i64 ^ -((number & 1) as i64)
 }
 
 #[cfg(test)]
@@ -236,9 +196,9 @@ mod tests {
             access: 3,
             tag: 0,
         };
-        assert_eq!(Prefix::of(&saved, 1_700_000_000_000).bytes().len(), 8);
+        assert_eq!(head(&saved, 1_700_000_000_000).bytes().len(), 8);
         let timed = Saved { deadline: 1_700_003_600_000, ..saved };
-        assert_eq!(Prefix::of(&timed, 1_700_000_000_000).bytes().len(), 12);
+        assert_eq!(head(&timed, 1_700_000_000_000).bytes().len(), 12);
     }
 
     #[test]
@@ -255,7 +215,7 @@ mod tests {
                     access: 255,
                     tag: 255,
                 };
-                let prefix = Prefix::of(&saved, base);
+                let prefix = head(&saved, base);
                 let mut bytes = prefix.bytes();
                 assert_eq!(take(&mut bytes, base), Some(saved));
                 assert!(bytes.is_empty());

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::SnapshotSummary;
 use super::block::{BlockBuilder, Pushed};
 use super::compress::{Compression, Packing};
-use super::entry::{MAX_KEY, MAX_VALUE, Prefix, Saved};
+use super::entry::{self, MAX_KEY, MAX_VALUE, Saved};
 use super::format::{
     BLOCK_HEAD_BYTES, BlockHead, FOOTER_BYTES, Footer, HEAD_BYTES, Kind, MAX_EVICTION, MAX_RAW,
     SnapshotHead, block_crc, place_seed, put, u32_at,
@@ -124,7 +124,7 @@ impl SnapshotWriter {
             return Err(Status::TooLarge.into());
         }
         let mut bytes = vec![0; BLOCK_HEAD_BYTES];
-        bytes.extend_from_slice(Prefix::of(saved, self.base_ms).bytes());
+        bytes.extend_from_slice(entry::head(saved, self.base_ms).bytes());
         bytes.extend_from_slice(saved.key);
         let len = (bytes.len() - BLOCK_HEAD_BYTES) as u32;
         let mut head = BlockHead {

@@ -140,18 +140,8 @@ impl KeyValue for Full {
                 "what is absent cannot be deleted: leave the condition out",
             ));
         }
-        let change = self.front.change(|store, changes| {
-            let outcome = match condition {
-                Condition::Version(version) => store.del_if(&key, version)?,
-                _ if store.del(&key)? => DeleteOutcome::Deleted,
-                _ => DeleteOutcome::NotFound,
-            };
-            if outcome == DeleteOutcome::Deleted {
-                changes.deleted(&key);
-            }
-            Ok(outcome)
-        });
-        let outcome = match change.await.map_err(status::of_error)? {
+        let deleted = self.front.delete(&key, condition).await;
+        let outcome = match deleted.map_err(status::of_error)? {
             DeleteOutcome::Deleted => Outcome::Done,
             DeleteOutcome::NotFound => Outcome::NotFound,
             DeleteOutcome::Conflict => Outcome::Conflict,

@@ -144,18 +144,7 @@ pub async fn delete(
     if condition == Condition::Absent {
         return Err(Problem::invalid("DELETE takes If-Match and no If-None-Match: leave it out"));
     }
-    let change = front.change(|store, changes| {
-        let outcome = match condition {
-            Condition::Version(version) => store.del_if(&key, version)?,
-            _ if store.del(&key)? => DeleteOutcome::Deleted,
-            _ => DeleteOutcome::NotFound,
-        };
-        if outcome == DeleteOutcome::Deleted {
-            changes.deleted(&key);
-        }
-        Ok(outcome)
-    });
-    match (change.await?, condition) {
+    match (front.delete(&key, condition).await?, condition) {
         (DeleteOutcome::Deleted, _) => Ok(StatusCode::NO_CONTENT),
         (DeleteOutcome::NotFound, Condition::Any) => Err(Problem::no_key()),
         (DeleteOutcome::NotFound, _) => Err(Problem::condition(Status::NotFound)),

@@ -4,7 +4,7 @@
 //! are told of it. The change is made at once. With `sync=always` another thread waits for the disk, and
 //! only then is the request answered.
 
-use kvcore::{Result, Status, Store};
+use kvcore::{Condition, DeleteOutcome, Result, Status, Store};
 
 use super::Front;
 use crate::commands::config::refuses_writes;
@@ -72,6 +72,25 @@ impl Front {
             ticket.wait()?;
         }
         outcome
+    }
+
+    /// Deletes a key. `Any` and `Present` delete what is there; `Absent` never holds for that.
+    ///
+    /// # Errors
+    /// As [`change`](Front::change).
+    pub async fn delete(&self, key: &[u8], condition: Condition) -> Result<DeleteOutcome> {
+        let change = self.change(|store, changes| {
+            let outcome = match condition {
+                Condition::Version(version) => store.del_if(key, version)?,
+                _ if store.del(key)? => DeleteOutcome::Deleted,
+                _ => DeleteOutcome::NotFound,
+            };
+            if outcome == DeleteOutcome::Deleted {
+                changes.deleted(key);
+            }
+            Ok(outcome)
+        });
+        change.await
     }
 
     fn tell(&self, changes: &Changes) {
