@@ -99,7 +99,15 @@ impl View {
     /// `Conflict` if the moment can't be shown any more; then nothing is kept.
     pub(crate) fn take(&self) -> Result<Vec<Entry>> {
         let mut kept = self.kept.lock();
-        let waiting = std::mem::take(&mut kept.waiting);
+        let mut waiting = std::mem::take(&mut kept.waiting);
+        // One that the scan gave while it was about to change has left itself all the same.
+        waiting.retain(|entry| {
+            let is_wanted = kept.wanted.contains(entry.key());
+            if !is_wanted {
+                kept.bytes -= cost(entry.key().len(), entry.value().len());
+            }
+            is_wanted
+        });
         match kept.spoiled {
             None => Ok(waiting),
             Some(why) => {
@@ -184,12 +192,16 @@ mod tests {
         for (order, given, wanted) in
             [(Order::Asc, [&b"aa"[..], b"ab"], b"ab\0"), (Order::Desc, [b"ab", b"ac"], b"aaz")]
         {
-            let view = view(order, false, cost(3, 0));
+            let view = view(order, false, cost(3, 0) * 2);
+            // It changed when the scan had looked here and was about to give it.
+            keep(&view, b"ab", 0);
             view.given(b"ab", 0);
             given.into_iter().for_each(|key| keep(&view, key, 0));
             keep(&view, wanted, 0);
             let taken = view.take().unwrap();
             assert_eq!((taken.len(), taken[0].key()), (1, &wanted[..]));
+            keep(&view, wanted, 0);
+            assert!(view.take().is_ok(), "what was given takes no room");
         }
     }
 
