@@ -48,14 +48,20 @@ impl RemoteStore {
     /// Begins a scan of all keys, or of those with a prefix, in no order.
     ///
     /// # Errors
-    /// `Unsupported` for an order or a range, which would need all keys of all servers first; those of every
-    /// call.
+    /// `Unsupported` for an order or a range, which would need all keys of all servers first, and for one
+    /// moment, which servers do not share; those of every call.
     pub fn scan(&self, options: &ScanOptions) -> Result<RemoteScan> {
         self.inner.check()?;
         if options.order != Order::None || !options.start.is_empty() || options.end.is_some() {
             return Err(Error::new(
                 Status::Unsupported,
                 "a store on a server scans in no order and without a range: give a prefix, and sort what comes",
+            ));
+        }
+        if options.point_in_time {
+            return Err(Error::new(
+                Status::Unsupported,
+                "a store on a server can't be scanned as it was at one moment: scan without point_in_time",
             ));
         }
         Ok(RemoteScan {

@@ -49,8 +49,18 @@ const OPERATIONS: &[&str] = &[
 const OPTIONS: &[&str] = &["max_key_bytes", "max_value_bytes", "default_ttl", "ttl_jitter"];
 
 /// Results and arguments that only the embedded engine has.
-const EMBEDDED: &[&str] =
-    &["version", "if_version", "created_at", "hits", "order", "start", "end", "on_remove", "at"];
+const EMBEDDED: &[&str] = &[
+    "version",
+    "if_version",
+    "created_at",
+    "hits",
+    "order",
+    "start",
+    "end",
+    "point_in_time",
+    "on_remove",
+    "at",
+];
 
 /// As many cases must apply at least, so that none drops out by accident.
 const AT_LEAST: usize = 120;

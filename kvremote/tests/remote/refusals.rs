@@ -25,6 +25,7 @@ fn what_a_server_cannot_do() {
         assert_eq!(status(store.scan(&ScanOptions::new().order(Order::Asc))), unsupported);
         assert_eq!(status(store.scan(&ScanOptions::new().start("a"))), unsupported);
         assert_eq!(status(store.scan(&ScanOptions::new().end("z"))), unsupported);
+        assert_eq!(status(store.scan(&ScanOptions::new().point_in_time())), unsupported);
         assert_eq!(status(store.watch(&WatchOptions::all().from_revision(1))), unsupported);
         assert_eq!(status(store.clear()), unsupported);
         assert_eq!(status(store.snapshot(None)), unsupported);
