@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # How the server says where it listens, and under which name that is kept here.
 SAID = {"listening": "resp", "HTTP": "http", "gRPC": "grpc"}
-LINE = re.compile(r"kv-server: (listening|HTTP|gRPC) on 127\.0\.0\.1:(\d+)$")
+LINE = re.compile(r"kv-server: (listening|HTTP|gRPC) on 127\.0\.0\.1:(\d+)( \(TLS\))?$")
 
 # Longer than any of these programs takes on a busy machine. Who needs it has hung.
 PATIENCE_SECONDS = 60

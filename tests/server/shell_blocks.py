@@ -20,6 +20,13 @@ def marked(kind: str, label: str) -> str:
     return found[1]
 
 
+def section_blocks(document: str, heading: str | None = None) -> list[str]:
+    """The blocks of shell commands behind a heading, or before the first one."""
+    sections = re.split(r"^## (.*)\n", (ROOT / document).read_text(), flags=re.MULTILINE)
+    text = sections[0] if heading is None else sections[sections.index(heading) + 1]
+    return re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
 def blocks(document: str) -> str:
     """All shell commands of a document."""
     text = (ROOT / document).read_text()
