@@ -2,6 +2,9 @@
 //!
 //! Owns: the grammar of `tests/conformance/README.md`, and nothing of what the words mean.
 
+use std::collections::HashMap;
+use std::path::Path;
+
 /// The features a case may need; this surface has all of them.
 const FEATURES: &[&str] = &[
     "set_many",
@@ -42,6 +45,24 @@ pub struct Case {
     /// Whether it needs a directory of its own.
     pub on_disk: bool,
     pub lines: Vec<Line>,
+}
+
+/// The cases of all files, for a crate that lies beside `tests`.
+pub fn all() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance");
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "kvt"))
+        .collect();
+    files.sort();
+    let mut cases = Vec::new();
+    for path in files {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = std::fs::read(&path).unwrap();
+        cases.extend(parse(&name, &text).unwrap_or_else(|error| panic!("{error}")));
+    }
+    cases
 }
 
 /// All cases of one file, or `file:line: what is wrong`.
@@ -254,6 +275,44 @@ pub fn option_text(word: &Word) -> Result<String, String> {
         }
         Word::Named(..) => Err("an option has one value".into()),
     }
+}
+
+/// `INT`, `never`, `now` or `$name`, the last two with an optional `+INT` or `-INT`.
+pub fn number(
+    text: &str,
+    variables: &HashMap<String, i64>,
+    now_ms: impl FnOnce() -> i64,
+) -> Result<i64, String> {
+    if let Ok(number) = text.parse() {
+        return Ok(number);
+    }
+    let (base, offset) = match text.find(['+', '-']) {
+        Some(at) => (&text[..at], text[at..].parse().map_err(|_| format!("'{text}'"))?),
+        None => (text, 0i64),
+    };
+    let base = match base {
+        "never" => i64::MAX,
+        "now" => now_ms(),
+        _ => *variables.get(base).ok_or(format!("there is no number '{base}'"))?,
+    };
+    base.checked_add(offset).ok_or(format!("'{text}' overflows"))
+}
+
+/// Whether a result is as a case says: `INT`, `>INT`, `<INT` or `INT..INT`.
+pub fn holds(
+    got: i64,
+    text: &str,
+    number: impl Fn(&str) -> Result<i64, String>,
+) -> Result<bool, String> {
+    Ok(if let Some(bound) = text.strip_prefix('>') {
+        got > number(bound)?
+    } else if let Some(bound) = text.strip_prefix('<') {
+        got < number(bound)?
+    } else if let Some((low, high)) = text.split_once("..") {
+        (number(low)?..=number(high)?).contains(&got)
+    } else {
+        got == number(text)?
+    })
 }
 
 /// A word for a message.

@@ -14,30 +14,11 @@ mod removed;
 mod run;
 mod watched;
 
-use std::path::Path;
-
 use case::Case;
 use run::Timing;
 
 /// What every case file begins to miss when somebody drops one by accident.
 const CASES_AT_LEAST: usize = 395;
-
-fn all_cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance");
-    let mut files: Vec<_> = std::fs::read_dir(&folder)
-        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "kvt"))
-        .collect();
-    files.sort();
-    let mut cases = Vec::new();
-    for path in files {
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let text = std::fs::read(&path).unwrap();
-        cases.extend(case::parse(&name, &text).unwrap_or_else(|error| panic!("{error}")));
-    }
-    cases
-}
 
 fn run_all(cases: &[Case], timing: fn() -> Timing) {
     let failures: Vec<String> =
@@ -54,19 +35,19 @@ fn run_all(cases: &[Case], timing: fn() -> Timing) {
 
 #[test]
 fn with_the_system_clock() {
-    run_all(&all_cases(), Timing::system);
+    run_all(&case::all(), Timing::system);
 }
 
 #[test]
 fn with_a_manual_clock() {
     // A store in a directory goes by the system's clock.
-    let cases: Vec<Case> = all_cases().into_iter().filter(|case| !case.on_disk).collect();
+    let cases: Vec<Case> = case::all().into_iter().filter(|case| !case.on_disk).collect();
     run_all(&cases, Timing::manual);
 }
 
 #[test]
 fn names_are_unique_and_cases_are_many() {
-    let cases = all_cases();
+    let cases = case::all();
     assert!(cases.len() >= CASES_AT_LEAST, "only {} cases were found", cases.len());
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     names.sort_unstable();

@@ -12,7 +12,7 @@ use kvcore::{
     Remaining, SetOptions, SetOutcome, Status, Store, TTL_KEEP, TTL_NONE, Value, Watched,
 };
 
-use crate::case::{Arguments, Case, Line, Word, option_text, shown, shown_bytes};
+use crate::case::{self, Arguments, Case, Line, Word, option_text, shown, shown_bytes};
 use crate::folder::Folder;
 use crate::group;
 use crate::removed::Told;
@@ -165,21 +165,8 @@ impl Runner {
         }
     }
 
-    /// `INT`, `never`, `now` or `$name`, the last two with an optional `+INT` or `-INT`.
     fn number_text(&self, text: &str) -> Result<i64, String> {
-        if let Ok(number) = text.parse() {
-            return Ok(number);
-        }
-        let (base, offset) = match text.find(['+', '-']) {
-            Some(at) => (&text[..at], text[at..].parse().map_err(|_| format!("'{text}'"))?),
-            None => (text, 0i64),
-        };
-        let base = match base {
-            "never" => i64::MAX,
-            "now" => self.timing.now_ms(),
-            _ => *self.variables.get(base).ok_or(format!("there is no number '{base}'"))?,
-        };
-        base.checked_add(offset).ok_or(format!("'{text}' overflows"))
+        case::number(text, &self.variables, || self.timing.now_ms())
     }
 
     fn open(&mut self, arguments: &Arguments<'_>) -> Outcome {
@@ -451,14 +438,8 @@ impl Runner {
         let holds = if let Some(variable) = text.strip_prefix('?') {
             self.variables.insert(format!("${variable}"), got);
             true
-        } else if let Some(bound) = text.strip_prefix('>') {
-            got > self.number_text(bound)?
-        } else if let Some(bound) = text.strip_prefix('<') {
-            got < self.number_text(bound)?
-        } else if let Some((low, high)) = text.split_once("..") {
-            (self.number_text(low)?..=self.number_text(high)?).contains(&got)
         } else {
-            got == self.number_text(text)?
+            case::holds(got, text, |text| self.number_text(text))?
         };
         if holds { Ok(()) } else { Err(format!("expected {name}={text}, got {got}")) }
     }

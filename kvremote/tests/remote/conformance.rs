@@ -4,7 +4,6 @@
 //! cluster one with a hash tag, so that its batches stay in one slot.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kvcore::{
@@ -83,16 +82,7 @@ fn applies(case: &Case) -> bool {
 }
 
 fn cases() -> Vec<Case> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/conformance");
-    let mut files: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "kvt"));
-    files.sort();
-    let mut cases = Vec::new();
-    for file in files {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        cases.extend(case::parse(&name, &std::fs::read(&file).unwrap()).unwrap());
-    }
+    let mut cases = case::all();
     cases.retain(applies);
     assert!(cases.len() >= AT_LEAST, "only {} cases apply", cases.len());
     cases
@@ -222,19 +212,9 @@ impl Runner {
     }
 
     fn number_text(&self, text: &str) -> Result<i64, String> {
-        if let Ok(number) = text.parse() {
-            return Ok(number);
-        }
-        let (base, offset) = match text.find(['+', '-']) {
-            Some(at) => (&text[..at], text[at..].parse().map_err(|_| format!("'{text}'"))?),
-            None => (text, 0i64),
-        };
-        let base = match base {
-            "never" => i64::MAX,
-            "now" => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64,
-            _ => *self.variables.get(base).ok_or(format!("there is no number '{base}'"))?,
-        };
-        base.checked_add(offset).ok_or(format!("'{text}' overflows"))
+        case::number(text, &self.variables, || {
+            SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+        })
     }
 
     fn open(&mut self, arguments: &Arguments<'_>) -> Result<KvResult<Answer>, String> {
@@ -465,10 +445,8 @@ impl Runner {
         let holds = if let Some(variable) = text.strip_prefix('?') {
             self.variables.insert(format!("${variable}"), got);
             true
-        } else if let Some((low, high)) = text.split_once("..") {
-            (self.number_text(low)?..=self.number_text(high)?).contains(&got)
         } else {
-            got == self.number_text(text)?
+            case::holds(got, text, |text| self.number_text(text))?
         };
         if holds { Ok(()) } else { Err(format!("expected {name}={text}, got {got}")) }
     }
