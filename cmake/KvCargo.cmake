@@ -25,17 +25,18 @@ if(KV_SANITIZE AND KV_VALGRIND)
 endif()
 
 # Memory checkers see only what goes through malloc, so they get a libkv without mimalloc, and with debug
-# assertions. It has a target folder of its own, so that it never takes turns with the usual one.
+# assertions. It has a target folder of its own, so that it never takes turns with the usual one. KvTest.cmake
+# builds there too.
 if(KV_CARGO_TARGET_DIR)
   get_filename_component(kv_target_dir "${KV_CARGO_TARGET_DIR}" ABSOLUTE BASE_DIR "${CMAKE_BINARY_DIR}")
 else()
   set(kv_target_dir "${CMAKE_CURRENT_BINARY_DIR}/cargo")
 endif()
-set(kv_planted_dir "${kv_target_dir}/planted-panics")
+set(kv_checked_dir "${kv_target_dir}/system-alloc")
 set(kv_cargo_features "")
 if(KV_SANITIZE OR KV_VALGRIND)
   set(kv_cargo_features --no-default-features)
-  string(APPEND kv_target_dir "/system-alloc")
+  set(kv_target_dir "${kv_checked_dir}")
   set(kv_debug_when "1")
 else()
   set(kv_debug_when "$<CONFIG:Debug>")

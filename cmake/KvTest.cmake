@@ -33,16 +33,21 @@ if(KV_VALGRIND)
   add_compile_definitions(KV_TEST_VALGRIND=1)
 endif()
 
-# kv::planted is a libkv in which a test can make any function panic. Only tests ever link it. It comes from a target
-# folder of its own, because its libkv.a has the same name. It is the same for every variant of a build tree.
-set(kv_planted_file "${kv_planted_dir}/${KV_RUST_TARGET}/debug/${kv_static_name}")
+# kv::planted is a libkv in which a test can make any function panic. Only tests ever link it. It is the same for
+# every variant of a build tree, and made where the libkv of the memory checkers is, with which it shares all but one
+# crate. Cargo gives both the same name, so it is copied away at once, and the two are never built at the same time.
+set(kv_planted_file "${CMAKE_CURRENT_BINARY_DIR}/stage/planted/${kv_static_name}")
 add_custom_target(kv_cargo_planted
-  COMMAND ${kv_cargo_build} --profile=dev --target-dir "${kv_planted_dir}"
+  COMMAND ${kv_cargo_build} --profile=dev --target-dir "${kv_checked_dir}"
     --no-default-features --features planted-panics
+  COMMAND "${CMAKE_COMMAND}" -E make_directory "${CMAKE_CURRENT_BINARY_DIR}/stage/planted"
+  COMMAND "${CMAKE_COMMAND}" -E copy_if_different
+    "${kv_checked_dir}/${KV_RUST_TARGET}/debug/${kv_static_name}" "${kv_planted_file}"
   BYPRODUCTS "${kv_planted_file}"
   WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}"
   COMMENT "libkv with planted panics: cargo build"
   USES_TERMINAL VERBATIM)
+add_dependencies(kv_cargo_planted kv_cargo)
 add_library(kv::planted STATIC IMPORTED GLOBAL)
 set_target_properties(kv::planted PROPERTIES IMPORTED_LOCATION "${kv_planted_file}")
 target_include_directories(kv::planted INTERFACE "${PROJECT_SOURCE_DIR}/include")

@@ -65,8 +65,8 @@ pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
 /// A little of every rig that needs nothing but this repository and a compiler.
 fn quick(artifacts: &Artifacts, chosen: impl Fn(&&Rig) -> bool) -> Result<()> {
     let sh = &artifacts.sh;
-    // As the tests are built: a build of its own would take longer than all the runs.
-    cmd!(sh, "cargo build --locked -p kvffi -p kvtorture").run()?;
+    // With the features that the step `rust` builds all crates with: others would take longer than all the runs.
+    cmd!(sh, "cargo build --locked --workspace --all-targets").run()?;
     let program = artifacts.workspace.target().join("debug/kvtorture");
     let allowed = cmd!(sh, "{program} may-mount").quiet().run().is_ok();
     for rig in RIGS.iter().filter(|rig| !rig.quick_runs.is_empty()).filter(chosen) {
