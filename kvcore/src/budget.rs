@@ -1,10 +1,10 @@
 //! The limits of a store, and what counts against them.
 //!
-//! Owns: the global count of entries and bytes, kept only while there is a limit. Invariants: room
+//! Owns: the global counts of entries and of bytes, each kept only while it has a limit. Invariants: room
 //! is reserved before it is used, so neither limit is exceeded at any moment; what a shard holds and
 //! what is counted here change under that shard's lock, so with all locks held they agree.
 
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// No limit.
 pub(crate) const UNLIMITED: u64 = u64::MAX;
@@ -47,15 +47,73 @@ impl Need {
     }
 }
 
+/// One limit, and what counts against it. A limit comes and goes only while every shard's lock is held.
+struct Limit {
+    max: AtomicU64,
+    /// What is taken, reservations included; means nothing without a limit.
+    taken: AtomicU64,
+}
+
+impl Limit {
+    fn new(max: u64) -> Limit {
+        Limit { max: AtomicU64::new(max), taken: AtomicU64::new(0) }
+    }
+
+    #[inline]
+    fn max(&self) -> u64 {
+        self.max.load(Ordering::Acquire)
+    }
+
+    /// Whether there is a limit, and so whether anything is counted.
+    #[inline]
+    fn counts(&self) -> bool {
+        self.max.load(Ordering::Relaxed) != UNLIMITED
+    }
+
+    fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Takes so much unless more than `max` would be taken.
+    #[inline]
+    fn take(&self, more: u64, max: u64) -> bool {
+        if more == 0 || !self.counts() {
+            return true;
+        }
+        let within = |taken: u64| taken.checked_add(more).filter(|total| *total <= max);
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, within).is_ok()
+    }
+
+    #[inline]
+    fn give(&self, less: u64) {
+        if less > 0 && self.counts() {
+            self.taken.fetch_sub(less, Ordering::AcqRel);
+        }
+    }
+
+    fn fits(&self, more: u64, max: u64) -> bool {
+        more == 0
+            || !self.counts()
+            || self.taken().checked_add(more).is_some_and(|total| total <= max)
+    }
+
+    fn set(&self, max: u64, taken: u64) {
+        self.taken.store(taken, Ordering::Release);
+        self.max.store(max, Ordering::Release);
+    }
+
+    fn validate(&self, what: &str, used: u64) {
+        if self.counts() {
+            assert_eq!(self.taken(), used, "the budget disagrees with the shards about {what}");
+            assert!(used <= self.max(), "{used} {what} are over the limit of {}", self.max());
+        }
+    }
+}
+
 /// The limits of one store.
 pub(crate) struct Budget {
-    /// Whether there is a limit, and so whether anything is counted. Changes only while every
-    /// shard's lock is held.
-    counting: AtomicBool,
-    max_entries: AtomicU64,
-    max_bytes: AtomicU64,
-    entries: AtomicU64,
-    bytes: AtomicU64,
+    entries: Limit,
+    bytes: Limit,
     /// What may be taken without asking, and so is kept back from those who ask.
     margin: u64,
 }
@@ -63,42 +121,33 @@ pub(crate) struct Budget {
 impl Budget {
     /// Limits of an empty store. `margin` is the most that [`overdraw`](Budget::overdraw) takes.
     pub(crate) fn new(max_entries: u64, max_bytes: u64, margin: u64) -> Self {
-        Budget {
-            counting: AtomicBool::new(max_entries != UNLIMITED || max_bytes != UNLIMITED),
-            max_entries: AtomicU64::new(max_entries),
-            max_bytes: AtomicU64::new(max_bytes),
-            entries: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            margin,
-        }
+        Budget { entries: Limit::new(max_entries), bytes: Limit::new(max_bytes), margin }
     }
 
-    /// Whether there is a limit, and so whether anything is counted. Stays as it is while the lock of
-    /// any shard is held.
+    /// Whether bytes are limited, and so counted. Stays as it is while the lock of any shard is held.
     #[inline]
-    pub(crate) fn is_counting(&self) -> bool {
-        self.counting.load(Ordering::Relaxed)
+    pub(crate) fn counts_bytes(&self) -> bool {
+        self.bytes.counts()
     }
 
-    /// What is taken now, reservations included; `None` while nothing is counted.
-    pub(crate) fn taken(&self) -> Option<Need> {
-        self.is_counting().then(|| Need {
-            entries: self.entries.load(Ordering::Acquire),
-            bytes: self.bytes.load(Ordering::Acquire),
-        })
+    /// Entries taken now, reservations included; `None` while they are not counted.
+    pub(crate) fn entries_taken(&self) -> Option<u64> {
+        self.entries.counts().then(|| self.entries.taken())
+    }
+
+    /// Bytes taken now, reservations included; `None` while they are not counted.
+    pub(crate) fn bytes_taken(&self) -> Option<u64> {
+        self.bytes.counts().then(|| self.bytes.taken())
     }
 
     /// Takes room, or takes nothing and answers `false`.
     #[inline]
     pub(crate) fn reserve(&self, need: Need) -> bool {
-        if !self.is_counting() {
-            return true;
-        }
-        if !take(&self.entries, need.entries, self.max_entries.load(Ordering::Acquire)) {
+        if !self.entries.take(need.entries, self.entries.max()) {
             return false;
         }
-        if !take(&self.bytes, need.bytes, self.askable_bytes()) {
-            self.entries.fetch_sub(need.entries, Ordering::AcqRel);
+        if !self.bytes.take(need.bytes, self.askable_bytes()) {
+            self.entries.give(need.entries);
             return false;
         }
         true
@@ -107,74 +156,52 @@ impl Budget {
     /// Gives room back.
     #[inline]
     pub(crate) fn release(&self, room: Need) {
-        if self.is_counting() {
-            self.entries.fetch_sub(room.entries, Ordering::AcqRel);
-            self.bytes.fetch_sub(room.bytes, Ordering::AcqRel);
-        }
+        self.entries.give(room.entries);
+        self.bytes.give(room.bytes);
     }
 
     /// Takes a little room without asking. The policy's margin is there for that.
     pub(crate) fn overdraw(&self, bytes: usize) {
-        if self.is_counting() {
-            self.bytes.fetch_add(bytes as u64, Ordering::AcqRel);
+        if self.bytes.counts() {
+            self.bytes.taken.fetch_add(bytes as u64, Ordering::AcqRel);
         }
     }
 
     /// Whether there would be room now.
     pub(crate) fn has_room(&self, need: Need) -> bool {
-        let fits = |used: &AtomicU64, more: u64, max: u64| {
-            let total = used.load(Ordering::Acquire).checked_add(more);
-            more == 0 || total.is_some_and(|total| total <= max)
-        };
-        !self.is_counting()
-            || fits(&self.entries, need.entries, self.max_entries.load(Ordering::Acquire))
-                && fits(&self.bytes, need.bytes, self.askable_bytes())
+        self.entries.fits(need.entries, self.entries.max())
+            && self.bytes.fits(need.bytes, self.askable_bytes())
     }
 
     /// Whether an empty store would have room.
     pub(crate) fn could_ever_fit(&self, need: Need) -> bool {
-        need.entries <= self.max_entries.load(Ordering::Acquire)
-            && need.bytes <= self.askable_bytes()
+        need.entries <= self.entries.max() && need.bytes <= self.askable_bytes()
     }
 
     /// The limit on bytes for those who ask.
+    #[inline]
     fn askable_bytes(&self) -> u64 {
         const LEAST_SHARE: u64 = 16;
-        let max = self.max_bytes.load(Ordering::Acquire);
+        let max = self.bytes.max();
         if max == UNLIMITED { max } else { max - self.margin.min(max / LEAST_SHARE) }
     }
 
     /// The limit on entries.
     pub(crate) fn max_entries(&self) -> u64 {
-        self.max_entries.load(Ordering::Acquire)
+        self.entries.max()
     }
 
     /// Sets new limits, given what all shards together use. The caller holds every shard's lock.
     pub(crate) fn set_limits(&self, max_entries: u64, max_bytes: u64, used: Need) {
-        self.max_entries.store(max_entries, Ordering::Release);
-        self.max_bytes.store(max_bytes, Ordering::Release);
-        self.entries.store(used.entries, Ordering::Release);
-        self.bytes.store(used.bytes, Ordering::Release);
-        let limited = max_entries != UNLIMITED || max_bytes != UNLIMITED;
-        self.counting.store(limited, Ordering::Release);
+        self.entries.set(max_entries, used.entries);
+        self.bytes.set(max_bytes, used.bytes);
     }
 
-    /// Checks the count against what all shards together use. The caller holds every shard's lock.
+    /// Checks the counts against what all shards together use. The caller holds every shard's lock.
     pub(crate) fn validate(&self, used: Need) {
-        if let Some(taken) = self.taken() {
-            assert_eq!(taken, used, "the budget disagrees with the shards");
-            assert!(used.entries <= self.max_entries.load(Ordering::Acquire));
-            assert!(used.bytes <= self.max_bytes.load(Ordering::Acquire));
-        }
+        self.entries.validate("entries", used.entries);
+        self.bytes.validate("bytes", used.bytes);
     }
-}
-
-fn take(used: &AtomicU64, more: u64, max: u64) -> bool {
-    if more == 0 {
-        return true;
-    }
-    let within = |used: u64| used.checked_add(more).filter(|total| *total <= max);
-    used.fetch_update(Ordering::AcqRel, Ordering::Acquire, within).is_ok()
 }
 
 #[cfg(all(test, not(kv_shuttle)))]

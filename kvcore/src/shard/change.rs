@@ -181,11 +181,11 @@ impl<'a> Change<'a> {
         if self.renews { Cause::Deleted } else { Cause::Replaced }
     }
 
-    /// Whether each part of the change settles with the budget. Without a limit there is nothing to
+    /// Whether each part of the change settles its bytes with the budget. Without a limit there is nothing to
     /// settle, but debug builds check the sums all the same.
     #[inline]
     pub(super) fn settles(&self) -> bool {
-        !self.settles_whole && (cfg!(debug_assertions) || self.context.budget.is_counting())
+        !self.settles_whole && (cfg!(debug_assertions) || self.context.budget.counts_bytes())
     }
 
     /// Notes a deadline that was put on the wheel.

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use super::Space;
 use super::large::{LargeEntries, LargeEntry};
+use super::space::prefetch_behind;
 use crate::entry::{self, Head, NEVER};
 use crate::expiry::Timers;
 use crate::slab::{self, EntryId, MAX_RUN, Slab};
@@ -48,6 +49,7 @@ impl<'a> Entries<'a> {
     #[inline(always)]
     pub(super) fn with_key(self, id: EntryId, key: &[u8]) -> Option<Found> {
         let place = self.space.words.run(id.word(), MAX_RUN_WORDS);
+        prefetch_behind(place);
         let head = Head::of(place)?;
         let found = Found { id, head };
         let has_key = match self.large_part(&found) {

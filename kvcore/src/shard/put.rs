@@ -150,7 +150,7 @@ impl Shard {
         head: &Head,
         context: &Context,
     ) -> Result<Need, Refusal> {
-        if !context.budget.is_counting() && !cfg!(debug_assertions) {
+        if !context.budget.counts_bytes() && !cfg!(debug_assertions) {
             return Ok(Need::default());
         }
         let charge = content.charge(head);
@@ -411,11 +411,7 @@ impl Shard {
         if !self.policy.may_evict() {
             return;
         }
-        let access = self.space.table.access(key.index_hash(), id).unwrap_or(0);
-        let touched = self.space.touched(access);
-        if touched != access {
-            self.space.table.set_access(key.index_hash(), id, touched);
-        }
+        self.space.table.update_access(key.index_hash(), id, |access| self.space.touched(access));
     }
 
     #[inline]
@@ -495,7 +491,18 @@ impl Shard {
         if !change.settles() {
             return;
         }
-        let (held, after) = (before + reserved.bytes as usize, self.bytes());
+        self.settle_parts((before, self.bytes()), reserved, change);
+    }
+
+    /// The same for parts of the shard, of which the others stay as they are: their bytes before and after.
+    #[inline]
+    pub(super) fn settle_parts(
+        &self,
+        (before, after): (usize, usize),
+        reserved: Need,
+        change: &Change<'_>,
+    ) {
+        let held = before + reserved.bytes as usize;
         if after <= held {
             change.context.budget.release(Need::bytes(held - after));
         } else {

@@ -302,30 +302,44 @@ impl Shard {
         if changes == 0 {
             return;
         }
+        let before = self.records_bytes(change);
         if self.policy.may_evict() {
             self.tidy_policy(TIDY_STEPS * changes, !change.context.may_evict(), change);
         }
-        let before = self.bytes_before(change);
         let entries = Entries { space: &self.space, slab: &self.slab, large: &self.large };
         self.wheel.tidy(WHEEL_STEPS * changes, &entries);
-        self.settle(before, Need::default(), change);
+        self.settle_records(before, change);
         self.evacuate(MOVES * changes, change);
+    }
+
+    /// What the records of the policy and of the wheel are charged, which is all that tidying changes.
+    #[inline]
+    fn records_bytes(&self, change: &Change<'_>) -> usize {
+        if change.settles() { self.policy.bytes() + self.wheel.bytes() } else { 0 }
+    }
+
+    #[inline]
+    fn settle_records(&self, before: usize, change: &Change<'_>) {
+        if change.settles() {
+            let after = self.policy.bytes() + self.wheel.bytes();
+            self.settle_parts((before, after), Need::default(), change);
+        }
     }
 
     /// Lets the policy sort all that was used since it last did.
     #[cold]
     pub(crate) fn sort_policy(&mut self, change: &mut Change<'_>) {
         const STEPS: usize = 256;
+        let before = self.records_bytes(change);
         self.tidy_policy(STEPS, false, change);
+        self.settle_records(before, change);
     }
 
-    /// `rests` as in [`Policy::tidy`](crate::policy::Policy::tidy).
+    /// `rests` as in [`Policy::tidy`](crate::policy::Policy::tidy). The caller settles.
     fn tidy_policy(&mut self, steps: usize, rests: bool, change: &Change<'_>) {
-        let before = self.bytes_before(change);
         let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, |_| false);
         let recency = residents.recency();
         policy.tidy(steps, rests, &mut residents, recency);
-        self.settle(before, Need::default(), change);
     }
 
     /// Moves entries out of a span that is being emptied.

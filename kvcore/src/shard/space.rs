@@ -20,7 +20,8 @@ use crate::slab::EntryId;
 use crate::stats::HitCounter;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::table::{Candidate, Probe, Table};
-use crate::words::{self, Holds};
+use crate::words::Holds;
+use crate::{region, words};
 
 use super::Reader;
 
@@ -36,6 +37,19 @@ const LINE_WORDS: usize = 16;
 
 /// Lines of an entry that are fetched before its length is known.
 const PREFETCHED_LINES: usize = 2;
+
+/// Lines of an entry behind its first one that are fetched before its length is known, where one entry is
+/// read: a value of 100 bytes ends in one of them.
+const LINES_BEHIND: usize = 2;
+
+/// Starts to bring the lines behind the first one of an entry into the cache, before its head is here and
+/// tells where the value is: the two would be waited for one after the other.
+#[inline(always)]
+pub(super) fn prefetch_behind(place: &[AtomicU32]) {
+    for line in 1..=LINES_BEHIND {
+        region::prefetch(place.as_ptr().wrapping_add(line * LINE_WORDS).cast());
+    }
+}
 
 /// What readers of one shard share.
 pub(crate) struct Space {
@@ -145,6 +159,7 @@ impl Space {
             && !is_planted(Planted::LateClock)
         {
             let place = self.words.run(candidate.id().word(), PEEK_WORDS);
+            prefetch_behind(place);
             if let Some(head) = Head::near(place)
                 && head.has_key(place, key.bytes)
             {

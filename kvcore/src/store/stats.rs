@@ -83,9 +83,9 @@ fn whole(core: &Core, shards: impl Iterator<Item = Stats>) -> Stats {
     let mut stats = Stats::default();
     shards.for_each(|shard| stats.add_shard(&shard));
     let context = &core.context;
-    if let Some(taken) = context.budget.taken() {
-        (stats.entries, stats.memory_bytes) = (taken.entries, taken.bytes);
-    }
+    // What is limited is told as it is counted: a sum over shards that change meanwhile could exceed the limit.
+    stats.entries = context.budget.entries_taken().unwrap_or(stats.entries);
+    stats.memory_bytes = context.budget.bytes_taken().unwrap_or(stats.memory_bytes);
     stats.callbacks_dropped = context.removals.dropped();
     stats.callback_bytes = context.removals.pinned_bytes();
     stats.watch_bytes = context.feed.pinned_bytes();

@@ -178,8 +178,17 @@ impl Table {
     /// Changes the access bits of an entry, if it is in the index.
     #[inline]
     pub(crate) fn set_access(&self, hash: u32, id: EntryId, access: u8) {
-        if let Some(slot) = self.locate(hash, id) {
-            slot.store(bucket::with_access(slot.load(Relaxed), access), Relaxed);
+        self.update_access(hash, id, |_| access);
+    }
+
+    /// The same, to what `update` makes of the old ones. Writes nothing if these stay as they are.
+    #[inline]
+    pub(crate) fn update_access(&self, hash: u32, id: EntryId, update: impl FnOnce(u8) -> u8) {
+        let Some(slot) = self.locate(hash, id) else { return };
+        let word = slot.load(Relaxed);
+        let updated = bucket::with_access(word, update(bucket::access_of(word)));
+        if updated != word {
+            slot.store(updated, Relaxed);
         }
     }
 

@@ -33,6 +33,8 @@ impl Core {
         mut write: impl FnMut(&mut Shard, Key<'_>, &mut Change<'_>) -> Result<R, Refusal>,
     ) -> Result<R> {
         let shard = self.shard_of(key);
+        // On its way while the lock is taken.
+        self.shards[shard].space.table.aim(key.index_hash()).prefetch();
         loop {
             let (changed, waited) = self.change(shard, |shard, change| {
                 self.state.check_open().map_err(Refusal::Error)?;
