@@ -33,9 +33,10 @@ if(KV_VALGRIND)
   add_compile_definitions(KV_TEST_VALGRIND=1)
 endif()
 
-# kv::planted is a libkv in which a test can make any function panic. Only tests ever link it. It is the same for
-# every variant of a build tree, and made where the libkv of the memory checkers is, with which it shares all but one
-# crate. Cargo gives both the same name, so it is copied away at once, and the two are never built at the same time.
+# kv::planted is a libkv without remote stores in which a test can make any function panic. Only tests ever link it. It
+# is the same for every variant of a build tree, and made where the libkv of the memory checkers is, with which it shares
+# all but one crate. Cargo gives both the same name, so it is copied away at once, and the two are never built at the
+# same time.
 set(kv_planted_file "${CMAKE_CURRENT_BINARY_DIR}/stage/planted/${kv_static_name}")
 add_custom_target(kv_cargo_planted
   COMMAND ${kv_cargo_build} --profile=dev --target-dir "${kv_checked_dir}"

@@ -97,7 +97,7 @@ extern "C" {
  * The revision of the interface in this header. It grows by one whenever a function, a constant
  * or a field is added; nothing is ever taken away or changed under the soname libkv.so.0.
  */
-#define KV_ABI_VERSION 6
+#define KV_ABI_VERSION 7
 
 /** The version of the library in use, as "1.2.3". The text belongs to the library. */
 const char *kv_version(void);
@@ -323,7 +323,7 @@ typedef struct kv_store_t kv_store_t;
  * host if need be. The same calls run there; kv_capabilities tells what does not, and
  * docs/cluster.md what differs. Every call on it may also answer KV_ERR_UNAVAILABLE (no answer
  * within `timeout`), and a change KV_ERR_IO (its reply was lost: whether it was made is unknown;
- * the store goes on).
+ * the store goes on). A libkv that was built without KV_REMOTE answers KV_ERR_UNSUPPORTED.
  *
  * Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
  * KV_ERR_INVALID (also: no such directory, and `create` is false), KV_ERR_UNSUPPORTED,
@@ -1221,41 +1221,45 @@ kv_status_t kv_salvage(const char *from, const char *to, char **out_json, kv_err
  * of the caller's.
  */
 typedef struct kv_stats_t {
-  size_t struct_size;          /**< set by KV_STATS_INIT */
-  uint64_t entries;            /**< entries, with those that expired and wait to be freed */
-  uint64_t expiring_entries;   /**< entries that have a deadline */
-  uint64_t expired_pending;    /**< entries that expired and wait to be freed */
-  uint64_t key_bytes;          /**< bytes of all keys */
-  uint64_t value_bytes;        /**< bytes of all values */
-  uint64_t memory_bytes;       /**< what the live data is charged; `max_memory` limits it */
-  uint64_t resident_bytes;     /**< what the store holds from the system */
-  uint64_t pinned_bytes;       /**< what values in callers' hands, callbacks and watches hold beside it; of the store only */
-  uint64_t gets;               /**< reads */
-  uint64_t hits;               /**< reads that found their key */
-  uint64_t misses;             /**< reads that did not */
-  uint64_t sets;               /**< writes that stored a value */
-  uint64_t deletes;            /**< entries deleted */
-  uint64_t expired;            /**< entries that expired */
-  uint64_t evicted;            /**< entries evicted to make room */
-  uint64_t callbacks_dropped;  /**< events dropped by a full callback queue; of the store only */
-  uint64_t wal_bytes;          /**< bytes written to the log; of the store only */
-  uint64_t wal_syncs;          /**< syncs of the log; of the store only */
-  uint64_t snapshots;          /**< snapshots written; of the store only */
-  uint64_t revision;           /**< the store's last revision; of the store only */
-  uint64_t index_bytes;        /**< of memory_bytes: the hash index */
-  uint64_t entry_bytes;        /**< of memory_bytes: the places of entries, with their keys and values */
-  uint64_t large_bytes;        /**< of memory_bytes: keys and values too large for a place */
-  uint64_t expiry_bytes;       /**< of memory_bytes: the timing wheel */
-  uint64_t policy_bytes;       /**< of memory_bytes: what the eviction policy keeps of entries */
-  uint64_t order_bytes;        /**< of memory_bytes: the sorted index of `ordered_index` */
-  uint64_t callback_bytes;     /**< of pinned_bytes: removals that wait for the callback; of the store only */
-  uint64_t watch_bytes;        /**< of pinned_bytes: events kept for watches; of the store only */
-  uint64_t wal_buffer_bytes;   /**< buffers of the log, beside all others; of the store only */
-  uint64_t expiring_in_1s;     /**< about how many entries expire within a second */
-  uint64_t expiring_in_10s;    /**< within ten seconds, with those above */
-  uint64_t expiring_in_1m;     /**< within a minute */
-  uint64_t expiring_in_10m;    /**< within ten minutes */
-  double hit_ratio;            /**< hits as a share of gets, from 0 to 1 */
+  size_t struct_size;           /**< set by KV_STATS_INIT */
+  uint64_t entries;             /**< entries, with those that expired and wait to be freed */
+  uint64_t expiring_entries;    /**< entries that have a deadline */
+  uint64_t expired_pending;     /**< entries that expired and wait to be freed */
+  uint64_t key_bytes;           /**< bytes of all keys */
+  uint64_t value_bytes;         /**< bytes of all values */
+  uint64_t memory_bytes;        /**< what the live data is charged; `max_memory` limits it */
+  uint64_t resident_bytes;      /**< what the store holds from the system */
+  uint64_t pinned_bytes;        /**< what values in callers' hands, callbacks and watches hold beside it; of the store only */
+  uint64_t gets;                /**< reads */
+  uint64_t hits;                /**< reads that found their key */
+  uint64_t misses;              /**< reads that did not */
+  uint64_t sets;                /**< writes that stored a value */
+  uint64_t deletes;             /**< entries deleted */
+  uint64_t expired;             /**< entries that expired */
+  uint64_t evicted;             /**< entries evicted to make room */
+  uint64_t callbacks_dropped;   /**< events dropped by a full callback queue; of the store only */
+  uint64_t wal_bytes;           /**< bytes written to the log; of the store only */
+  uint64_t wal_syncs;           /**< syncs of the log; of the store only */
+  uint64_t snapshots;           /**< snapshots written; of the store only */
+  uint64_t revision;            /**< the store's last revision; of the store only */
+  uint64_t index_bytes;         /**< of memory_bytes: the hash index */
+  uint64_t entry_bytes;         /**< of memory_bytes: the places of entries, with their keys and values */
+  uint64_t large_bytes;         /**< of memory_bytes: keys and values too large for a place */
+  uint64_t expiry_bytes;        /**< of memory_bytes: the timing wheel */
+  uint64_t policy_bytes;        /**< of memory_bytes: what the eviction policy keeps of entries */
+  uint64_t order_bytes;         /**< of memory_bytes: the sorted index of `ordered_index` */
+  uint64_t callback_bytes;      /**< of pinned_bytes: removals that wait for the callback; of the store only */
+  uint64_t watch_bytes;         /**< of pinned_bytes: events kept for watches; of the store only */
+  uint64_t wal_buffer_bytes;    /**< buffers of the log, beside all others; of the store only */
+  uint64_t expiring_in_1s;      /**< about how many entries expire within a second */
+  uint64_t expiring_in_10s;     /**< within ten seconds, with those above */
+  uint64_t expiring_in_1m;      /**< within a minute */
+  uint64_t expiring_in_10m;     /**< within ten minutes */
+  double hit_ratio;             /**< hits as a share of gets, from 0 to 1 */
+  uint64_t near_hits;           /**< reads that the near cache of a remote store answered; of the store only */
+  uint64_t near_fills;          /**< values that the near cache took in; of the store only */
+  uint64_t near_invalidations;  /**< keys, or whole parts of the near cache, that a server told to be changed; of the store only */
+  uint64_t near_drops;          /**< values it did not take in, for they may have changed since they were asked for; of the store only */
 } kv_stats_t;
 
 /** A kv_stats_t with every field at its default. */
@@ -1294,7 +1298,11 @@ typedef struct kv_stats_t {
   /* expiring_in_10s */ 0, \
   /* expiring_in_1m */ 0, \
   /* expiring_in_10m */ 0, \
-  /* hit_ratio */ 0 \
+  /* hit_ratio */ 0, \
+  /* near_hits */ 0, \
+  /* near_fills */ 0, \
+  /* near_invalidations */ 0, \
+  /* near_drops */ 0 \
 }
 
 /**

@@ -48,6 +48,7 @@
 mod background;
 mod batch;
 mod budget;
+mod capabilities;
 mod clock;
 mod context;
 mod deferral;
@@ -99,6 +100,7 @@ mod words;
 pub mod simulation;
 
 pub use batch::{Batch, BatchOp, BatchOutcome};
+pub use capabilities::Capabilities;
 pub use clock::{Clock, ManualClock};
 pub use deferral::Ticket;
 pub use durable::{SnapshotInfo, salvage, verify};

@@ -89,6 +89,14 @@ pub struct kv_stats_t {
     pub expiring_in_10m: u64,
     /// hits as a share of gets, from 0 to 1
     pub hit_ratio: f64,
+    /// reads that the near cache of a remote store answered; of the store only
+    pub near_hits: u64,
+    /// values that the near cache took in; of the store only
+    pub near_fills: u64,
+    /// keys, or whole parts of the near cache, that a server told to be changed; of the store only
+    pub near_invalidations: u64,
+    /// values it did not take in, for they may have changed since they were asked for; of the store only
+    pub near_drops: u64,
 }
 
 // SAFETY: repr(C), fields of 8 bytes behind a usize of 8, of which the first version had twenty;
@@ -135,6 +143,10 @@ impl From<Stats> for kv_stats_t {
             expiring_in_1m: stats.expiring_in_1m,
             expiring_in_10m: stats.expiring_in_10m,
             hit_ratio: stats.hit_ratio(),
+            near_hits: stats.near_hits,
+            near_fills: stats.near_fills,
+            near_invalidations: stats.near_invalidations,
+            near_drops: stats.near_drops,
         }
     }
 }

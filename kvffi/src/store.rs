@@ -32,7 +32,7 @@ pub struct kv_store_t {
 /// host if need be. The same calls run there; kv_capabilities tells what does not, and
 /// docs/cluster.md what differs. Every call on it may also answer KV_ERR_UNAVAILABLE (no answer
 /// within `timeout`), and a change KV_ERR_IO (its reply was lost: whether it was made is unknown;
-/// the store goes on).
+/// the store goes on). A libkv that was built without KV_REMOTE answers KV_ERR_UNSUPPORTED.
 ///
 /// Answers KV_OK and the store in `*out_store`, for the caller to close with kv_close;
 /// KV_ERR_INVALID (also: no such directory, and `create` is false), KV_ERR_UNSUPPORTED,

@@ -8,7 +8,7 @@ pub const KV_VERSION_NUMBER: u32 = 1000;
 
 /// The revision of the interface in this header. It grows by one whenever a function, a constant
 /// or a field is added; nothing is ever taken away or changed under the soname libkv.so.0.
-pub const KV_ABI_VERSION: u32 = 6;
+pub const KV_ABI_VERSION: u32 = 7;
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
 

@@ -64,7 +64,7 @@ fn layouts() -> Vec<Layout> {
             expired evicted callbacks_dropped wal_bytes wal_syncs snapshots revision index_bytes
             entry_bytes large_bytes expiry_bytes policy_bytes order_bytes callback_bytes watch_bytes
             wal_buffer_bytes expiring_in_1s expiring_in_10s expiring_in_1m expiring_in_10m
-            hit_ratio),
+            hit_ratio near_hits near_fills near_invalidations near_drops),
         layout!(kv_latency_t: struct_size count sum_ns p50_ns p90_ns p99_ns p999_ns max_ns),
     ]
 }

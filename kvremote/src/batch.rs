@@ -90,7 +90,7 @@ fn shown(key: &[u8]) -> String {
 
 /// An error that says which change it is about.
 fn numbered(index: usize, error: &Error) -> Error {
-    Error::new(error.status(), format!("change {index} of the batch: {}", error.message()))
+    Error::new(error.status(), format!("operation {index}: {}", error.message()))
 }
 
 fn transaction(

@@ -1,8 +1,8 @@
 //! libkv's calls on a Valkey or Redis server or cluster, with a coherent near cache.
 //!
 //! A [`RemoteStore`] answers as a [`kvcore::Store`] does, with the same types, errors and options. What a
-//! server cannot do is refused with one clear error before anything is sent; [`Capabilities`] tells it
-//! beforehand.
+//! server cannot do is refused with one clear error before anything is sent;
+//! [`Capabilities`](kvcore::Capabilities) tells it beforehand.
 //!
 //! ```no_run
 //! use kvcore::Options;
@@ -33,7 +33,6 @@
 mod address;
 mod batch;
 mod call;
-mod capabilities;
 mod commands;
 mod engine;
 mod fault;
@@ -50,7 +49,6 @@ mod topology;
 mod watch;
 mod whole;
 
-pub use capabilities::Capabilities;
 pub use near::NearStats;
 pub use scan::RemoteScan;
 pub use store::RemoteStore;

@@ -7,12 +7,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use kvcore::{Clock, Error, Location, Options, RemotePlace, Result, Status, Store};
+use kvcore::{Capabilities, Clock, Error, Location, Options, RemotePlace, Result, Status, Store};
 use redis::Value;
 
 use crate::address::{Address, Endpoint};
 use crate::call::{Caller, Kind};
-use crate::capabilities::Capabilities;
 use crate::commands::Request;
 use crate::engine::Engine;
 use crate::link::{Lane, Link, into_error};
@@ -133,18 +132,25 @@ impl RemoteStore {
     /// What this store can do beyond reading and writing keys.
     pub fn capabilities(&self) -> Capabilities {
         let inner = &self.inner;
-        Capabilities {
-            versions: false,
-            cross_slot_batches: !inner.caller.link.is_cluster(),
-            ordered_scans: false,
-            exact_scans: false,
-            watches: true,
-            watch_history: false,
-            snapshots: false,
-            eviction: false,
-            clear: inner.settings.allow_flush || !inner.settings.prefix.is_empty(),
-            near_cache: inner.near.is_some(),
-        }
+        let mut can = Capabilities::embedded();
+        can.versions = false;
+        can.cross_slot_batches = !inner.caller.link.is_cluster();
+        can.ordered_scans = false;
+        can.exact_scans = false;
+        can.watch_history = false;
+        can.snapshots = false;
+        can.eviction = false;
+        can.clear = inner.settings.allow_flush || !inner.settings.prefix.is_empty();
+        can.near_cache = inner.near.is_some();
+        can
+    }
+
+    /// Whether this handle answers calls at all. Asks no server.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`, `Poisoned`.
+    pub fn check(&self) -> Result<()> {
+        self.inner.check()
     }
 
     /// Whether this handle was inherited through a `fork`, so that every call answers `Forked`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kvcore::{Error, Result, SnapshotInfo, Stats, Status};
+use kvcore::{Error, RecoveryReport, Result, SnapshotInfo, Stats, Status};
 
 use crate::call::Kind;
 use crate::near::Near;
@@ -132,6 +132,11 @@ impl RemoteStore {
         stats.gets = stats.hits + stats.misses;
         stats.sets = read(&inner.counters.sets);
         stats.deletes = read(&inner.counters.deletes);
+        let near = self.near_stats();
+        stats.near_hits = near.hits;
+        stats.near_fills = near.fills;
+        stats.near_invalidations = near.invalidations;
+        stats.near_drops = near.drops;
         Ok(stats)
     }
 
@@ -178,6 +183,14 @@ impl RemoteStore {
     /// `Unsupported`.
     pub fn snapshot(&self, _path: Option<&Path>) -> Result<SnapshotInfo> {
         self.refuse("taking a snapshot")
+    }
+
+    /// What a server found when it started, it keeps to itself.
+    ///
+    /// # Errors
+    /// `Unsupported`.
+    pub fn recovery(&self) -> Result<RecoveryReport> {
+        self.refuse("a report of what recovery found")
     }
 
     /// Snapshots are restored by the server.

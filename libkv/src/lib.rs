@@ -16,6 +16,9 @@
 //! # }
 //! ```
 //!
+//! Without the feature `remote`, which is on by default, there is the embedded engine alone: it has no runtime and no
+//! TLS, and a location on a server answers `Unsupported`.
+//!
 //! Why an enum and not a trait object: the embedded case is a read of some hundred nanoseconds, and a branch that
 //! always goes the same way costs it nothing, while a call through a table could not be inlined.
 
@@ -25,11 +28,14 @@ mod store;
 mod streams;
 
 pub use kvcore::{
-    Batch, BatchOp, BatchOutcome, Cause, Causes, Condition, DeleteOutcome, Entry, Error, Event,
-    EventKind, EventKinds, Expiry, Latency, OPTION_TABLE, Options, Order, Phase, Progress,
-    RecoveryReport, Remaining, Removal, Result, ScanOptions, SetOptions, SetOutcome, SnapshotInfo,
-    Stats, Status, TTL_DEFAULT, TTL_KEEP, TTL_NONE, Timed, Value, WatchOptions, Watched, Within,
+    Batch, BatchOp, BatchOutcome, Capabilities, Cause, Causes, Condition, DeleteOutcome, Entry,
+    Error, Event, EventKind, EventKinds, Expiry, Finding, Latency, OPTION_TABLE, OptionKind,
+    Options, Order, Phase, Progress, RecoveryReport, Remaining, Removal, Result, SalvageReport,
+    ScanOptions, SetOptions, SetOutcome, SnapshotInfo, Stats, Status, TTL_DEFAULT, TTL_KEEP,
+    TTL_NONE, Timed, Value, VerifyReport, WatchOptions, Watched, Within, duration_ms, salvage,
+    verify,
 };
-pub use kvremote::{Capabilities, NearStats};
+#[cfg(feature = "remote")]
+pub use kvremote::NearStats;
 pub use store::Store;
-pub use streams::{Scan, Watch, WatchCancel};
+pub use streams::{Keys, Scan, Watch, WatchCancel};

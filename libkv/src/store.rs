@@ -5,23 +5,25 @@
 use std::path::Path;
 
 use kvcore::{
-    Batch, BatchOutcome, DeleteOutcome, Error, Expiry, Latency, Location, Options, RecoveryReport,
-    Remaining, Result, ScanOptions, SetOptions, SetOutcome, SnapshotInfo, Stats, Timed, Value,
-    WatchOptions, Within,
+    Batch, BatchOutcome, Capabilities, DeleteOutcome, Error, Expiry, Latency, Location, Options,
+    RecoveryReport, Remaining, Result, ScanOptions, SetOptions, SetOutcome, SnapshotInfo, Stats,
+    Timed, Value, WatchOptions, Within,
 };
-use kvremote::{Capabilities, NearStats, RemoteStore};
+#[cfg(feature = "remote")]
+use kvremote::{NearStats, RemoteStore};
 
-use crate::streams::{Scan, Watch};
+use crate::streams::{Keys, Scan, Watch};
 
 /// A key-value store, embedded or on servers. A handle: cloning it is cheap, and all calls may be made from any number
 /// of threads.
 ///
-/// The calls are those of [`kvcore::Store`] and [`RemoteStore`], where their errors are listed.
+/// The calls are those of [`kvcore::Store`] and of `kvremote::RemoteStore`, where their errors are listed.
 #[derive(Debug, Clone)]
 pub enum Store {
     /// In this process: in memory, or in a directory.
     Local(kvcore::Store),
     /// On a server or cluster.
+    #[cfg(feature = "remote")]
     Remote(RemoteStore),
 }
 
@@ -30,6 +32,7 @@ macro_rules! on {
     ($self:expr, $store:ident => $call:expr) => {
         match $self {
             Store::Local($store) => $call,
+            #[cfg(feature = "remote")]
             Store::Remote($store) => $call,
         }
     };
@@ -90,6 +93,8 @@ calls! {
     fn configure(name: &str, value: &str) -> Result<()>;
     /// Waits until everything that was acknowledged before is on the disk.
     fn sync() -> Result<()>;
+    /// What opening the store found.
+    fn recovery() -> Result<RecoveryReport>;
     /// What the store holds and has done.
     fn stats() -> Result<Stats>;
     /// Closes the store for all handles.
@@ -115,14 +120,59 @@ impl Store {
     /// `valkey-cluster://HOST:PORT,HOST:PORT/?…`. Its options win over `options`.
     ///
     /// # Errors
-    /// Those of [`kvcore::Store::open`] and of [`RemoteStore::open`].
+    /// Those of [`kvcore::Store::open`] and of `kvremote::RemoteStore::open`; `Unsupported` for a store on a server in a
+    /// build without the feature `remote`.
     pub fn open(location: &str, mut options: Options) -> Result<Store> {
         match Location::read(location, &mut options)? {
+            #[cfg(feature = "remote")]
             Location::Remote(place) => RemoteStore::open_place(&place, options).map(Store::Remote),
-            Location::Directory(path) => {
-                kvcore::Store::open_directory(path, options).map(Store::Local)
-            }
+            #[cfg(not(feature = "remote"))]
+            Location::Remote(_) => Err(Error::new(
+                kvcore::Status::Unsupported,
+                "this build of libkv is without stores on a server: build it with the Cargo feature `remote`, \
+                 which the CMake option KV_REMOTE=ON asks for",
+            )),
+            Location::Directory(path) => Store::open_directory(path, options),
             _ => Store::memory(options),
+        }
+    }
+
+    /// Opens the store in a directory, whose name is not parsed.
+    ///
+    /// # Errors
+    /// Those of [`kvcore::Store::open_directory`].
+    pub fn open_directory(path: impl AsRef<Path>, options: Options) -> Result<Store> {
+        kvcore::Store::open_directory(path, options).map(Store::Local)
+    }
+
+    /// Whether calls may have to ask a server, and so may take as long as the option `timeout`.
+    #[inline]
+    pub fn is_remote(&self) -> bool {
+        match self {
+            Store::Local(_) => false,
+            #[cfg(feature = "remote")]
+            Store::Remote(_) => true,
+        }
+    }
+
+    /// The directory of the store; `None` for one in memory or on a server.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Store::Local(store) => store.directory(),
+            #[cfg(feature = "remote")]
+            Store::Remote(_) => None,
+        }
+    }
+
+    /// Whether this handle answers calls at all. Reads nothing, and asks no server.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`; for a remote store `Poisoned`.
+    pub fn check(&self) -> Result<()> {
+        match self {
+            Store::Local(store) => store.len().map(drop),
+            #[cfg(feature = "remote")]
+            Store::Remote(store) => store.check(),
         }
     }
 
@@ -130,6 +180,7 @@ impl Store {
     pub fn capabilities(&self) -> Capabilities {
         match self {
             Store::Local(_) => Capabilities::embedded(),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.capabilities(),
         }
     }
@@ -148,6 +199,19 @@ impl Store {
         on!(self, store => store.get_within(key, longest, read))
     }
 
+    /// Shows the value of a key, of any length, to `read`.
+    ///
+    /// # Errors
+    /// Those of every call.
+    #[inline]
+    pub fn get_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        match self {
+            Store::Local(store) => store.get_with(key, read),
+            #[cfg(feature = "remote")]
+            Store::Remote(store) => Ok(store.get(key)?.map(|value| read(&value))),
+        }
+    }
+
     /// The values of many keys, in their order.
     ///
     /// # Errors
@@ -163,11 +227,13 @@ impl Store {
     pub fn get_many_with<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
-        mut visit: impl FnMut(usize, Option<&[u8]>),
+        visit: impl FnMut(usize, Option<&[u8]>),
     ) -> Result<()> {
         match self {
             Store::Local(store) => store.get_many_with(keys, visit),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => {
+                let mut visit = visit;
                 for (number, value) in store.get_many(keys)?.iter().enumerate() {
                     visit(number, value.as_deref());
                 }
@@ -203,7 +269,20 @@ impl Store {
     pub fn scan(&self, options: &ScanOptions) -> Result<Scan> {
         match self {
             Store::Local(store) => store.scan(options).map(Scan::local),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.scan(options).map(Scan::remote),
+        }
+    }
+
+    /// Walks over all keys, in no order. On a server a key may come twice.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub fn keys(&self) -> Result<Keys> {
+        match self {
+            Store::Local(store) => store.keys().map(Keys::local),
+            #[cfg(feature = "remote")]
+            Store::Remote(store) => store.scan(&ScanOptions::new().keys_only()).map(Keys::remote),
         }
     }
 
@@ -214,6 +293,7 @@ impl Store {
     pub fn watch(&self, options: &WatchOptions) -> Result<Watch> {
         match self {
             Store::Local(store) => store.watch(options).map(Watch::local),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.watch(options).map(Watch::remote),
         }
     }
@@ -225,6 +305,7 @@ impl Store {
     pub fn snapshot(&self, path: Option<&Path>) -> Result<SnapshotInfo> {
         match self {
             Store::Local(store) => store.snapshot(path),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.snapshot(path),
         }
     }
@@ -237,17 +318,6 @@ impl Store {
         on!(self, store => store.restore(path))
     }
 
-    /// What opening the store found.
-    ///
-    /// # Errors
-    /// Those of every call.
-    pub fn recovery(&self) -> Result<RecoveryReport> {
-        match self {
-            Store::Local(store) => store.recovery(),
-            Store::Remote(store) => store.refuse("a report of what recovery found"),
-        }
-    }
-
     /// What one shard holds and has done; `None` if there are not so many shards. A remote store has none.
     ///
     /// # Errors
@@ -255,6 +325,7 @@ impl Store {
     pub fn shard_stats(&self, shard: usize) -> Result<Option<Stats>> {
         match self {
             Store::Local(store) => store.shard_stats(shard),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.stats().map(|_| None),
         }
     }
@@ -266,6 +337,7 @@ impl Store {
     pub fn latency(&self, timed: Timed) -> Result<Latency> {
         match self {
             Store::Local(store) => store.latency(timed),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.refuse("the times of calls"),
         }
     }
@@ -277,14 +349,17 @@ impl Store {
     pub fn stats_text(&self, format: &str) -> Result<String> {
         match self {
             Store::Local(store) => store.stats_text(format),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.stats()?.text(format),
         }
     }
 
-    /// What the near cache has done; all zero if there is none.
+    /// What the near cache has done; all zero if there is none. The counters are in [`stats`](Store::stats) as well.
+    #[cfg(feature = "remote")]
     pub fn near_stats(&self) -> NearStats {
         match self {
             Store::Local(_) => NearStats::default(),
+            #[cfg(feature = "remote")]
             Store::Remote(store) => store.near_stats(),
         }
     }

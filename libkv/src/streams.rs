@@ -1,8 +1,9 @@
-//! Scans and watches, wherever the store is.
+//! Scans, walks over keys and watches, wherever the store is.
 
 use std::time::Duration;
 
 use kvcore::{Entry, Error, Result, Watched};
+#[cfg(feature = "remote")]
 use kvremote::{RemoteScan, RemoteWatch, RemoteWatchCancel};
 
 /// A scan under way, from [`Store::scan`](crate::Store::scan). It belongs to one thread at a time.
@@ -12,6 +13,7 @@ pub struct Scan(Scanning);
 #[derive(Debug)]
 enum Scanning {
     Local(Box<kvcore::Scan>),
+    #[cfg(feature = "remote")]
     Remote(Box<RemoteScan>),
 }
 
@@ -20,6 +22,7 @@ impl Scan {
         Scan(Scanning::Local(Box::new(scan)))
     }
 
+    #[cfg(feature = "remote")]
     pub(crate) fn remote(scan: RemoteScan) -> Scan {
         Scan(Scanning::Remote(Box::new(scan)))
     }
@@ -31,7 +34,22 @@ impl Scan {
     pub fn try_next(&mut self) -> Result<Option<Entry>> {
         match &mut self.0 {
             Scanning::Local(scan) => scan.try_next(),
+            #[cfg(feature = "remote")]
             Scanning::Remote(scan) => scan.try_next(),
+        }
+    }
+
+    /// Whether an entry that it gave earlier may be shown now. For a caller who takes entries in stretches, and hands
+    /// them on one by one. Of a remote entry only the server knows whether it has expired since: it was there when it
+    /// was read, which is all that such a scan promises.
+    ///
+    /// # Errors
+    /// As [`try_next`](Scan::try_next).
+    pub fn still_shows(&self, entry: &Entry) -> Result<bool> {
+        match &self.0 {
+            Scanning::Local(scan) => scan.still_shows(entry),
+            #[cfg(feature = "remote")]
+            Scanning::Remote(_) => Ok(true),
         }
     }
 }
@@ -43,7 +61,43 @@ impl Iterator for Scan {
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Scanning::Local(scan) => scan.next(),
+            #[cfg(feature = "remote")]
             Scanning::Remote(scan) => scan.next(),
+        }
+    }
+}
+
+/// The keys of a store, from [`Store::keys`](crate::Store::keys). It belongs to one thread at a time.
+#[derive(Debug)]
+pub struct Keys(Walking);
+
+#[derive(Debug)]
+enum Walking {
+    Local(Box<kvcore::Keys>),
+    #[cfg(feature = "remote")]
+    Remote(Box<RemoteScan>),
+}
+
+impl Keys {
+    pub(crate) fn local(keys: kvcore::Keys) -> Keys {
+        Keys(Walking::Local(Box::new(keys)))
+    }
+
+    #[cfg(feature = "remote")]
+    pub(crate) fn remote(scan: RemoteScan) -> Keys {
+        Keys(Walking::Remote(Box::new(scan)))
+    }
+}
+
+impl Iterator for Keys {
+    type Item = Result<Vec<u8>, Error>;
+
+    /// The next key. An error is the last item.
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Walking::Local(keys) => keys.next(),
+            #[cfg(feature = "remote")]
+            Walking::Remote(scan) => Some(scan.next()?.map(|entry| entry.key().to_vec())),
         }
     }
 }
@@ -53,6 +107,7 @@ pub struct Watch(Watching);
 
 enum Watching {
     Local(Box<kvcore::Watch>),
+    #[cfg(feature = "remote")]
     Remote(Box<RemoteWatch>),
 }
 
@@ -61,6 +116,7 @@ impl Watch {
         Watch(Watching::Local(Box::new(watch)))
     }
 
+    #[cfg(feature = "remote")]
     pub(crate) fn remote(watch: RemoteWatch) -> Watch {
         Watch(Watching::Remote(Box::new(watch)))
     }
@@ -72,6 +128,7 @@ impl Watch {
     pub fn next(&mut self, timeout: Option<Duration>) -> Result<Watched> {
         match &mut self.0 {
             Watching::Local(watch) => watch.next(timeout),
+            #[cfg(feature = "remote")]
             Watching::Remote(watch) => watch.next(timeout),
         }
     }
@@ -88,6 +145,7 @@ impl Watch {
     pub fn canceller(&self) -> WatchCancel {
         WatchCancel(match &self.0 {
             Watching::Local(watch) => Cancelling::Local(watch.canceller()),
+            #[cfg(feature = "remote")]
             Watching::Remote(watch) => Cancelling::Remote(watch.canceller()),
         })
     }
@@ -97,6 +155,7 @@ impl Watch {
     pub fn fd(&mut self) -> Option<i32> {
         match &mut self.0 {
             Watching::Local(watch) => watch.fd(),
+            #[cfg(feature = "remote")]
             Watching::Remote(_) => None,
         }
     }
@@ -106,6 +165,7 @@ impl Watch {
     pub fn poison(&self, message: &str) {
         match &self.0 {
             Watching::Local(watch) => watch.poison(message),
+            #[cfg(feature = "remote")]
             Watching::Remote(watch) => watch.poison(message),
         }
     }
@@ -115,6 +175,7 @@ impl std::fmt::Debug for Watch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Watching::Local(watch) => watch.fmt(f),
+            #[cfg(feature = "remote")]
             Watching::Remote(watch) => watch.fmt(f),
         }
     }
@@ -127,6 +188,7 @@ pub struct WatchCancel(Cancelling);
 #[derive(Clone)]
 enum Cancelling {
     Local(kvcore::WatchCancel),
+    #[cfg(feature = "remote")]
     Remote(RemoteWatchCancel),
 }
 
@@ -135,6 +197,7 @@ impl WatchCancel {
     pub fn cancel(&self) {
         match &self.0 {
             Cancelling::Local(cancel) => cancel.cancel(),
+            #[cfg(feature = "remote")]
             Cancelling::Remote(cancel) => cancel.cancel(),
         }
     }
@@ -143,6 +206,7 @@ impl WatchCancel {
     pub fn is_forked(&self) -> bool {
         match &self.0 {
             Cancelling::Local(cancel) => cancel.is_forked(),
+            #[cfg(feature = "remote")]
             Cancelling::Remote(cancel) => cancel.is_forked(),
         }
     }

@@ -27,6 +27,7 @@ fn use_it(store: &Store) {
     assert!(matches!(watch.try_next(), Ok(Watched::Cancelled)));
 
     assert_eq!(store.get(b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(store.get_with(b"a", <[u8]>::len), Ok(Some(1)));
     assert_eq!(store.get_within(b"a", 9, <[u8]>::len), Ok(Some(Within::Read(1))));
     assert_eq!(store.get_within(b"a", 0, <[u8]>::len), Ok(Some(Within::Longer(1))));
     let mut buffer = [0; 4];
@@ -50,6 +51,8 @@ fn use_it(store: &Store) {
     let scan = store.scan(&ScanOptions::new()).unwrap();
     let keys: BTreeSet<Vec<u8>> = scan.map(|entry| entry.unwrap().key().to_vec()).collect();
     assert_eq!(keys.len(), 5);
+    let walked: BTreeSet<Vec<u8>> = store.keys().unwrap().map(Result::unwrap).collect();
+    assert_eq!(walked, keys);
     assert_eq!(store.len(), Ok(5));
     assert!(store.stats().unwrap().entries >= 5);
     assert!(store.stats_text("json").unwrap().contains("\"entries\""));
@@ -59,7 +62,9 @@ fn use_it(store: &Store) {
     store.clear().unwrap();
     assert_eq!(store.is_empty(), Ok(true));
     assert!(store.last_fault().is_none() && !store.is_forked());
+    assert_eq!(store.check(), Ok(()));
     store.shutdown().unwrap();
+    assert_eq!(store.check().map_err(|e| e.status()), Err(Status::Closed));
     assert_eq!(store.get(b"a").map(drop).map_err(|e| e.status()), Err(Status::Closed));
 }
 
@@ -77,7 +82,9 @@ fn in_memory() {
 #[test]
 fn in_a_directory() {
     let folder = std::env::temp_dir().join(format!("libkv-places-{}", std::process::id()));
-    use_it(&open(folder.to_str().unwrap()));
+    let store = open(folder.to_str().unwrap());
+    assert_eq!((store.directory(), store.is_remote()), (Some(folder.as_path()), false));
+    use_it(&store);
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -85,6 +92,7 @@ fn in_a_directory() {
 fn on_a_server() {
     let store = open(&format!("valkey://{}/?prefix=places:", servers::one().address()));
     assert!(!store.capabilities().versions);
+    assert!(store.is_remote() && store.directory().is_none());
     assert_eq!(store.sync().map_err(|e| e.status()), Err(Status::Unsupported));
     assert_eq!(store.recovery().map(drop).map_err(|e| e.status()), Err(Status::Unsupported));
     assert_eq!(store.snapshot(None).map(drop).map_err(|e| e.status()), Err(Status::Unsupported));
@@ -102,6 +110,9 @@ fn on_a_server_behind_a_near_cache() {
         store.near_stats().hits > 0
     });
     store.del(b"hot").unwrap();
+    let (stats, near) = (store.stats().unwrap(), store.near_stats());
+    assert!(stats.near_fills > 0 && stats.near_hits > 0);
+    assert!(near.fills >= stats.near_fills && near.hits >= stats.near_hits);
     use_it(&store);
 }
 

@@ -104,6 +104,14 @@ pub struct Stats {
     pub expiring_in_1m: u64,
     /// As `expiring_in_1s`, for ten minutes.
     pub expiring_in_10m: u64,
+    /// Reads that the near cache of a remote store answered. Of the store, as the rest of these.
+    pub near_hits: u64,
+    /// Values that the near cache took in.
+    pub near_fills: u64,
+    /// Keys, or whole parts of the near cache, that a server told to be changed.
+    pub near_invalidations: u64,
+    /// Values that the near cache did not take in, because they may have changed since they were asked for.
+    pub near_drops: u64,
 }
 
 impl Stats {

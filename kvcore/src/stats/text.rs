@@ -71,6 +71,12 @@ const FAMILIES: &[Family] = &[
     row("wal_syncs", Counter, false, "Flushes of the log to the disk.", |s| s.wal_syncs),
     row("snapshots", Counter, false, "Snapshots taken.", |s| s.snapshots),
     row("revision", Gauge, false, "Revision of the last change.", |s| s.revision),
+    row("near_hits", Counter, false, "Reads answered by the near cache.", |s| s.near_hits),
+    row("near_fills", Counter, false, "Values the near cache took in.", |s| s.near_fills),
+    row("near_invalidations", Counter, false, "Changes told to the near cache.", |s| {
+        s.near_invalidations
+    }),
+    row("near_drops", Counter, false, "Values the near cache refused.", |s| s.near_drops),
 ];
 
 /// The name of a part, and how much it is.

@@ -1,8 +1,11 @@
 //! What a store can do, told before it is asked to.
+//!
+//! Owns: [`Capabilities`]. It is here, beside options and errors, because stores of every kind answer with it, and
+//! a build without remote stores as well.
 
-/// What a [`RemoteStore`](crate::RemoteStore) can do beyond reading and writing keys.
+/// What a store can do beyond reading and writing keys.
 ///
-/// What is not among these answers `Unsupported` before anything is sent.
+/// What is not among these answers `Unsupported` before anything is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
