@@ -4,7 +4,7 @@
 //! own line, and collects them in the engine's batch. Writing is one call of the engine. A batch belongs
 //! to one thread at a time: PyO3 refuses a second one while the first writes.
 
-use kvcore::{BatchOutcome, SetOptions};
+use libkv::{BatchOutcome, SetOptions};
 use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 
@@ -23,9 +23,9 @@ use crate::store::{Store, record};
 /// again, by one thread at a time. len(batch) is the number of changes that wait.
 #[pyclass(module = "libkv")]
 pub(crate) struct Batch {
-    changes: kvcore::Batch,
+    changes: libkv::Batch,
     store: Backend,
-    on_disk: bool,
+    waits: bool,
     /// Changes that were made, and those whose key was absent, of the last write.
     written: Option<(u64, u64)>,
 }
@@ -106,10 +106,11 @@ impl Batch {
     ///
     /// Whoever reads the store sees all of it or nothing, and so does the next opener after a crash.
     /// Raises ConflictError when a condition did not hold, and what Store.set raises, for the changes
-    /// together. The batch keeps its changes then, and none of them is applied, except that after
-    /// IoError the outcome is unknown. Releases the GIL for many changes.
+    /// together; CrossSlotError on a cluster whose keys are of several slots. The batch keeps its changes
+    /// then, and none of them is applied, except that after IoError the outcome is unknown. Releases the
+    /// GIL for many changes.
     fn write<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let releases = self.on_disk || self.changes.len() >= RELEASE_FROM;
+        let releases = self.waits || self.changes.len() >= RELEASE_FROM;
         let changes = &self.changes;
         let outcome = guarded(py, &self.store, |store| {
             if releases { py.detach(|| store.write(changes)) } else { store.write(changes) }
@@ -175,8 +176,8 @@ impl Store {
     /// end of the block. An exception inside the block applies nothing.
     fn batch(&self, py: Python<'_>) -> PyResult<Batch> {
         // A store that is closed says so here, and not only after the block.
-        guarded(py, &self.backend, |store| store.len().or_raise(py))?;
-        let (store, on_disk) = (self.backend.clone(), self.on_disk);
-        Ok(Batch { changes: kvcore::Batch::new(), store, on_disk, written: None })
+        guarded(py, &self.backend, |store| store.check().or_raise(py))?;
+        let (store, waits) = (self.backend.clone(), self.waits);
+        Ok(Batch { changes: libkv::Batch::new(), store, waits, written: None })
     }
 }

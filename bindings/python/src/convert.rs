@@ -6,11 +6,13 @@
 
 #![allow(unsafe_code)]
 
-use kvcore::{Store, Value};
+use libkv::Value;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+
+use crate::Backend;
 
 /// The bytes of a key: of a `bytes` object, or a `str` as UTF-8. Copies nothing.
 ///
@@ -111,15 +113,29 @@ fn owned<'py>(py: Python<'py>, made: *mut ffi::PyObject) -> PyResult<Bound<'py, 
     unsafe { Bound::from_owned_ptr_or_err(py, made) }
 }
 
-/// Reads a value straight from the engine into a new `bytes` object.
+/// Reads a value straight from the engine into a new `bytes` object, or from a server.
 #[inline]
 pub(crate) fn read<'py>(
     py: Python<'py>,
-    store: &Store,
+    store: &Backend,
     key: &[u8],
-) -> kvcore::Result<Option<PyResult<Bound<'py, PyAny>>>> {
+) -> libkv::Result<Option<PyResult<Bound<'py, PyAny>>>> {
+    if store.is_remote() {
+        return read_remote(py, store, key);
+    }
     let made = store.get_with(key, |bytes| new_bytes(py, bytes))?;
     Ok(made.map(|made| owned(py, made)))
+}
+
+/// Reads a value from a server, while other threads run.
+#[cold]
+fn read_remote<'py>(
+    py: Python<'py>,
+    store: &Backend,
+    key: &[u8],
+) -> libkv::Result<Option<PyResult<Bound<'py, PyAny>>>> {
+    let found = py.detach(|| store.get(key))?;
+    Ok(found.map(|found| value(py, &found)))
 }
 
 /// A value that the engine handed out, as `bytes`.

@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use kvcore::Status;
+use libkv::Status;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -72,7 +72,7 @@ pub(crate) fn conflict(py: Python<'_>, index: usize) -> PyErr {
 
 /// The exception for an error of the engine.
 #[cold]
-pub(crate) fn from_engine(py: Python<'_>, error_from: &kvcore::Error) -> PyErr {
+pub(crate) fn from_engine(py: Python<'_>, error_from: &libkv::Error) -> PyErr {
     let message = error_from.message();
     let raised = class(py, error_from.status()).and_then(|class| match error_from.os_code() {
         Some(os_code) => class.call1((os_code, message)),
@@ -87,7 +87,7 @@ pub(crate) trait OrRaise<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;
 }
 
-impl<T> OrRaise<T> for kvcore::Result<T> {
+impl<T> OrRaise<T> for libkv::Result<T> {
     #[inline]
     fn or_raise(self, py: Python<'_>) -> PyResult<T> {
         match self {

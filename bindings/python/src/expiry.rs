@@ -6,7 +6,7 @@
 //! is rounded up: what is positive stays positive, and `0.07` is 70 ms and not 71. A deadline is
 //! rounded down: nothing is seen after the time that was named.
 
-use kvcore::{Expiry, TTL_NONE};
+use libkv::{Expiry, TTL_NONE};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -66,7 +66,7 @@ pub(crate) fn ttl(object: &Bound<'_, PyAny>) -> PyResult<Ttl> {
     }
     if let Ok(text) = object.cast::<PyString>() {
         let text = text.to_str()?;
-        let ms = kvcore::duration_ms(text).ok_or_else(|| {
+        let ms = libkv::duration_ms(text).ok_or_else(|| {
             let message = format!("ttl '{text}' is no duration: write '250ms', '1s', '5m' or '6h'");
             invalid(object.py(), &message)
         })?;

@@ -1,9 +1,9 @@
 //! Iteration over keys.
 //!
 //! Owns: the iterator behind `iter(store)`. It holds no lock between two keys, so the store may
-//! change while it runs: a key that is there all the time comes exactly once.
+//! change while it runs: a key that is there all the time comes exactly once, from servers at least once.
 
-use kvcore::Keys;
+use libkv::Keys;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -20,7 +20,9 @@ pub(crate) struct KeyIterator {
 impl KeyIterator {
     /// Starts over `store`.
     pub(crate) fn new(py: Python<'_>, store: &Backend) -> PyResult<KeyIterator> {
-        let keys = guarded(py, store, |store| store.keys().or_raise(py))?;
+        let keys = guarded(py, store, |store| {
+            if store.is_remote() { py.detach(|| store.keys()) } else { store.keys() }.or_raise(py)
+        })?;
         Ok(KeyIterator { keys, store: store.clone() })
     }
 }
@@ -33,7 +35,12 @@ impl KeyIterator {
 
     fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let KeyIterator { keys, store } = self;
-        let next = guarded(py, store, |_| keys.next().transpose().or_raise(py))?;
+        let next = guarded(py, store, |store| {
+            // Which of a server's keys begins a page, and so has to be waited for, nobody can tell beforehand.
+            if store.is_remote() { py.detach(|| keys.next()) } else { keys.next() }
+                .transpose()
+                .or_raise(py)
+        })?;
         Ok(next.map(|key| PyBytes::new(py, &key)))
     }
 }

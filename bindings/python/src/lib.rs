@@ -1,14 +1,14 @@
-//! The native half of the Python package `libkv`: the engine as a Python type.
+//! The native half of the Python package `libkv`: the store, wherever it is, as a Python type.
 //!
 //! Owns: the module `libkv._native` and the allocator of the wheel. Each method converts its
-//! arguments, calls the engine once, and converts the answer; what can be said in Python (the
+//! arguments, calls the store once, and converts the answer; what can be said in Python (the
 //! exception classes, the views, the records) is said in `python/libkv`.
 //!
 //! The GIL is held for calls on one key in memory, because releasing it costs more than the call. It
 //! is released for calls whose work grows with the data: `get_many`, `set_many`, `delete_many`, batches,
 //! scans, `clear`, `purge_expired`, `configure`, `close`, `watch` and its waits; and for all that may wait
-//! for a disk: `open`, `sync`, `snapshot`, `restore`, `verify`, `salvage`, and every change of a store in a
-//! directory. No Python code ever runs under a lock of the engine.
+//! for a disk or a server: `open`, `sync`, `snapshot`, `restore`, `verify`, `salvage`, every change of a store in a
+//! directory, and every call on a store on servers. No Python code ever runs under a lock of the engine.
 
 #![deny(unsafe_code)]
 
@@ -35,7 +35,7 @@ mod watch;
 use pyo3::prelude::*;
 
 /// The store behind this surface, named here and nowhere else.
-pub(crate) use kvcore::Store as Backend;
+pub(crate) use libkv::Store as Backend;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

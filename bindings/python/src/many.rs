@@ -7,7 +7,7 @@
 //! over the GIL costs more than they do. Of many keys the engine copies a stretch into one run of
 //! bytes without the GIL, and the list is built from that: two copies, but other threads run.
 
-use kvcore::Expiry;
+use libkv::Expiry;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
@@ -17,11 +17,11 @@ use crate::convert::{Data, key, read, value_of};
 use crate::errors::{OrRaise, guarded};
 use crate::store::Store;
 
-/// From this many keys on, writes release the GIL: the work then outweighs the hand-over. On disk they
-/// always do.
+/// From this many keys on, writes release the GIL: the work then outweighs the hand-over. On a disk or a
+/// server they always do.
 pub(crate) const RELEASE_FROM: usize = 32;
 
-/// From this many keys on, reads release the GIL: building the list needs it anyway.
+/// From this many keys on, reads of this process release the GIL: building the list needs it anyway.
 const READ_RELEASE_FROM: usize = 256;
 
 /// So many keys are read at a time without the GIL, and values up to so many bytes are copied then:
@@ -41,7 +41,9 @@ pub(crate) fn get_many<'py>(
     guarded(py, store, |store| {
         // Absent keys are done with, and no place is ever empty.
         let list = PyList::new(py, std::iter::repeat_n(None::<()>, names.len()))?;
-        if names.len() < READ_RELEASE_FROM {
+        if store.is_remote() {
+            read_remote(store, &names, &list)?;
+        } else if names.len() < READ_RELEASE_FROM {
             read_direct(store, &names, &list)?;
         } else {
             for (stretch, names) in names.chunks(STRETCH_KEYS).enumerate() {
@@ -90,6 +92,18 @@ fn read_released(
     Ok(())
 }
 
+/// Reads values from servers, in one message to each of them, while other threads run.
+fn read_remote(store: &Backend, names: &[&[u8]], list: &Bound<'_, PyList>) -> PyResult<()> {
+    let py = list.py();
+    let values = py.detach(|| store.get_many(names)).or_raise(py)?;
+    for (index, found) in values.iter().enumerate() {
+        if let Some(found) = found {
+            list.set_item(index, value_of(py, found)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Values copied out of the engine, each with the number of its key.
 struct Copies {
     bytes: Vec<u8>,
@@ -127,7 +141,7 @@ impl Store {
         let objects: Vec<Borrowed<'_, '_, PyAny>> = keys.iter_borrowed().collect();
         let names = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
         guarded(py, &self.backend, |store| {
-            if names.len() < RELEASE_FROM && !self.on_disk {
+            if names.len() < RELEASE_FROM && !self.waits {
                 store.del_many(&names).or_raise(py)
             } else {
                 py.detach(|| store.del_many(&names)).or_raise(py)
@@ -174,7 +188,7 @@ pub(crate) fn set_many(on: &Store, pairs: &Bound<'_, PyAny>, expiry: Expiry) -> 
     let items: Vec<(&[u8], &[u8])> =
         data.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
     guarded(py, &on.backend, |store| {
-        if items.len() < RELEASE_FROM && !on.on_disk {
+        if items.len() < RELEASE_FROM && !on.waits {
             store.set_many(&items, expiry).or_raise(py)
         } else {
             py.detach(|| store.set_many(&items, expiry)).or_raise(py)

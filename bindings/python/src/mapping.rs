@@ -3,7 +3,7 @@
 //! Owns: the operators and the methods of a dict. Views are Python classes (`libkv._dict_views`), built
 //! on iteration and `get`, so that a key removed meanwhile is passed over and never an error.
 
-use kvcore::{SetOptions, SetOutcome};
+use libkv::{SetOptions, SetOutcome};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -59,11 +59,11 @@ impl Store {
     fn __contains__(&self, key_object: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = key_object.py();
         let name = key(key_object)?;
-        guarded(py, &self.backend, |store| store.exists(name).or_raise(py))
+        self.ask(py, |store| store.exists(name))
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        let count = guarded(py, &self.backend, |store| store.len().or_raise(py))?;
+        let count = self.ask(py, libkv::Store::len)?;
         Ok(usize::try_from(count)?)
     }
 
@@ -122,8 +122,8 @@ impl Store {
     ///
     /// Raises KeyError when the store is empty.
     fn popitem<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyAny>)> {
-        let mut keys = guarded(py, &self.backend, |store| store.keys().or_raise(py))?;
-        let mut next = || guarded(py, &self.backend, |_| keys.next().transpose().or_raise(py));
+        let mut keys = self.ask(py, libkv::Store::keys)?;
+        let mut next = || self.ask(py, |_| keys.next().transpose());
         while let Some(name) = next()? {
             if let Some(found) = self.change(py, |store| store.take(&name))? {
                 return Ok((PyBytes::new(py, &name), value(py, &found)?));

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use kvcore::{OPTION_TABLE, OptionKind, Options};
+use libkv::{OPTION_TABLE, OptionKind, Options};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDelta, PyDict, PyFloat, PyInt, PyString};
@@ -23,6 +23,11 @@ use crate::store::Store;
 /// with "kv:" carries options: "kv:data?sync=always", "kv::memory:?max_entries=1000". In a directory
 /// sync="always" makes each write safe from the end of the machine before the call returns;
 /// "interval", the default, and "never" make it safe from the end of the process.
+///
+/// "valkey://HOST:PORT/?prefix=app:" is a store on a Valkey or Redis server, and
+/// "valkey-cluster://HOST:PORT,HOST:PORT/?prefix=app:&near=64MiB" one on a cluster, with USER:PASSWORD@
+/// before the first host if need be. The same calls run there; Store.capabilities tells what does not,
+/// and docs/cluster.md what differs.
 ///
 /// Options are keywords, for example max_memory="64MiB", max_entries=1000, default_ttl="5m",
 /// eviction="random". Their values are text, bool or int; durations are also a timedelta or a
@@ -46,7 +51,8 @@ use crate::store::Store;
 /// for a value that does not fit (naming the valid range); both are ValueErrors. For a directory
 /// also LockedError (another opener has it), CorruptError (a file is damaged or missing; the
 /// message names it), NoSpaceError and IoError, which are OSErrors, and FullError for contents over
-/// the limits.
+/// the limits. On servers InvalidError says that a user or password was refused, UnavailableError (an
+/// OSError) that none answered within timeout, and UnsupportedError that an option has no meaning there.
 #[pyfunction]
 #[pyo3(signature = (path=None, *, on_remove=None, on_remove_causes=None, on_progress=None, **options))]
 pub(crate) fn open(
@@ -78,7 +84,8 @@ pub(crate) fn open(
         chosen = telling(callable, chosen)?;
     }
     let backend = contained(py, || py.detach(|| place.open(chosen)).or_raise(py))?;
-    Ok(Store::new(backend, place.shown(), place.is_on_disk(), listener))
+    let waits = place.is_on_disk() || backend.is_remote();
+    Ok(Store::new(backend, place.shown(), waits, listener))
 }
 
 /// Has a callable told how far opening has come. The engine lets go of it once the store is open.
@@ -119,7 +126,7 @@ impl Place {
         Ok(Place::Directory(path.extract()?))
     }
 
-    fn open(&self, options: Options) -> kvcore::Result<Backend> {
+    fn open(&self, options: Options) -> libkv::Result<Backend> {
         match self {
             Place::Text(location) => Backend::open(location, options),
             Place::Directory(path) => Backend::open_directory(path, options),
@@ -135,9 +142,22 @@ impl Place {
 
     fn shown(&self) -> String {
         match self {
-            Place::Text(text) => text.clone(),
+            Place::Text(text) => shown(text),
             Place::Directory(path) => path.display().to_string(),
         }
+    }
+}
+
+/// A location without what it may keep secret: user and password, and the options behind them.
+fn shown(location: &str) -> String {
+    match location.split_once("://") {
+        Some((scheme, rest)) if scheme.starts_with("valkey") => {
+            // A password may have a ? in it, so that the @ is looked for first.
+            let servers = rest.rsplit('@').next().unwrap_or_default();
+            let servers = servers.split('?').next().unwrap_or_default();
+            format!("{scheme}://{}", servers.trim_end_matches('/'))
+        }
+        _ => location.to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use kvcore::{Entry, Order, ScanOptions};
+use libkv::{Entry, Order, ScanOptions};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyType};
 
@@ -36,7 +36,7 @@ pub(crate) struct Scan {
 
 /// The engine's scan, and what was taken from it to be given.
 struct Stretch {
-    scan: kvcore::Scan,
+    scan: libkv::Scan,
     ahead: VecDeque<Entry>,
     /// Entries to take the next time.
     enough: usize,
@@ -46,8 +46,8 @@ impl Stretch {
     /// Takes entries. An error behind some of them comes again when they are given.
     ///
     /// # Errors
-    /// Those of [`kvcore::Scan::try_next`].
-    fn take(&mut self) -> kvcore::Result<()> {
+    /// Those of [`libkv::Scan::try_next`].
+    fn take(&mut self) -> libkv::Result<()> {
         let mut bytes = 0;
         while self.ahead.len() < self.enough && bytes < MOST_BYTES {
             match self.scan.try_next() {
@@ -124,6 +124,9 @@ impl Store {
     /// waits for that: what changes is kept for the scan as it was, up to scan_buffer_bytes, until the
     /// scan has ended or is gone. ConflictError also says that this was too little, or that the store
     /// was cleared.
+    ///
+    /// On servers an entry comes at least once, in no order: start, end, order and point_in_time raise
+    /// UnsupportedError, and ConflictError says that slots moved between servers.
     #[pyo3(signature = (
         *, prefix=None, start=None, end=None, order=None, limit=None, keys_only=false,
         point_in_time=false
@@ -164,7 +167,7 @@ impl Store {
                 return Err(invalid(py, &message));
             }
         });
-        let scan = guarded(py, &self.backend, |store| store.scan(&options).or_raise(py))?;
+        let scan = self.ask(py, |store| store.scan(&options))?;
         let store = self.backend.clone();
         let stretch = Stretch { scan, ahead: VecDeque::new(), enough: FIRST_ENTRIES };
         Ok(Scan { stretch, keys_only, store })

@@ -2,7 +2,7 @@
 //!
 //! Owns: which of them contradict each other, and what they mean to the engine.
 
-use kvcore::{Expiry, SetOptions};
+use libkv::{Expiry, SetOptions};
 use pyo3::prelude::*;
 
 use crate::errors::invalid;

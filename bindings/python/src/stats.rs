@@ -1,6 +1,6 @@
 //! The statistics of a store as Python records.
 
-use kvcore::{Latency, Stats, Timed};
+use libkv::{Latency, Stats, Timed};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -43,6 +43,10 @@ pub(crate) fn record_of<'py>(
         stats.expiring_in_10s,
         stats.expiring_in_1m,
         stats.expiring_in_10m,
+        stats.near_hits,
+        stats.near_fills,
+        stats.near_invalidations,
+        stats.near_drops,
     ];
     class.call1(PyTuple::new(class.py(), fields)?)
 }

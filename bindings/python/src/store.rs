@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kvcore::{DeleteOutcome, Remaining, SetOutcome, Status};
+use libkv::{DeleteOutcome, Remaining, SetOutcome, Status};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -27,14 +27,18 @@ use crate::set_arguments::SetArguments;
 /// libkv.NEVER. One store may be used from any number of threads; it is a context manager that
 /// closes itself. In a directory, a call that changes something may also raise NoSpaceError (the
 /// disk is full; not applied; writes resume by themselves) and IoError (the outcome is unknown; no
-/// more writes until the store is opened again), and lets other threads run while it waits. After close every call raises ClosedError; in a process made by os.fork every
-/// call raises ForkedError.
+/// more writes until the store is opened again), and lets other threads run while it waits. On servers
+/// every call lets other threads run, and may also raise UnavailableError (no answer within timeout), and
+/// one that changes something IoError (its reply was lost: whether it was made is unknown; the store goes
+/// on); capabilities() tells what is not possible there. After close every call raises ClosedError; in a
+/// process made by os.fork every call raises ForkedError.
 #[pyclass(frozen, mapping, weakref, module = "libkv")]
 pub(crate) struct Store {
     pub(crate) backend: Backend,
+    /// As it may be shown: without a password.
     location: String,
-    /// Whether a change may have to wait for a disk.
-    pub(crate) on_disk: bool,
+    /// Whether a change may have to wait, for a disk or a server.
+    pub(crate) waits: bool,
     listener: Option<Arc<Listener>>,
 }
 
@@ -43,21 +47,33 @@ impl Store {
     pub(crate) fn new(
         backend: Backend,
         location: String,
-        on_disk: bool,
+        waits: bool,
         listener: Option<Arc<Listener>>,
     ) -> Store {
-        Store { backend, location, on_disk, listener }
+        Store { backend, location, waits, listener }
     }
 
-    /// Makes a change in the engine. Other threads run while it may wait for the disk.
+    /// Asks without changing anything. Other threads run while it may wait for a server.
+    #[inline]
+    pub(crate) fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        body: impl FnOnce(&Backend) -> libkv::Result<T> + Send,
+    ) -> PyResult<T> {
+        guarded(py, &self.backend, |store| {
+            if store.is_remote() { py.detach(|| body(store)) } else { body(store) }.or_raise(py)
+        })
+    }
+
+    /// Makes a change. Other threads run while it may wait for a disk or a server.
     #[inline]
     pub(crate) fn change<T: Send>(
         &self,
         py: Python<'_>,
-        body: impl FnOnce(&Backend) -> kvcore::Result<T> + Send,
+        body: impl FnOnce(&Backend) -> libkv::Result<T> + Send,
     ) -> PyResult<T> {
         guarded(py, &self.backend, |store| {
-            if self.on_disk { py.detach(|| body(store)) } else { body(store) }.or_raise(py)
+            if self.waits { py.detach(|| body(store)) } else { body(store) }.or_raise(py)
         })
     }
 
@@ -117,7 +133,8 @@ impl Store {
 
     /// Return a list with the value of each key, None where it is absent.
     ///
-    /// No snapshot: other threads may write between two keys. Releases the GIL for many keys.
+    /// No snapshot: other threads may write between two keys. Releases the GIL for many keys. On servers
+    /// each of them gets one message for all its keys.
     fn get_many<'py>(&self, keys: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
         many::get_many(&self.backend, keys)
     }
@@ -132,9 +149,7 @@ impl Store {
         key: &Bound<'py, PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let name = crate::convert::key(key)?;
-        let Some(found) = guarded(py, &self.backend, |store| store.get(name).or_raise(py))? else {
-            return Ok(None);
-        };
+        let Some(found) = self.ask(py, |store| store.get(name))? else { return Ok(None) };
         let fields = (
             value(py, &found)?,
             found.version(),
@@ -283,7 +298,7 @@ impl Store {
     fn ttl(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<f64>> {
         let py = key.py();
         let name = crate::convert::key(key)?;
-        match guarded(py, &self.backend, |store| store.ttl(name).or_raise(py))? {
+        match self.ask(py, |store| store.ttl(name))? {
             Some(Remaining::Never) => Ok(None),
             Some(Remaining::Ms(ms)) => Ok(Some(seconds(ms))),
             None => Err(not_found(key)),
@@ -308,9 +323,34 @@ impl Store {
     }
 
     /// Return the Stats of the store: counts, sizes in bytes, and counters of operations.
+    ///
+    /// On servers the counts and sizes are theirs, whatever the prefix; reads and writes are those of this
+    /// handle. near_hits and the like are of its near cache.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let stats = guarded(py, &self.backend, |store| store.stats().or_raise(py))?;
+        let stats = self.ask(py, libkv::Store::stats)?;
         crate::stats::record_of(&record(py, "Stats")?, &stats)
+    }
+
+    /// Return the Capabilities of the store: what it can do beyond reading and writing keys.
+    ///
+    /// A store of this process has all of them but near_cache, whatever its options. One on servers has
+    /// fewer, and raises UnsupportedError for the rest before it sends anything. It can be asked after
+    /// close, too.
+    fn capabilities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let can = self.backend.capabilities();
+        let fields = (
+            can.versions,
+            can.cross_slot_batches,
+            can.ordered_scans,
+            can.exact_scans,
+            can.watches,
+            can.watch_history,
+            can.snapshots,
+            can.eviction,
+            can.clear,
+            can.near_cache,
+        );
+        record(py, "Capabilities")?.call1(fields)
     }
 
     /// Return what stopped the store's writes, as the exception that tells it, or None.
@@ -325,13 +365,14 @@ impl Store {
     /// Return the Stats of each shard, in a list. What belongs to the store as a whole is zero in them.
     fn shard_stats<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         let class = record(py, "Stats")?;
-        guarded(py, &self.backend, |store| {
-            let mut shards = Vec::new();
-            while let Some(stats) = store.shard_stats(shards.len()).or_raise(py)? {
-                shards.push(crate::stats::record_of(&class, &stats)?);
+        let mut shards = Vec::new();
+        loop {
+            let shard = shards.len();
+            match self.ask(py, |store| store.shard_stats(shard))? {
+                Some(stats) => shards.push(crate::stats::record_of(&class, &stats)?),
+                None => return Ok(shards),
             }
-            Ok(shards)
-        })
+        }
     }
 
     /// Return the statistics of the store and of each shard, and what was timed, as text for other
@@ -340,7 +381,7 @@ impl Store {
     /// Raises UnsupportedError (a ValueError) for another format.
     #[pyo3(signature = (format="json"))]
     fn stats_text(&self, py: Python<'_>, format: &str) -> PyResult<String> {
-        guarded(py, &self.backend, |store| store.stats_text(format).or_raise(py))
+        self.ask(py, |store| store.stats_text(format))
     }
 
     /// Return the Latency of a kind of calls, "get", "set" or "sync", since the store was opened.
@@ -395,9 +436,15 @@ impl Store {
 
     fn __repr__(&self) -> String {
         let location = &self.location;
-        match self.backend.len() {
-            Ok(1) => format!("<libkv.Store '{location}', 1 entry>"),
-            Ok(count) => format!("<libkv.Store '{location}', {count} entries>"),
+        // How many entries there are may take a server as long as a scan.
+        let told = match self.backend.is_remote() {
+            true => self.backend.check().map(|()| None),
+            false => self.backend.len().map(Some),
+        };
+        match told {
+            Ok(None) => format!("<libkv.Store '{location}'>"),
+            Ok(Some(1)) => format!("<libkv.Store '{location}', 1 entry>"),
+            Ok(Some(count)) => format!("<libkv.Store '{location}', {count} entries>"),
             Err(error) => match error.status() {
                 Status::Closed => format!("<libkv.Store '{location}', closed>"),
                 Status::Forked => format!("<libkv.Store '{location}', of the parent process>"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use kvcore::Finding;
+use libkv::Finding;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -16,7 +16,7 @@ use crate::store::record;
 /// is no store at path, and IoError if something cannot be read. Releases the GIL.
 #[pyfunction]
 pub(crate) fn verify(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
-    let report = contained(py, || py.detach(|| kvcore::verify(path)).or_raise(py))?;
+    let report = contained(py, || py.detach(|| libkv::verify(path)).or_raise(py))?;
     let findings = findings(py, &report.findings)?;
     let fields = (report.is_sound(), report.files, report.bytes, findings);
     record(py, "VerifyReport")?.call1(fields)
@@ -30,7 +30,7 @@ pub(crate) fn verify(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>
 /// open, NoSpaceError and IoError. Releases the GIL.
 #[pyfunction]
 pub(crate) fn salvage(py: Python<'_>, src: PathBuf, dst: PathBuf) -> PyResult<Bound<'_, PyAny>> {
-    let report = contained(py, || py.detach(|| kvcore::salvage(src, dst)).or_raise(py))?;
+    let report = contained(py, || py.detach(|| libkv::salvage(src, dst)).or_raise(py))?;
     let findings = findings(py, &report.findings)?;
     let fields = (report.entries, report.records, findings, report.may_be_back);
     record(py, "SalvageReport")?.call1(fields)

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kvcore::{EventKind, EventKinds, Status, Watch, WatchCancel, WatchOptions, Watched};
+use libkv::{EventKind, EventKinds, Status, Watch, WatchCancel, WatchOptions, Watched};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
@@ -106,6 +106,9 @@ impl Store {
     /// tells by LaggedError and goes on. It never holds up a write. kinds is one of "set",
     /// "deleted", "expired", "evicted", "cleared" and "touched", or several of them; clearing
     /// concerns every key.
+    ///
+    /// Servers tell which key changed and how, but no value and no revision, and only from now on; after
+    /// a lost connection LaggedError. They must have notify-keyspace-events on: UnsupportedError.
     #[pyo3(signature = (*, key=None, prefix=None, from_revision=None, kinds=None))]
     fn watch<'py>(
         &self,

@@ -67,7 +67,7 @@ CALLS: dict[str, Any] = {
 }
 """Every call but close. test_fork uses them too."""
 
-OF_THE_HANDLE = {"last_fault", "memoize", "path", "recovery", "view"}
+OF_THE_HANDLE = {"capabilities", "last_fault", "memoize", "path", "recovery", "view"}
 """What does not reach for the contents, and is there after close as well."""
 
 
@@ -129,6 +129,13 @@ def test_repr(store: libkv.Store) -> None:
     assert repr(store) == "<libkv.Store ':memory:', 0 entries>"
     store["k"] = "v"
     assert repr(store) == "<libkv.Store ':memory:', 1 entry>"
+
+
+def test_capabilities_of_a_store_of_this_process(store: libkv.Store) -> None:
+    everything = libkv.Capabilities(*[True] * 9, near_cache=False)
+    assert store.capabilities() == everything
+    store.close()
+    assert store.capabilities() == everything
 
 
 def test_a_store_is_made_by_open_alone() -> None:

@@ -37,9 +37,12 @@ def test_a_store_in_memory_keeps_nothing_on_disk() -> None:
         libkv.open(persistence="wal")
 
 
-def test_a_remote_store_is_not_in_this_version() -> None:
-    with pytest.raises(libkv.UnsupportedError):
-        libkv.open("valkey://localhost:6379")
+def test_a_store_on_servers_has_no_limits_of_its_own() -> None:
+    # It is refused before a server is asked.
+    with pytest.raises(libkv.UnsupportedError, match="max_memory"):
+        libkv.open("valkey://localhost:1", max_memory="1MiB")
+    with pytest.raises(libkv.InvalidError, match="HOST:PORT"):
+        libkv.open("valkey://localhost:no-port")
 
 
 @pytest.mark.parametrize("path", [5, 1.5, ["a"]])

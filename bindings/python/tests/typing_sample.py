@@ -83,6 +83,8 @@ def groups(store: libkv.Store) -> None:
     assert_type(view.batch(), libkv.ViewBatch[str, Any])
     assert_type(store.delete("a", if_version=5), bool)
     assert_type(store.last_fault(), libkv.Error | None)
+    assert_type(store.capabilities(), libkv.Capabilities)
+    assert_type(store.capabilities().versions, bool)
 
 
 def scans(store: libkv.Store, keys_only: bool) -> None:

@@ -37,6 +37,7 @@ from libkv._errors import (
 from libkv._native import NEVER, Batch, NeverType, Scan, Store, __version__, open, salvage, verify
 from libkv._records import (
     BatchResult,
+    Capabilities,
     Entry,
     Event,
     Finding,
@@ -59,6 +60,7 @@ __all__ = [
     "NEVER",
     "Batch",
     "BatchResult",
+    "Capabilities",
     "ClosedError",
     "ConflictError",
     "CorruptError",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final, Literal, ParamSpec, Protocol, TypeAlias
 from typing_extensions import Buffer, Self
 
 from libkv._errors import Error
-from libkv._records import BatchResult, Entry, EventKind, Latency, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
+from libkv._records import BatchResult, Capabilities, Entry, EventKind, Latency, Recovery, SalvageReport, Snapshot, Stats, VerifyReport
 from libkv._types import Memoized, Ttl
 from libkv._view import View
 from libkv._watch import Watch
@@ -202,6 +202,7 @@ class Store(_TakesBoth, MutableMapping[bytes, bytes]):
     def purge_expired(self) -> int: ...
     def configure(self, name: str, value: _Option) -> None: ...
     def stats(self) -> Stats: ...
+    def capabilities(self) -> Capabilities: ...
     def last_fault(self) -> Error | None: ...
     @overload
     def scan(

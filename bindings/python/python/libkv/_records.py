@@ -59,9 +59,9 @@ class Event(NamedTuple):
     key: bytes
     """The key; empty if the store was cleared."""
     value: bytes | None
-    """The value that was set; None for every other kind."""
+    """The value that was set; None for every other kind, and of a store on servers, which do not tell it."""
     revision: int
-    """The revision of the change. Those of a watch rise."""
+    """The revision of the change. Those of a watch rise. Servers have none: it is 0 then."""
     expire_at: float | None
     """The deadline that was set, a Unix timestamp in seconds, or None."""
 
@@ -135,11 +135,44 @@ class Stats(NamedTuple):
     """The same within a minute."""
     expiring_in_10m: int
     """The same within ten minutes."""
+    near_hits: int
+    """Reads that the near cache of a store on servers answered."""
+    near_fills: int
+    """Values that it took in."""
+    near_invalidations: int
+    """Keys, or whole parts of it, that a server told to be changed."""
+    near_drops: int
+    """Values that it did not take in, because they may have changed since they were asked for."""
 
     @property
     def hit_ratio(self) -> float:
         """Hits as a share of gets, from 0 to 1; 0 before the first read."""
         return self.hits / self.gets if self.gets else 0.0
+
+
+class Capabilities(NamedTuple):
+    """What a store can do beyond reading and writing keys. What it cannot raises UnsupportedError."""
+
+    versions: bool
+    """Values have versions, for if_version."""
+    cross_slot_batches: bool
+    """A batch may name any keys. Otherwise those of one slot of the cluster, else CrossSlotError."""
+    ordered_scans: bool
+    """Scans come in order, and take a range."""
+    exact_scans: bool
+    """A scan gives each key once. Otherwise at least once."""
+    watches: bool
+    """Changes can be watched. A server must have its notify-keyspace-events on as well."""
+    watch_history: bool
+    """Watches tell values and revisions, and can begin in the past."""
+    snapshots: bool
+    """There are sync, snapshot, restore and recovery."""
+    eviction: bool
+    """There are limits and eviction of the store's own, on_remove, configure and purge_expired."""
+    clear: bool
+    """clear may empty the store."""
+    near_cache: bool
+    """A near cache is in front of the servers."""
 
 
 class Latency(NamedTuple):
