@@ -2,6 +2,8 @@
  *
  *     conformance DIRECTORY              every *.kvt file there; fails if a case does
  *     conformance --must-fail FILE       fails if a case of the file does not: the driver's own test
+ *
+ * On a server if KV_AT says which one, and with the cases about servers if KV_SERVERS names those they speak of.
  */
 
 #include "kvt.h"
@@ -42,6 +44,7 @@ int main(int argc, char **argv) {
   static kvt_run_t run;
   char *paths[FILES];
   int files = 1;
+  kvt_find_servers(&run);
   if (argc == 3 && strcmp(argv[1], "--must-fail") == 0) {
     run.must_fail = true;
     kvt_run_file(&run, argv[2]);
@@ -55,7 +58,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: %s DIRECTORY | --must-fail FILE\n", argv[0]);
     return 2;
   }
-  printf("%d cases in %d files: %d failed, %d skipped for want of a feature of C\n", run.cases,
+  printf("%d cases in %d files: %d failed, %d skipped for want of a feature\n", run.cases,
          files, run.failures, run.skips);
   if (run.cases == 0) {
     fprintf(stderr, "there are no cases in %s\n", argv[argc - 1]);

@@ -1,8 +1,8 @@
 /* The driver that runs tests/conformance through kv.h. Its README.md describes the format.
  *
  * kvt_words cuts lines into words and evaluates them, kvt_run runs cases and compares answers,
- * kvt_ops, kvt_many, kvt_group, kvt_files, kvt_told and kvt_watch make the calls, conformance.c finds the files. A function that returns a bool has told
- * kvt_fail what is wrong when it returns false; the first complaint of a case is the one that is
+ * kvt_ops, kvt_many, kvt_group, kvt_files, kvt_told and kvt_watch make the calls, kvt_servers knows where servers are,
+ * conformance.c finds the files. A function that returns a bool has told kvt_fail what is wrong when it returns false; the first complaint of a case is the one that is
  * kept. Memory of a line lives until the next one. */
 
 #ifndef KV_TEST_KVT_H
@@ -57,6 +57,10 @@ typedef struct {
     int64_t number;
   } variables[KVT_VARIABLES];
   int variable_count;
+  /* Where the stores are. */
+  const char *at;        /* the server that cases run on; NULL for this process */
+  const char *servers;   /* names and places, for the cases about servers; NULL if they are not told */
+  uint64_t capabilities; /* those of a store there */
   bool wants_version; /* of the line: whether the version is among the results */
   kvt_block_t *blocks;
   /* How it goes. */
@@ -84,6 +88,12 @@ bool kvt_call(kvt_run_t *run, const kvt_word_t *words, int count, kvt_answer_t *
 /* kvt_files.c */
 const char *kvt_path(kvt_run_t *run, const char *text); /* with {dir} filled in; NULL if it cannot be */
 void kvt_remove_folder(kvt_run_t *run);
+
+/* kvt_servers.c */
+void kvt_find_servers(kvt_run_t *run);
+bool kvt_has(kvt_run_t *run, const char *feature, bool *known);
+const char *kvt_own_place(kvt_run_t *run);
+const char *kvt_fill_servers(kvt_run_t *run, const char *text);
 
 /* kvt_told.c */
 void kvt_free_told(kvt_run_t *run);

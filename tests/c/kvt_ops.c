@@ -97,7 +97,8 @@ static bool op_open(call_t *call) {
   kvt_run_t *run = call->run;
   kv_options_t *options = kv_options_new();
   kv_error_t *err = NULL;
-  const char *path = NULL;
+  const char *path = kvt_own_place(run);
+  bool is_own = path != NULL;
   kv_status_t status = KV_OK;
   if (run->store != NULL && kv_close(run->store, NULL) != KV_OK) {
     kvt_fail(run, "the store before could not be closed");
@@ -112,7 +113,8 @@ static bool op_open(call_t *call) {
       return kvt_fail(run, "open takes named words only");
     }
     if (strcmp(word->name, "at") == 0) {
-      path = kvt_path(run, word->text);
+      is_own = false;
+      path = kvt_path(run, kvt_fill_servers(run, word->text));
       if (path == NULL) {
         kv_options_free(options);
         return false;
@@ -128,6 +130,10 @@ static bool op_open(call_t *call) {
   }
   if (status == KV_OK) {
     status = kv_open(path, options, &run->store, &err);
+  }
+  /* What an earlier run left there. */
+  if (status == KV_OK && is_own) {
+    status = kv_clear(run->store);
   }
   kv_options_free(options);
   call->answer->status = status;
@@ -376,7 +382,8 @@ static bool op_stats(call_t *call) {
           FIELD(expiry_bytes) && FIELD(policy_bytes) && FIELD(order_bytes) &&
           FIELD(callback_bytes) && FIELD(watch_bytes) && FIELD(wal_buffer_bytes) &&
           FIELD(expiring_in_1s) && FIELD(expiring_in_10s) && FIELD(expiring_in_1m) &&
-          FIELD(expiring_in_10m));
+          FIELD(expiring_in_10m) && FIELD(near_hits) && FIELD(near_fills) &&
+          FIELD(near_invalidations) && FIELD(near_drops));
 #undef FIELD
 }
 

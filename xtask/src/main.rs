@@ -18,6 +18,7 @@ mod markdown;
 mod model;
 mod peers;
 mod quickstart;
+mod remote;
 mod report;
 mod server;
 mod tables;

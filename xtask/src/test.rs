@@ -10,7 +10,7 @@ use xshell::cmd;
 
 use crate::artifacts::Artifacts;
 use crate::report::Report;
-use crate::{demo, header, quickstart, server, tables, tools, torture};
+use crate::{demo, header, quickstart, remote, server, tables, tools, torture};
 
 /// One step: its name on the command line, what it does, and how.
 struct Step {
@@ -51,6 +51,11 @@ const STEPS: &[Step] = &[
         "server",
         "kv-server with redis-cli, redis-py, go-redis, grpcio, a browser, nginx",
         server::test,
+    ),
+    step(
+        "remote",
+        "C, Python and Go on a server and on a cluster, and what these refuse",
+        remote::test,
     ),
     step("examples", "the Python and Rust examples, and one in C and Python", examples),
     step("quickstart", "the programs printed in README.md", |artifacts| {
@@ -190,6 +195,9 @@ fn examples(artifacts: &Artifacts) -> Result<()> {
             cmd!(sh, "{python} {file}").run()?;
         }
     }
+    // On servers it runs in the step `remote`.
+    let tickets = artifacts.workspace.fresh_dir("examples")?.join("tickets");
+    cmd!(sh, "{python} examples/python/anywhere.py {tickets}").run()?;
     shared_cache(artifacts, &python)
 }
 

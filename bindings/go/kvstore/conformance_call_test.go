@@ -467,6 +467,8 @@ func (c *conformanceCall) stats() (answer, error) {
 		"callback_bytes": stats.CallbackBytes, "watch_bytes": stats.WatchBytes, "wal_buffer_bytes": stats.WALBufferBytes,
 		"expiring_in_1s": stats.ExpiringIn1s, "expiring_in_10s": stats.ExpiringIn10s,
 		"expiring_in_1m": stats.ExpiringIn1m, "expiring_in_10m": stats.ExpiringIn10m,
+		"near_hits": stats.NearHits, "near_fills": stats.NearFills, "near_invalidations": stats.NearInvalidations,
+		"near_drops": stats.NearDrops,
 	} {
 		got = got.with(name, number)
 	}

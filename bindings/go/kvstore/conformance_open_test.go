@@ -15,6 +15,9 @@ func (c *conformanceCall) open() (answer, error) {
 		return answer{}, fmt.Errorf("closing the store before: %w", err)
 	}
 	open := New
+	if c.run.own != "" {
+		open = func(options ...Option) (*Store, error) { return openCleared(c.run.own, options...) }
+	}
 	var options []Option
 	for _, argument := range c.arguments {
 		text := argument.text
@@ -22,7 +25,7 @@ func (c *conformanceCall) open() (answer, error) {
 			text = string(argument.bytes)
 		}
 		if argument.name == "at" {
-			location := c.run.path(text)
+			location := c.run.path(fillServers(text))
 			open = func(options ...Option) (*Store, error) { return Open(location, options...) }
 			continue
 		}

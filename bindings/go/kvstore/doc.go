@@ -47,6 +47,16 @@
 // fail with ErrNoSpace, unapplied, and resume by themselves; after any other failure of the disk the store takes no
 // more writes (ErrPoisoned) until it is opened again.
 //
+// # Beyond one machine
+//
+// A program that outgrows its machine opens another location, and the same calls run on a Valkey or Redis server or
+// cluster:
+//
+//	store, err := kvstore.Open("valkey-cluster://h1:7000,h2:7001/?prefix=app:&near=64MiB")
+//
+// Any call may then also fail with ErrUnavailable, and a change with ErrIO, if its reply was lost: whether it was made is
+// unknown. Capabilities tells what servers cannot do, which fails with ErrUnsupported.
+//
 // # Errors
 //
 // Every error is an *Error, which carries a Status and a message that says what to do. Compare with errors.Is:

@@ -227,6 +227,13 @@ static inline kvgo_number_t kvgo_purge_expired(kvgo_store_t *store)
     return answer;
 }
 
+static inline kvgo_number_t kvgo_capabilities(kvgo_store_t *store)
+{
+    kvgo_number_t answer = {KV_OK, 0};
+    answer.status = kv_capabilities(kvgo_store(store), &answer.number);
+    return answer;
+}
+
 static inline kvgo_stats_t kvgo_stats(kvgo_store_t *store)
 {
     kv_stats_t stats = KV_STATS_INIT;

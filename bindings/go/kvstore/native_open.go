@@ -243,7 +243,33 @@ func statsOf(from *C.kv_stats_t) Stats {
 		ExpiringIn10s:    int64(from.expiring_in_10s),
 		ExpiringIn1m:     int64(from.expiring_in_1m),
 		ExpiringIn10m:    int64(from.expiring_in_10m),
+
+		NearHits:          int64(from.near_hits),
+		NearFills:         int64(from.near_fills),
+		NearInvalidations: int64(from.near_invalidations),
+		NearDrops:         int64(from.near_drops),
 	}
+}
+
+func (h *handle) capabilities() (Capabilities, Status) {
+	answer := C.kvgo_capabilities(h.store)
+	runtime.KeepAlive(h)
+	if answer.status != C.KV_OK {
+		return Capabilities{}, Status(answer.status)
+	}
+	can := func(bit C.uint64_t) bool { return answer.number&bit != 0 }
+	return Capabilities{
+		Versions:         can(C.KV_CAN_VERSIONS),
+		CrossSlotBatches: can(C.KV_CAN_BATCH_ANY_KEYS),
+		OrderedScans:     can(C.KV_CAN_SCAN_IN_ORDER),
+		ExactScans:       can(C.KV_CAN_SCAN_EXACTLY),
+		Watches:          can(C.KV_CAN_WATCH),
+		WatchHistory:     can(C.KV_CAN_WATCH_HISTORY),
+		Snapshots:        can(C.KV_CAN_SNAPSHOT),
+		Eviction:         can(C.KV_CAN_EVICT),
+		Clear:            can(C.KV_CAN_CLEAR),
+		NearCache:        can(C.KV_CAN_READ_NEAR),
+	}, StatusOK
 }
 
 func (h *handle) latency(timed Timed) (Latency, Status) {

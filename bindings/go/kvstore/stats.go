@@ -49,6 +49,11 @@ type Stats struct {
 	// ExpiringIn1s to ExpiringIn10m are about how many entries expire within so long, each with those before it. Exact
 	// while these are few.
 	ExpiringIn1s, ExpiringIn10s, ExpiringIn1m, ExpiringIn10m int64
+
+	// NearHits to NearDrops are of the near cache of a store on servers: reads that it answered, values that it took in,
+	// keys or whole parts of it that a server told to be changed, and values that it did not take in because they may
+	// have changed since they were asked for.
+	NearHits, NearFills, NearInvalidations, NearDrops int64
 }
 
 // Timed is a kind of call that WithLatency has timed.

@@ -28,6 +28,10 @@ func New(options ...Option) (*Store, error) {
 // "kv:DIR?sync=always" and "kv::memory:?max_entries=1000&eviction=random" carry options, which win over the others. A
 // directory has one opener at a time: a second one fails with ErrLocked. A damaged file fails with ErrCorrupt and a
 // message that names it.
+//
+// "valkey://HOST:PORT/?prefix=app:" is a store on a Valkey or Redis server, and
+// "valkey-cluster://HOST:PORT,HOST:PORT/?prefix=app:&near=64MiB" one on a cluster, with USER:PASSWORD@ before the first
+// host if need be. The same calls run there; Capabilities tells what does not, and docs/cluster.md what differs.
 func Open(location string, options ...Option) (*Store, error) {
 	return openStore(config{location: &location}, options)
 }

@@ -3,7 +3,7 @@ package kvstore
 // Watches: changes of a key or of a prefix, on a channel.
 //
 // Invariants: a watch sees everything from its call on, in the order of revisions, or says what it missed; it holds up no
-// write; a goroutine that waits holds no thread of the system.
+// write; a goroutine that waits holds no thread of the system, unless the store is on servers.
 
 import (
 	"context"
@@ -58,9 +58,9 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind EventKind
 	Key  string
-	// Value is what was set; nil for every other kind.
+	// Value is what was set; nil for every other kind. Servers do not tell it: it is empty then.
 	Value []byte
-	// Revision is that of the change. The revisions of a watch rise.
+	// Revision is that of the change. The revisions of a watch rise. Servers have none: it is 0 then.
 	Revision uint64
 	// ExpireAt is the deadline that was set. It is zero if the entry never expires.
 	ExpireAt time.Time
@@ -73,16 +73,18 @@ type Event struct {
 // cannot be watched.
 //
 // A channel that is read too slowly, while more changes come than the option watch_buffer keeps, skips values; it then
-// gives the value that the key has by that time. Until the context is done somebody has to read the channel, or a
+// gives the value that the key has by that time. So it does, for every change, of a store on servers. Until the context is done somebody has to read the channel, or a
 // goroutine waits.
 func (s *Store) Watch(ctx context.Context, key string) <-chan []byte {
 	values := make(chan []byte)
+	// Servers tell which key was set, and not to what.
+	can, _ := s.Capabilities()
 	s.follow(ctx, WatchOptions{KeyOrPrefix: key, Exact: true}, func() { close(values) }, func(event Event) bool {
 		value := event.Value
-		switch event.Kind {
-		case EventTouched:
+		switch {
+		case event.Kind == EventTouched:
 			return true
-		case EventLagged:
+		case event.Kind == EventLagged, event.Kind == EventSet && !can.WatchHistory:
 			now, err := s.Get(key)
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return false

@@ -39,7 +39,8 @@ type Watcher struct {
 // dropped without is closed by the garbage collector. Once the context is done Next fails with its error.
 //
 // NewWatcher fails with ErrInvalid for a kind that is none, with ErrTooLarge for a key that is too long, and with ErrIO
-// or ErrCorrupt if the log cannot be read.
+// or ErrCorrupt if the log cannot be read; on servers with ErrUnsupported for FromRevision, and if they have their
+// notify-keyspace-events off.
 func (s *Store) NewWatcher(ctx context.Context, options WatchOptions) (*Watcher, error) {
 	h, err := s.handle()
 	if err != nil {
@@ -54,7 +55,7 @@ func (s *Store) NewWatcher(ctx context.Context, options WatchOptions) (*Watcher,
 	return w, nil
 }
 
-// Next waits for the next change, without a thread of the system. If changes were missed it gives an EventLagged, and goes
+// Next waits for the next change, without a thread of the system if the store is in this process. If changes were missed it gives an EventLagged, and goes
 // on at its revision.
 //
 // It fails with the context's error once that is done, with ErrDone once the watcher was closed, with ErrClosed once the

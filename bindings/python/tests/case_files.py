@@ -17,16 +17,23 @@ FEATURES = frozenset(
         "batch",
         "del_if",
         "directory",
+        "engine",
+        "files",
+        "history",
         "keys",
         "last_fault",
         "location",
+        "moment",
+        "order",
         "raw_ttl",
         "scan",
+        "servers",
         "set_many",
+        "versions",
         "watch",
     }
 )
-NOT_HERE = frozenset({"far_deadline", "get_into", "wide_ttl"})
+NOT_IN_PYTHON = frozenset({"far_deadline", "get_into", "wide_ttl"})
 
 
 class Failure(Exception):
@@ -70,7 +77,7 @@ def parse(file: str, data: bytes) -> Iterator[Case]:
             raise Failure(f"{file}:{number}: before the first case")
         elif first == "needs":
             case.needs = frozenset(rest.split())
-            if unknown := case.needs - FEATURES - NOT_HERE:
+            if unknown := case.needs - FEATURES - NOT_IN_PYTHON:
                 raise Failure(f"{file}:{number}: unknown feature {sorted(unknown)}")
         else:
             case.lines.append(Line(number, text))

@@ -15,6 +15,7 @@ from typing import Any
 
 import libkv
 from case_files import NUMBER, Case, Failure, as_bytes, changes_of, named, text_of, words
+from places import AT, filled
 
 TTL_NONE = 2**63 - 1
 KINDS = {1: "set", 2: "deleted", 4: "expired", 8: "evicted", 16: "cleared", 64: "touched"}
@@ -52,6 +53,7 @@ class Runner:
 
     def __init__(self) -> None:
         self.opened: libkv.Store | None = None
+        self.name = ""
         self.variables: dict[str, int] = {}
         self.told: list[bytes | None] = []
         self.watched: libkv.Watch | None = None
@@ -65,6 +67,7 @@ class Runner:
         return self.opened
 
     def run(self, case: Case) -> None:
+        self.name = case.name
         with self.folder:
             for line in case.lines:
                 try:
@@ -182,13 +185,19 @@ class Runner:
     def do_open(self, **options: str) -> Answer:
         self.close()
         texts = {name: text_of(word) for name, word in options.items()}
-        location = self.path(texts.pop("at")) if "at" in texts else None
+        location = self.path(filled(texts.pop("at"))) if "at" in texts else None
+        is_own = location is None and AT is not None
+        if is_own:
+            location = f"{AT}/?prefix={{py.{self.name}}}:"
         keywords: dict[str, Any] = dict(texts)
         if (mask := texts.get("on_remove")) is not None:
             names = bits_of(self.number(mask), CAUSES)
             keywords |= {"on_remove": self.on_remove, "on_remove_causes": names or None}
             self.told = []
         self.opened = libkv.open(location, **keywords)
+        if is_own:
+            # What an earlier run left there.
+            self.opened.clear()
         return Answer()
 
     def on_remove(self, cause: str, key: bytes, value: bytes) -> None:

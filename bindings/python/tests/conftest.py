@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 import libkv
-from case_files import NOT_HERE, read_cases
+from case_files import read_cases
+from places import AT, NOT_HERE
 
 
 @pytest.fixture
@@ -19,4 +20,5 @@ def store() -> Iterator[libkv.Store]:
 def pytest_report_header() -> str:
     cases = read_cases()
     off = [case for case in cases if case.needs & NOT_HERE]
-    return f"conformance: {len(cases) - len(off)} cases run, {len(off)} need what Python has not"
+    where = "" if AT is None else f" on {AT}"
+    return f"conformance{where}: {len(cases) - len(off)} cases run, {len(off)} need what is not here"

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from case_files import NOT_HERE, Case, Failure, parse, read_cases
+from case_files import Case, Failure, parse, read_cases
 from conformance import Runner
+from places import AT, NOT_HERE
 
 CASES = read_cases()
 HERE = [case for case in CASES if not case.needs & NOT_HERE]
 
 
-@pytest.mark.parametrize("case", HERE, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", HERE, ids=lambda case: f"{case.file}-{case.name}")
 def test_case(case: Case) -> None:
     Runner().run(case)
 
 
 def test_all_files_were_read() -> None:
-    assert len(HERE) >= 390
+    assert len(HERE) >= (390 if AT is None else 200)
     names = [case.name for case in CASES]
     assert len(names) == len(set(names)), "case names are unique"
 
@@ -69,6 +70,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.skipif(AT is not None, reason="mistakes are planted in cases of this process")
 @pytest.mark.parametrize("text", PLANTED)
 def test_planted_fault_is_caught(text: str) -> None:
     [case] = parse("planted", b"case planted\n" + text.encode())

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-/// The features a case may need; this surface has all of them.
+/// The features a case may need.
 const FEATURES: &[&str] = &[
     "set_many",
     "batch",
@@ -20,6 +20,13 @@ const FEATURES: &[&str] = &[
     "wide_ttl",
     "far_deadline",
     "watch",
+    "versions",
+    "order",
+    "moment",
+    "history",
+    "files",
+    "engine",
+    "servers",
 ];
 
 /// One word of a line.
@@ -42,9 +49,16 @@ pub struct Line {
 pub struct Case {
     pub file: String,
     pub name: String,
-    /// Whether it needs a directory of its own.
-    pub on_disk: bool,
+    /// The features that it needs.
+    pub needs: Vec<String>,
     pub lines: Vec<Line>,
+}
+
+impl Case {
+    /// Whether it needs a feature.
+    pub fn needs(&self, feature: &str) -> bool {
+        self.needs.iter().any(|needed| needed == feature)
+    }
 }
 
 /// The cases of all files, for a crate that lies beside `tests`.
@@ -89,7 +103,7 @@ fn parse_line(file: &str, line: &[u8], number: usize, cases: &mut Vec<Case>) -> 
                 return Err(format!("'{name}' is no name for a case: use a-z, 0-9 and -"));
             }
             let (file, name) = (file.into(), name.clone());
-            cases.push(Case { file, name, on_disk: false, lines: Vec::new() });
+            cases.push(Case { file, name, needs: Vec::new(), lines: Vec::new() });
             return Ok(());
         }
         [Word::Plain(first), ..] if first == "case" => return Err("a case has one name".into()),
@@ -108,7 +122,7 @@ fn parse_line(file: &str, line: &[u8], number: usize, cases: &mut Vec<Case>) -> 
         if !FEATURES.contains(&feature.as_str()) {
             return Err(format!("there is no feature '{feature}'"));
         }
-        case.on_disk |= feature == "directory";
+        case.needs.push(feature.clone());
     }
     Ok(())
 }

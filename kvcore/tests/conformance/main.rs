@@ -20,6 +20,11 @@ use run::Timing;
 /// What every case file begins to miss when somebody drops one by accident.
 const CASES_AT_LEAST: usize = 395;
 
+/// The cases of a store of this process: all but those that need servers.
+fn cases() -> Vec<Case> {
+    case::all().into_iter().filter(|case| !case.needs("servers")).collect()
+}
+
 fn run_all(cases: &[Case], timing: fn() -> Timing) {
     let failures: Vec<String> =
         cases.iter().filter_map(|case| run::run(case, timing()).err()).collect();
@@ -35,13 +40,13 @@ fn run_all(cases: &[Case], timing: fn() -> Timing) {
 
 #[test]
 fn with_the_system_clock() {
-    run_all(&case::all(), Timing::system);
+    run_all(&cases(), Timing::system);
 }
 
 #[test]
 fn with_a_manual_clock() {
     // A store in a directory goes by the system's clock.
-    let cases: Vec<Case> = case::all().into_iter().filter(|case| !case.on_disk).collect();
+    let cases: Vec<Case> = cases().into_iter().filter(|case| !case.needs("directory")).collect();
     run_all(&cases, Timing::manual);
 }
 

@@ -1,116 +1,84 @@
-//! Runs the cases of `tests/conformance` that apply to a server, on one server and on a cluster.
+//! Runs the cases of `tests/conformance` on one server and on a cluster, and those about servers.
 //!
-//! A case applies if it needs no versions, no limits, no files and no watches. Each has a prefix of its own, on the
-//! cluster one with a hash tag, so that its batches stay in one slot.
+//! Which cases apply is what the store's capabilities say. Each has a prefix of its own with a hash tag in it, so that on
+//! a cluster its batches stay in one slot.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kvcore::{
-    Batch, BatchOutcome, Condition, Entry, Error, Expiry, Options, Remaining, Result as KvResult,
-    ScanOptions, SetOptions, SetOutcome, Status, TTL_KEEP, TTL_NONE, Value,
+    Batch, BatchOutcome, Capabilities, Condition, DeleteOutcome, Entry, Error, Expiry, Options,
+    Order, Remaining, Result as KvResult, ScanOptions, SetOptions, SetOutcome, Status, TTL_KEEP,
+    TTL_NONE, Value, WatchOptions,
 };
-use kvremote::RemoteStore;
+use kvremote::{RemoteStore, RemoteWatch};
 
 use crate::case::{self, Arguments, Case, Line, Word, option_text, shown};
-use crate::servers;
-
-/// Operations of this driver.
-const OPERATIONS: &[&str] = &[
-    "open",
-    "set",
-    "fill",
-    "set_many",
-    "write",
-    "scan",
-    "get",
-    "info",
-    "get_into",
-    "get_many",
-    "del_many",
-    "take",
-    "del",
-    "exists",
-    "persist",
-    "expire",
-    "expire_at",
-    "ttl",
-    "incr",
-    "append",
-    "len",
-    "clear",
-    "shutdown",
-    "let",
-    "wait",
-];
-
-/// Options that hold on a server.
-const OPTIONS: &[&str] = &["max_key_bytes", "max_value_bytes", "default_ttl", "ttl_jitter"];
-
-/// Results and arguments that only the embedded engine has.
-const EMBEDDED: &[&str] = &[
-    "version",
-    "if_version",
-    "created_at",
-    "hits",
-    "order",
-    "start",
-    "end",
-    "point_in_time",
-    "on_remove",
-    "at",
-];
+use crate::servers::{self, Places};
 
 /// As many cases must apply at least, so that none drops out by accident.
-const AT_LEAST: usize = 120;
+const AT_LEAST: usize = 220;
 
-fn applies(case: &Case) -> bool {
-    case.lines.iter().all(|line| {
-        let Word::Plain(operation) = &line.words[0] else { return false };
-        let named = |word: &Word| match word {
-            Word::Named(name, _) => match operation.as_str() {
-                "open" => OPTIONS.contains(&name.as_str()),
-                "set" | "write" if name == "at" => true,
-                _ => !EMBEDDED.contains(&name.as_str()),
-            },
-            _ => true,
-        };
-        // What names a status of limits or versions is about them.
-        let about_limits = line.words.contains(&Word::Plain("ERR_FULL".into()));
-        OPERATIONS.contains(&operation.as_str()) && line.words.iter().all(named) && !about_limits
-    })
+/// The features that a store does not have.
+fn lacks(can: Capabilities) -> Vec<&'static str> {
+    let features = [
+        ("versions", can.versions),
+        ("del_if", can.versions),
+        ("order", can.ordered_scans),
+        ("moment", can.exact_scans),
+        ("history", can.watch_history),
+        ("files", can.snapshots),
+        ("directory", can.snapshots),
+        ("engine", can.eviction),
+        // Such a case says itself where its store is.
+        ("location", false),
+        ("servers", false),
+    ];
+    features.iter().filter(|(_, has)| !has).map(|(feature, _)| *feature).collect()
 }
 
-fn cases() -> Vec<Case> {
+fn cases(can: Capabilities) -> Vec<Case> {
+    let lacks = lacks(can);
     let mut cases = case::all();
-    cases.retain(applies);
+    cases.retain(|case| !lacks.iter().any(|feature| case.needs(feature)));
     assert!(cases.len() >= AT_LEAST, "only {} cases apply", cases.len());
     cases
 }
 
-fn run_all(location: &str, tag: (&str, &str)) {
-    let cases = cases();
-    let failures: Vec<String> = cases
-        .iter()
-        .filter_map(|case| {
-            let prefix = format!("{}{}{}:", tag.0, case.name, tag.1);
-            let location = format!("{location}/?prefix={prefix}");
-            Runner { location, store: None, variables: HashMap::new() }.run(case).err()
-        })
-        .collect();
+fn report(cases: &[Case], run: impl Fn(&Case) -> Result<(), String>) {
+    let failures: Vec<String> = cases.iter().filter_map(|case| run(case).err()).collect();
     let (failed, all) = (failures.len(), cases.len());
     assert!(failures.is_empty(), "{failed} of {all} cases failed:\n{}", failures.join("\n"));
 }
 
+fn run_all(location: &str) {
+    let can = RemoteStore::open(location, Options::new().with("prefix", "all:").unwrap());
+    report(&cases(can.unwrap().capabilities()), |case| {
+        Runner::new(&format!("{location}/?prefix={{{}}}:", case.name)).run(case)
+    });
+}
+
 #[test]
 fn on_one_server() {
-    run_all(&format!("valkey://{}", servers::one().address()), ("", ""));
+    run_all(&format!("valkey://{}", servers::one().address()));
 }
 
 #[test]
 fn on_a_cluster() {
-    let address = servers::cluster().servers[0].address();
-    run_all(&format!("valkey-cluster://{address}"), ("{", "}"));
+    run_all(&format!("valkey-cluster://{}", servers::cluster().servers[0].address()));
+}
+
+#[test]
+fn what_servers_refuse() {
+    let mut cases = case::all();
+    cases.retain(|case| case.needs("servers"));
+    assert!(cases.len() >= 10);
+    let places = Places::start();
+    report(&cases, |case| {
+        let mut runner = Runner::new("");
+        runner.places = places.named();
+        runner.run(case)
+    });
 }
 
 #[test]
@@ -126,15 +94,18 @@ fn planted_mistakes_are_found() {
         let text =
             format!("case planted\nopen -> OK\nclear -> OK\nset \"k\" \"v\" -> OK\n{line}\n");
         let case = &case::parse("planted", text.as_bytes()).unwrap()[0];
-        let runner = Runner { location: location.clone(), store: None, variables: HashMap::new() };
-        let error = runner.run(case).expect_err(line);
+        let error = Runner::new(&location).run(case).expect_err(line);
         assert!(error.starts_with("planted:5: "), "{line} gave {error}");
     }
 }
 
 struct Runner {
+    /// Where a store is opened unless the case says it.
     location: String,
+    /// The names of servers, and where they are.
+    places: Vec<(&'static str, String)>,
     store: Option<RemoteStore>,
+    watch: Option<RemoteWatch>,
     variables: HashMap<String, i64>,
 }
 
@@ -172,6 +143,12 @@ impl Answer {
 }
 
 impl Runner {
+    fn new(location: &str) -> Runner {
+        let location = location.to_string();
+        let variables = HashMap::new();
+        Runner { location, places: Vec::new(), store: None, watch: None, variables }
+    }
+
     fn run(mut self, case: &Case) -> Result<(), String> {
         for line in &case.lines {
             self.line(line).map_err(|error| {
@@ -219,14 +196,29 @@ impl Runner {
 
     fn open(&mut self, arguments: &Arguments<'_>) -> Result<KvResult<Answer>, String> {
         let mut options = Options::new();
+        let mut location = self.location.clone();
         for (name, value) in &arguments.named {
-            if let Err(error) = options.set(name, &option_text(value)?) {
-                return Ok(Err(error));
+            let text = option_text(value)?;
+            match *name {
+                "at" => {
+                    location = self.places.iter().fold(text, |text, (name, place)| {
+                        text.replace(&format!("{{{name}}}"), place)
+                    });
+                }
+                "on_remove" => options = options.on_remove(kvcore::Causes::ALL, |_| {}),
+                name => {
+                    if let Err(error) = options.set(name, &text) {
+                        return Ok(Err(error));
+                    }
+                }
             }
         }
-        Ok(RemoteStore::open(&self.location, options).and_then(|store| {
+        self.store = None;
+        Ok(RemoteStore::open(&location, options).and_then(|store| {
             // A case begins with nothing, also at its second opening.
-            store.clear()?;
+            if location == self.location {
+                store.clear()?;
+            }
             self.store = Some(store);
             Ok(Answer::ok())
         }))
@@ -241,6 +233,9 @@ impl Runner {
             return self.open(arguments);
         }
         let store = self.store.as_ref().ok_or("no store is open")?;
+        if let "watch" | "cancel" = operation {
+            return self.watch(operation, arguments);
+        }
         let key = || arguments.bytes(0);
         let second = || self.number(arguments.word(1)?);
         let count = |count: u64| Answer::ok().number("count", count as i64);
@@ -255,7 +250,9 @@ impl Runner {
                 self.set_options(&named)?
                     .and_then(|options| store.set_with(key, value, &options))
                     .map(|outcome| match outcome {
-                        SetOutcome::Stored { .. } => Answer::ok(),
+                        SetOutcome::Stored { version } => {
+                            Answer::ok().number("version", version as i64)
+                        }
                         SetOutcome::Exists => Answer::of(Status::Exists),
                         SetOutcome::NotFound => Answer::of(Status::NotFound),
                         SetOutcome::Conflict => Answer::of(Status::Conflict),
@@ -279,6 +276,11 @@ impl Runner {
             "del_many" => store.del_many(&arguments.all_bytes()?).map(count),
             "take" => store.take(key()?).map(Answer::value),
             "del" => store.del(key()?).map(Answer::found),
+            "del_if" => store.del_if(key()?, second()? as u64).map(|outcome| match outcome {
+                DeleteOutcome::Deleted => Answer::ok(),
+                DeleteOutcome::NotFound => Answer::of(Status::NotFound),
+                DeleteOutcome::Conflict => Answer::of(Status::Conflict),
+            }),
             "exists" => store.exists(key()?).map(Answer::found),
             "persist" => store.persist(key()?).map(Answer::found),
             "expire" => store.expire(key()?, second()?).map(Answer::found),
@@ -297,11 +299,50 @@ impl Runner {
             "append" => store
                 .append(key()?, arguments.bytes(1)?)
                 .map(|len| Answer::ok().number("len", len as i64)),
+            "keys" => keys(store),
+            "last_fault" => Ok(match store.last_fault() {
+                Some(fault) => Answer::of(fault.status()),
+                None => Answer::of(Status::NotFound),
+            }),
+            "configure" => match arguments.named.first() {
+                Some((name, value)) => {
+                    store.configure(name, &option_text(value)?).map(|()| Answer::ok())
+                }
+                None => return Err("configure takes an option".into()),
+            },
+            "purge_expired" => store.purge_expired().map(count),
+            "sync" => store.sync().map(|()| Answer::ok()),
+            "snapshot" => store.snapshot(None).map(|_| Answer::ok()),
+            "restore" => store.restore("nowhere").map(|()| Answer::ok()),
+            "recovery" => store.recovery().map(|_| Answer::ok()),
             "len" => store.len().map(count),
             "clear" => store.clear().map(|()| Answer::ok()),
             "shutdown" => store.shutdown().map(|()| Answer::ok()),
             _ => return Err(format!("there is no operation '{operation}'")),
         })
+    }
+
+    fn watch(
+        &mut self,
+        operation: &str,
+        arguments: &Arguments<'_>,
+    ) -> Result<KvResult<Answer>, String> {
+        let store = self.store.as_ref().ok_or("no store is open")?;
+        if operation == "cancel" {
+            self.watch.as_ref().ok_or("there is no watch")?.canceller().cancel();
+            return Ok(Ok(Answer::ok()));
+        }
+        let mut options = WatchOptions::all();
+        for (name, word) in &arguments.named {
+            options = match *name {
+                "from" => options.from_revision(self.number(word)? as u64),
+                _ => return Err(format!("there is no argument '{name}'")),
+            };
+        }
+        Ok(store.watch(&options).map(|watch| {
+            self.watch = Some(watch);
+            Answer::ok()
+        }))
     }
 
     fn expiry(&self, ttl: Option<&Word>) -> Result<KvResult<Expiry>, String> {
@@ -330,6 +371,9 @@ impl Runner {
                 }
                 ("if", Word::Plain(text)) if text == "present" => {
                     options.condition = Condition::Present;
+                }
+                ("if_version", number) => {
+                    options.condition = Condition::Version(self.number(number)? as u64);
                 }
                 _ => return Err(format!("there is no option '{name}'")),
             }
@@ -397,6 +441,11 @@ impl Runner {
                 ("prefix", Word::Bytes(prefix)) => options.prefix(prefix),
                 ("limit", word) => options.limit(self.number(word)? as u64),
                 ("keys_only", _) => options.keys_only(),
+                ("start", Word::Bytes(start)) => options.start(start),
+                ("end", Word::Bytes(end)) => options.end(end),
+                ("order", Word::Plain(order)) if order == "asc" => options.order(Order::Asc),
+                ("order", _) => options.order(Order::Desc),
+                ("point_in_time", _) => options.point_in_time(),
                 _ => return Err(format!("there is no argument '{name}'")),
             };
         }
@@ -425,13 +474,21 @@ impl Runner {
             match result {
                 Word::Bytes(expected) => bytes.push(Some(expected.clone())),
                 Word::Plain(hole) if hole == "-" => bytes.push(None),
-                // The words of a message are those of each surface.
-                Word::Named(name, _) if name == "message" => {}
+                Word::Named(name, text) if name == "message" => {
+                    let text = option_text(text)?;
+                    if !answer.message.contains(&text) {
+                        return Err(format!(
+                            "expected a message with '{text}', got '{}'",
+                            answer.message
+                        ));
+                    }
+                }
                 Word::Named(name, value) => self.check_number(answer, name, value)?,
                 Word::Plain(_) => return Err(format!("{} is no result", shown(result))),
             }
         }
-        let is_list = ["get_many", "scan"].contains(&operation) && answer.status == Status::Ok;
+        let is_list =
+            ["get_many", "keys", "scan"].contains(&operation) && answer.status == Status::Ok;
         if (is_list || !bytes.is_empty()) && bytes != answer.bytes {
             return Err(format!("expected {bytes:?}, got {:?}", answer.bytes));
         }
@@ -450,6 +507,16 @@ impl Runner {
         };
         if holds { Ok(()) } else { Err(format!("expected {name}={text}, got {got}")) }
     }
+}
+
+/// All keys, in their order.
+fn keys(store: &RemoteStore) -> KvResult<Answer> {
+    let scan = store.scan(&ScanOptions::new().keys_only())?;
+    let mut keys = scan
+        .map(|entry| Ok(Some(entry?.key().to_vec())))
+        .collect::<KvResult<Vec<Option<Vec<u8>>>>>()?;
+    keys.sort();
+    Ok(Answer { bytes: keys, ..Answer::ok() })
 }
 
 fn get_into(store: &RemoteStore, key: &[u8], capacity: usize) -> Result<Answer, Error> {

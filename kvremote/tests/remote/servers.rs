@@ -216,3 +216,37 @@ pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(Cluster::start)
 }
+
+/// The servers that the cases about servers name.
+pub struct Places {
+    one: Server,
+    cluster: Cluster,
+    silent: Server,
+    slotless: Server,
+}
+
+impl Places {
+    /// Starts them.
+    pub fn start() -> Places {
+        let silent = Server::start(&[]);
+        silent.say(&["CONFIG", "SET", "requirepass", "right"]);
+        Places {
+            one: Server::start(&["--notify-keyspace-events", "KA"]),
+            cluster: Cluster::start(),
+            silent,
+            slotless: Server::start(&["--cluster-enabled", "yes"]),
+        }
+    }
+
+    /// Their names, and where they are. At `nobody` nobody listens.
+    pub fn named(&self) -> Vec<(&'static str, String)> {
+        let first: Vec<String> = self.cluster.servers[..2].iter().map(Server::address).collect();
+        vec![
+            ("one", self.one.address()),
+            ("cluster", first.join(",")),
+            ("silent", self.silent.address()),
+            ("slotless", self.slotless.address()),
+            ("nobody", format!("127.0.0.1:{}", free_port())),
+        ]
+    }
+}
