@@ -65,6 +65,10 @@ func TestConformance(t *testing.T) {
 	}
 	lacking := conformanceLacks(t)
 	for way, get := range waysToGet {
+		if way != "Get" && os.Getenv("KV_AT") != "" {
+			// The ways differ in this package, and a server makes each case take longer.
+			continue
+		}
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			skipped := 0
