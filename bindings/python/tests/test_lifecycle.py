@@ -132,7 +132,7 @@ def test_repr(store: libkv.Store) -> None:
 
 
 def test_capabilities_of_a_store_of_this_process(store: libkv.Store) -> None:
-    everything = libkv.Capabilities(*[True] * 9, near_cache=False)
+    everything = libkv.Capabilities._make([True] * 9 + [False])
     assert store.capabilities() == everything
     store.close()
     assert store.capabilities() == everything
