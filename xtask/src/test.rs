@@ -40,10 +40,18 @@ const STEPS: &[Step] = &[
         ctest(artifacts, "test", &["-DCMAKE_BUILD_TYPE=Release"])
     }),
     step("sanitize", "C and C++ under AddressSanitizer", |artifacts| {
-        ctest(artifacts, "sanitize", &["-DCMAKE_BUILD_TYPE=Debug", "-DKV_SANITIZE=address"])
+        ctest(
+            artifacts,
+            "sanitize",
+            &["-DCMAKE_BUILD_TYPE=Debug", "-DKV_REMOTE=OFF", "-DKV_SANITIZE=address"],
+        )
     }),
     step("valgrind", "C and C++ under valgrind", |artifacts| {
-        ctest(artifacts, "valgrind", &["-DCMAKE_BUILD_TYPE=Debug", "-DKV_VALGRIND=ON"])
+        ctest(
+            artifacts,
+            "valgrind",
+            &["-DCMAKE_BUILD_TYPE=Debug", "-DKV_REMOTE=OFF", "-DKV_VALGRIND=ON"],
+        )
     }),
     step("python", "the wheel in a fresh environment: pytest, stubtest, pyright", python),
     step("go", "gofmt, go vet, go test -race", go),
