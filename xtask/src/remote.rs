@@ -24,8 +24,8 @@ struct Servers {
 impl Servers {
     fn start(artifacts: &Artifacts) -> Result<Servers> {
         let sh = &artifacts.sh;
-        // As `cargo test` has built it in the step `rust`.
-        cmd!(sh, "cargo build --locked --package kvremote --example servers").run()?;
+        // As the step `rust` has built it: alone, its dependencies would get other features and be built again.
+        cmd!(sh, "cargo build --locked --workspace --all-targets").run()?;
         let program = artifacts.workspace.target().join("debug/examples/servers");
         let mut process = Command::new(&program)
             .stdin(Stdio::piped())
