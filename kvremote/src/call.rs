@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::address::Endpoint;
 use crate::commands::Request;
 use crate::fault::{self, Failure};
-use crate::link::{Lane, Link, Wire};
+use crate::link::{Lane, Lent, Link};
 use crate::settings::Settings;
 
 /// Time before the second attempt; it doubles with each.
@@ -68,9 +68,10 @@ impl Caller {
             let failure = match timeout_at(deadline, self.link.wire(lane)).await {
                 Err(_) => break,
                 Ok(Err(failure)) => failure,
-                Ok(Ok((number, wire))) => {
-                    let sent = self.send(&wire, slot, request, acks);
-                    match timeout_at(self.attempt_until(kind, deadline), sent).await {
+                Ok(Ok(lent)) => {
+                    let number = lent.number;
+                    let sent = self.send(lent, slot, request, acks);
+                    match timeout_at(self.attempt_until(kind, lane, deadline), sent).await {
                         Ok(Ok((replies, confirmed))) => {
                             return check_confirmed(replies, confirmed, acks);
                         }
@@ -79,7 +80,7 @@ impl Caller {
                             if (is_lost && !self.link.is_cluster())
                                 || attempt.is_multiple_of(PATIENCE)
                             {
-                                self.link.suspect(lane, number);
+                                self.link.renew(lane, number);
                             }
                             failure
                         }
@@ -133,8 +134,8 @@ impl Caller {
         let acks = if kind == Kind::Read { 0 } else { self.settings.ack_replicas };
         let sent = async {
             let lane = if acks == 0 { Lane::Quick } else { Lane::Acked };
-            let (_, wire) = self.link.wire(lane).await?;
-            self.send(&wire, slot, &request, acks).await
+            let lent = self.link.wire(lane).await?;
+            self.send(lent, slot, &request, acks).await
         };
         match tokio::time::timeout(self.settings.timeout / 2, sent).await {
             Ok(Ok((replies, confirmed))) => check_confirmed(replies, confirmed, acks).map(Some),
@@ -165,7 +166,8 @@ impl Caller {
                 }
                 node.send_packed_commands(&pipeline, 0, commands.len()).await.map_err(Failure::of)
             };
-            let failure = match timeout_at(self.attempt_until(kind, deadline), sent).await {
+            let until = self.attempt_until(kind, Lane::Quick, deadline);
+            let failure = match timeout_at(until, sent).await {
                 Ok(Ok(replies)) => return Ok(replies),
                 Ok(Err(failure)) => Some(failure),
                 Err(_) => None,
@@ -189,24 +191,39 @@ impl Caller {
         Err(fault::unavailable(&what, last.as_ref()))
     }
 
-    /// Until when one attempt may take: where there may be another one, it leaves time for that.
-    fn attempt_until(&self, kind: Kind, deadline: Instant) -> Instant {
-        match kind {
-            Kind::Once => deadline,
-            Kind::Read | Kind::Set => deadline.min(Instant::now() + self.settings.timeout / 2),
+    /// Until when one attempt may take: where there may be another one, it leaves time for that. Where changes wait
+    /// behind each other for replicas, waiting long is no reason to try again.
+    fn attempt_until(&self, kind: Kind, lane: Lane, deadline: Instant) -> Instant {
+        match (kind, lane) {
+            (Kind::Once, _) | (_, Lane::Acked) => deadline,
+            (Kind::Read | Kind::Set, Lane::Quick) => {
+                deadline.min(Instant::now() + self.settings.timeout / 2)
+            }
         }
     }
 
+    /// Sends a request on a connection, for as long as nobody suspects that.
     async fn send(
         &self,
-        wire: &Wire,
+        mut lent: Lent,
         slot: u16,
         request: &Request,
         acks: u64,
     ) -> Result<(Vec<Value>, u64), Failure> {
-        let sent = match request.single(acks) {
-            Some(command) => wire.send(slot, command).await.map(|reply| vec![reply]),
-            None => wire.send_all(slot, request.pipeline(acks, self.ack_ms())).await,
+        let wire = lent.wire.clone();
+        let sending = async move {
+            match request.single(acks) {
+                Some(command) => wire.send(slot, command).await.map(|reply| vec![reply]),
+                None => wire.send_all(slot, request.pipeline(acks, self.ack_ms())).await,
+            }
+        };
+        let sent = tokio::select! {
+            biased;
+            sent = sending => sent,
+            () = lent.is_suspected() => {
+                let what = "another call on the same connection was not answered";
+                Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, what).into())
+            }
         };
         let (replies, confirmed) =
             sent.and_then(|all| request.replies(all, acks)).map_err(Failure::of)?;
@@ -258,7 +275,7 @@ impl Caller {
             let count = pipeline.len();
             node.send_packed_commands(&pipeline, 0, count).await.map_err(Failure::of)
         };
-        match timeout_at(self.attempt_until(kind, deadline), asked).await {
+        match timeout_at(self.attempt_until(kind, Lane::Quick, deadline), asked).await {
             Ok(Ok(all)) => {
                 let (replies, confirmed) = request.asked(all, acks);
                 let passing = replies.iter().any(|reply| match reply {

@@ -4,7 +4,9 @@
 //! client's own routing; a second one takes the changes that wait for replicas, since a server stops reading from a
 //! connection while that waits; one each goes to single masters for what cannot be routed (scans, counting, a key
 //! on its move); listeners have connections of their own. All of them are made when they are first needed and again
-//! after they were lost. Invariant: a connection that is under suspicion is given to no further call.
+//! after they were lost. Invariant: a connection that is under suspicion is given to no further call, and those that
+//! have it let it go at once. So it is closed, and the server forgets what still waits there: otherwise a change that
+//! was given up could be made after one that came later, on the next connection.
 //!
 //! The client of the cluster mends lost connections by itself. It does not notice a server that went silent,
 //! so a call that timed out has it made anew.
@@ -24,6 +26,8 @@ use redis::{
     Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
 
+use tokio::sync::watch;
+
 use crate::address::{Address, Endpoint};
 use crate::fault::{self, Failure};
 use crate::settings::Settings;
@@ -36,8 +40,38 @@ pub(crate) enum Wire {
     Cluster(ClusterConnection),
 }
 
-/// A connection, and which of those that there were.
-type Numbered = (u64, Wire);
+/// A shared connection as a call has it.
+pub(crate) struct Lent {
+    /// Which of the connections that there were.
+    pub(crate) number: u64,
+    pub(crate) wire: Wire,
+    suspicion: watch::Receiver<bool>,
+}
+
+/// A shared connection as the link has it.
+struct Held {
+    number: u64,
+    wire: Wire,
+    /// Whether it is under suspicion, which those that have it are told.
+    suspicion: watch::Sender<bool>,
+}
+
+impl Held {
+    fn lend(&self) -> Lent {
+        let (number, wire) = (self.number, self.wire.clone());
+        Lent { number, wire, suspicion: self.suspicion.subscribe() }
+    }
+}
+
+impl Lent {
+    /// Waits until the connection is under suspicion.
+    pub(crate) async fn is_suspected(&mut self) {
+        if self.suspicion.wait_for(|suspected| *suspected).await.is_err() {
+            // It was made anew without a suspicion, and will never be under one.
+            std::future::pending().await
+        }
+    }
+}
 
 /// Which of the two shared connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +85,7 @@ pub(crate) enum Lane {
 /// A shared connection, as long as there is one.
 #[derive(Default)]
 struct Shared {
-    wire: RwLock<Option<Numbered>>,
+    wire: RwLock<Option<Held>>,
     /// Held while the connection is made, so that many callers make one; counts them.
     making: tokio::sync::Mutex<u64>,
 }
@@ -98,14 +132,15 @@ impl Link {
     ///
     /// # Errors
     /// [`Failure::NotSent`] or [`Failure::Final`].
-    pub(crate) async fn wire(&self, lane: Lane) -> Result<Numbered, Failure> {
+    pub(crate) async fn wire(&self, lane: Lane) -> Result<Lent, Failure> {
         let shared = self.lane(lane);
-        if let Some(wire) = shared.wire.read().clone() {
-            return Ok(wire);
+        let lend = || shared.wire.read().as_ref().map(Held::lend);
+        if let Some(lent) = lend() {
+            return Ok(lent);
         }
         let mut made = shared.making.lock().await;
-        if let Some(wire) = shared.wire.read().clone() {
-            return Ok(wire);
+        if let Some(lent) = lend() {
+            return Ok(lent);
         }
         let connected = if self.address.is_cluster {
             let client = self.cluster_client().map_err(not_connected)?;
@@ -115,16 +150,27 @@ impl Link {
         };
         let wire = connected.map_err(not_connected)?;
         *made += 1;
-        *shared.wire.write() = Some((*made, wire.clone()));
-        Ok((*made, wire))
+        let held = Held { number: *made, wire, suspicion: watch::Sender::new(false) };
+        let lent = held.lend();
+        *shared.wire.write() = Some(held);
+        Ok(lent)
     }
 
-    /// Has a connection made anew for later calls, unless that has happened.
+    /// Has a connection made anew, and ends all calls on it, unless that has happened.
     pub(crate) fn suspect(&self, lane: Lane, number: u64) {
-        let mut wire = self.lane(lane).wire.write();
-        if wire.as_ref().is_some_and(|(current, _)| *current == number) {
-            *wire = None;
+        if let Some(held) = self.take(lane, number) {
+            held.suspicion.send_replace(true);
         }
+    }
+
+    /// Has a connection made anew for later calls, unless that has happened. Those on it go on.
+    pub(crate) fn renew(&self, lane: Lane, number: u64) {
+        drop(self.take(lane, number));
+    }
+
+    fn take(&self, lane: Lane, number: u64) -> Option<Held> {
+        let mut wire = self.lane(lane).wire.write();
+        if wire.as_ref()?.number == number { wire.take() } else { None }
     }
 
     /// A connection of its own to one server, shared by those who need just that server.
@@ -171,8 +217,8 @@ impl Link {
             let mut command = redis::cmd("CLUSTER");
             command.arg("SLOTS");
             let asked = async {
-                let (_, wire) = self.wire(Lane::Quick).await?;
-                wire.send_anywhere(command).await.map_err(Failure::of)
+                let lent = self.wire(Lane::Quick).await?;
+                lent.wire.send_anywhere(command).await.map_err(Failure::of)
             };
             let reply = tokio::time::timeout(self.timeout, asked).await;
             let reply = reply
