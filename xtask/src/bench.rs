@@ -12,6 +12,7 @@ use xshell::cmd;
 use crate::artifacts::Artifacts;
 use crate::peers;
 use crate::report::say;
+use crate::tools;
 
 /// What measures the engine alone.
 const ENGINE_ALONE: [&str; 4] = ["churn", "collide", "hits", "limit"];
@@ -22,6 +23,9 @@ const DURABLE: &str = "durable";
 
 /// What compares the server with Redis.
 const SERVER: &str = "server";
+
+/// What compares the remote store with the embedded one and with its client.
+const REMOTE: &str = "remote";
 
 /// What compares libkv in Python with caches and stores that Python has.
 const PYTHON: &str = "python-caches";
@@ -38,6 +42,8 @@ pub fn run(artifacts: &Artifacts, arguments: &[String]) -> Result<()> {
         environment.extend(peers::environment(sh, &artifacts.workspace)?);
     } else if first == SERVER {
         return server(artifacts, arguments);
+    } else if first == REMOTE {
+        tools::ensure_redis(sh)?;
     } else if !ENGINE_ALONE.contains(&first) {
         let prefix = artifacts.prefix()?;
         say("compiling the measured loops in C through find_package");

@@ -12,6 +12,7 @@ mod bench;
 mod debian;
 mod demo;
 mod docs;
+mod failover;
 mod header;
 mod killed;
 mod markdown;
@@ -52,6 +53,9 @@ usage: cargo xtask COMMAND
   bench [ARGUMENT...]     build everything and run the benchmarks
   torture [RIG...] [--quick | --seed N --runs N --minutes N --work DIR]
                           kill writers, cut power, fail calls and damage files, and write docs/fault-report.md
+  failover [--rounds N] [c | python | near]...
+                          kill masters of a real cluster under programs in C and Python and under the near
+                          cache, and write docs/failover-report.md
   valkey --suite DIR [--release] [--listed] [UNIT...]
                           run the tests of an unpacked Valkey 7.2 against kv-server, and write
                           docs/valkey-tests.md
@@ -85,6 +89,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "quickstart" => quickstart::run(&Artifacts::new()?, rest),
         "bench" => bench::run(&Artifacts::new()?, rest),
         "torture" => torture::run(&Artifacts::new()?, rest),
+        "failover" => failover::run(&Artifacts::new()?, rest),
         "valkey" => valkey::run(rest),
         "install" => {
             no_more(rest)?;

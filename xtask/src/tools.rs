@@ -32,12 +32,11 @@ const TO_BUILD: &[Need] = &[
     need("pkg-config", "pkg-config"),
 ];
 
-const TO_TEST: &[Need] = &[
-    need("clang", "clang"),
-    need("nm", "binutils"),
-    need("redis-server", "redis-server"),
-    need("valgrind", "valgrind"),
-];
+/// What the remote store is tested with.
+const REDIS: Need = need("redis-server", "redis-server");
+
+const TO_TEST: &[Need] =
+    &[need("clang", "clang"), need("nm", "binutils"), REDIS, need("valgrind", "valgrind")];
 
 /// Makes sure that everything needed to build is there, and puts the pinned tools first in the
 /// `PATH` of all commands that `sh` runs.
@@ -58,6 +57,11 @@ pub fn ensure_build_tools(sh: &Shell, workspace: &Workspace) -> Result<()> {
 /// Makes sure that what only the tests need is there.
 pub fn ensure_test_tools(sh: &Shell) -> Result<()> {
     ensure_programs(sh, TO_TEST)
+}
+
+/// Makes sure that there is a server for the remote store.
+pub fn ensure_redis(sh: &Shell) -> Result<()> {
+    ensure_programs(sh, &[REDIS])
 }
 
 /// The clients that `kv-server` is tested with, as far as they are programs of the system.

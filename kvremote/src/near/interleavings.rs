@@ -42,7 +42,7 @@ impl World {
     fn new(ignores_generation: bool) -> World {
         let (clock, _) = Clock::manual(1_000_000);
         let near = Near::on(Store::with_clock(Options::new(), clock).unwrap(), 60_000);
-        near.assign(|_| Some(0));
+        near.assign(|_| Some(0), &[]);
         near.seal(0);
         let untold = VecDeque::new();
         World {

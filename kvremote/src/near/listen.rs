@@ -72,13 +72,14 @@ fn follow(
     before: Option<&Topology>,
     now: &Topology,
 ) {
+    let mut changed = Vec::new();
     listeners.retain(|server, listener| {
         let stays = now.masters().contains(server);
         if !stays {
             listener.task.abort();
             near.break_seal(listener.part);
         } else if before.is_some_and(|before| !before.serves_the_same(server, now)) {
-            near.empty(listener.part);
+            changed.push(listener.part);
         }
         stays
     });
@@ -95,7 +96,7 @@ fn follow(
         listeners.insert(server.clone(), Listener { part, task });
     }
     let part_of = |slot| Some(listeners.get(now.master(slot)?)?.part);
-    near.assign(part_of);
+    near.assign(part_of, &changed);
 }
 
 /// Listens to one server for as long as it is a master, connecting again whenever that is needed.

@@ -199,8 +199,10 @@ impl Near {
     /// What to note before a server is asked for a key of this slot. `None` if the answer may not be kept.
     pub(crate) fn begin(&self, slot: u16) -> Option<Ticket> {
         let slot = usize::from(slot);
-        let part = usize::from(self.parts.read()[slot]);
-        let seal = self.seals.get(part)?.load(Ordering::Acquire);
+        // Until the seal is read the slot stays where it is: a part's next seal does not vouch for what left it.
+        let parts = self.parts.read();
+        let seal = self.seals.get(usize::from(parts[slot]))?.load(Ordering::Acquire);
+        drop(parts);
         if seal == BROKEN {
             return None;
         }
@@ -253,10 +255,13 @@ impl Near {
         writing
     }
 
-    /// Says which part each slot belongs to.
-    pub(crate) fn assign(&self, part_of: impl Fn(u16) -> Option<u16>) {
-        let parts = (0..SLOTS as u16).map(|slot| part_of(slot).unwrap_or(NO_PART)).collect();
-        *self.parts.write() = parts;
+    /// Says which part each slot belongs to, and empties the parts whose slots are others now. For `begin` both
+    /// are one moment: what was asked for in the name of a part that lost the slot is not kept.
+    pub(crate) fn assign(&self, part_of: impl Fn(u16) -> Option<u16>, changed: &[u16]) {
+        let assigned = (0..SLOTS as u16).map(|slot| part_of(slot).unwrap_or(NO_PART)).collect();
+        let mut parts = self.parts.write();
+        *parts = assigned;
+        changed.iter().for_each(|part| self.empty(*part));
     }
 
     /// The listener of a part is confirmed: its entries may be kept and shown from now on.
@@ -335,7 +340,7 @@ mod tests {
     fn near(max_ttl_ms: i64) -> (Near, ManualClock) {
         let (clock, hand) = Clock::manual(1_000_000);
         let near = Near::on(Store::with_clock(Options::new(), clock).unwrap(), max_ttl_ms);
-        near.assign(|slot| Some(slot % 2));
+        near.assign(|slot| Some(slot % 2), &[]);
         near.seal(0);
         near.seal(1);
         (near, hand)
@@ -380,6 +385,22 @@ mod tests {
         assert!(shown(&near, b"b").is_some());
         hand.advance_ms(1);
         assert_eq!(shown(&near, b"b"), None);
+    }
+
+    #[test]
+    fn a_slot_that_moved_is_vouched_for_by_its_new_server_only() {
+        let (near, _) = near(60_000);
+        let slot = slot::of(b"k");
+        let before = near.begin(slot).unwrap();
+        near.assign(|slot| Some(1 - slot % 2), &[0, 1]);
+        near.fill(before, b"k", &told(b"old", None));
+        assert_eq!(shown(&near, b"k"), None);
+        let after = near.begin(slot).unwrap();
+        near.fill(after, b"k", &told(b"new", None));
+        near.break_seal(slot % 2);
+        assert_eq!(shown(&near, b"k"), Some((b"new".to_vec(), None)));
+        near.break_seal(1 - slot % 2);
+        assert_eq!(shown(&near, b"k"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! a cluster its batches stay in one slot.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use kvcore::{
@@ -14,10 +15,14 @@ use kvcore::{
 use kvremote::{RemoteStore, RemoteWatch};
 
 use crate::case::{self, Arguments, Case, Line, Word, option_text, shown};
+use crate::own::Own;
 use crate::servers::{self, Places};
 
 /// As many cases must apply at least, so that none drops out by accident.
 const AT_LEAST: usize = 220;
+
+/// As many of them need a script at most.
+const SCRIPTS: usize = 20;
 
 /// The features that a store does not have.
 fn lacks(can: Capabilities) -> Vec<&'static str> {
@@ -51,9 +56,14 @@ fn report(cases: &[Case], run: impl Fn(&Case) -> Result<(), String>) {
     assert!(failures.is_empty(), "{failed} of {all} cases failed:\n{}", failures.join("\n"));
 }
 
+/// What the store at a location can do.
+fn capabilities(location: &str) -> Capabilities {
+    let options = Options::new().with("prefix", "all:").unwrap();
+    RemoteStore::open(location, options).unwrap().capabilities()
+}
+
 fn run_all(location: &str) {
-    let can = RemoteStore::open(location, Options::new().with("prefix", "all:").unwrap());
-    report(&cases(can.unwrap().capabilities()), |case| {
+    report(&cases(capabilities(location)), |case| {
         Runner::new(&format!("{location}/?prefix={{{}}}:", case.name)).run(case)
     });
 }
@@ -61,6 +71,26 @@ fn run_all(location: &str) {
 #[test]
 fn on_one_server() {
     run_all(&format!("valkey://{}", servers::one().address()));
+}
+
+#[test]
+fn on_kv_server() {
+    let server = Own::start();
+    let location = format!("valkey://{}", server.address());
+    // It runs no scripts, which few calls need.
+    let scripts = AtomicUsize::new(0);
+    report(&cases(capabilities(&location)), |case| {
+        // No prefix, since the longest key is as long as the server allows.
+        match Runner::new(&format!("{location}/?allow_flush=true")).run(case) {
+            Err(failure) if failure.contains("EVAL") => {
+                scripts.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    });
+    let scripts = scripts.into_inner();
+    assert!(scripts <= SCRIPTS, "{scripts} cases need scripts");
 }
 
 #[test]

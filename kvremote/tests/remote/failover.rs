@@ -72,11 +72,7 @@ fn a_killed_master_is_replaced() {
             wait_until("calls go on", || calls.load(Ordering::Relaxed) >= goal);
         };
         go_on(500);
-        cluster.servers[0].signal("-KILL");
-        let promoted = &cluster.servers[3];
-        wait_until("the replica is promoted", || {
-            promoted.say(&["INFO", "replication"]).contains("role:master")
-        });
+        cluster.kill_master(0);
         go_on(500);
         stop.store(true, Ordering::Relaxed);
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()

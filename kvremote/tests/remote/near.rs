@@ -1,76 +1,47 @@
 //! The near cache against real servers: what was told to have changed is not shown any more.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-
 use kvremote::RemoteStore;
 
-use crate::servers::{Server, cluster, wait_until};
+use crate::race::{self, Race, Stores};
+use crate::servers::{Cluster, Server, cluster, wait_until};
 
-/// Keys that everybody reads and one writes.
-const KEYS: usize = 4;
-
-fn number(store: &RemoteStore, key: usize) -> u64 {
-    let value = store.get(format!("k{key}")).unwrap();
-    value.map_or(0, |value| std::str::from_utf8(&value).unwrap().parse().unwrap())
-}
-
-fn confirmed(store: RemoteStore) -> RemoteStore {
+pub fn confirmed(store: RemoteStore) -> RemoteStore {
     wait_until("the listeners are confirmed", || store.near_stats().confirmed);
     store
 }
 
-/// A writer with a handle of its own and readers of one near cache: while it writes, no reader goes back; once it is
-/// quiet, nobody is shown anything old.
-fn race(open: impl Fn() -> RemoteStore, rounds: u64, between: impl Fn(u64)) {
-    let (reading, writing) = (confirmed(open()), open());
-    let (begun, done, stop) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        for reader in 0..8 {
-            let (reading, begun, stop) = (&reading, &begun, &stop);
-            scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) {
-                    let seen = number(reading, reader % KEYS);
-                    assert!(seen <= begun.load(Ordering::SeqCst), "a value from nowhere");
-                }
-            });
-        }
-        for round in 1..=rounds {
-            begun.store(round, Ordering::SeqCst);
-            for key in 0..KEYS {
-                writing.set(format!("k{key}"), round.to_string()).unwrap();
-            }
-            done.store(round, Ordering::SeqCst);
-            between(round);
-            // Quiet: what was told is on its way, and arrives.
-            for key in 0..KEYS {
-                wait_until("a reader sees the last value", || number(&reading, key) == round);
-                // And never the one before again.
-                assert_eq!(number(&reading, key), round);
-            }
-        }
-        stop.store(true, Ordering::Relaxed);
-    });
-    let stats = reading.near_stats();
-    assert!(stats.hits > 0 && stats.fills > 0 && stats.invalidations > 0, "{stats:?}");
+fn stores(open: impl Fn(&str) -> RemoteStore) -> Stores {
+    let near = || confirmed(open("prefix=race:&near=4MiB"));
+    Stores { writing: near(), reading: near(), plain: open("prefix=race:") }
 }
 
 #[test]
 fn nothing_old_is_shown_once_it_is_quiet() {
-    race(|| cluster().open("prefix=near:&near=4MiB"), 40, |_| {});
+    race::run(&stores(|query| cluster().open(query)), 20, |_, _| {}).check();
 }
 
 #[test]
-fn nothing_old_is_shown_after_killed_listeners() {
+fn nothing_old_is_shown_after_killed_connections() {
     let server = Server::start(&[]);
-    race(
-        || server.open("near=4MiB"),
-        20,
-        |round| {
-            if round % 4 == 0 {
-                server.say(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-            }
-        },
-    );
+    let kill =
+        |_, _: &Race<'_>| drop(server.say(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]));
+    let outcome = race::run(&stores(|query| server.open(query)), 8, kill);
+    outcome.check();
+    assert!(outcome.breaks > 0, "{outcome:?}");
+}
+
+#[test]
+fn nothing_old_is_shown_after_moved_slots_and_flushes_and_lost_listeners() {
+    // Slots that move would end the scans of other tests.
+    let cluster = Cluster::start();
+    let harm = |round, race: &Race<'_>| match round % 3 {
+        0 => race.flush(|| cluster.flush()),
+        1 => cluster.servers.iter().for_each(Server::kill_listeners),
+        _ => cluster.move_slot(&format!("race:{}", race::key(round as usize % race::KEYS))),
+    };
+    let outcome = race::run(&stores(|query| cluster.open(query)), 12, harm);
+    outcome.check();
+    assert!(outcome.breaks > 0, "{outcome:?}");
 }
 
 #[test]

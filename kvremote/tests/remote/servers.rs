@@ -1,29 +1,37 @@
 //! Real servers: one, or a cluster of three masters and three replicas.
 //!
 //! Owns: their processes. Each is the child of a shell that waits for the end of its input, which this process holds:
-//! so no server outlives the tests, however they end.
+//! so no server outlives the tests, however they end. Invariant: a server that was killed keeps its ports and
+//! its folder, so that it can be started again as the same one.
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use kvcore::Options;
 use kvremote::RemoteStore;
 
-/// Starts the server, says its number, and ends it when nobody holds the input any more.
+/// Starts the server, says its number, starts it again at each line of the input, and ends it when nobody
+/// holds that any more.
 const GUARD: &str = r#"
-"$@" > /dev/null 2>&1 & server=$!
-echo $server
-read -r _
+folder=$0
+while :; do
+    "$@" > /dev/null 2>&1 & server=$!
+    echo $server
+    read -r _ || break
+    kill -9 $server 2> /dev/null
+    wait $server 2> /dev/null
+done
 kill -9 $server 2> /dev/null
 wait $server 2> /dev/null
-rm -rf "$0"
+rm -rf "$folder"
 "#;
 
 /// How often something is looked at that takes a while, and how long in between.
-const LOOKS: usize = 600;
+const LOOKS: usize = 1500;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits until something holds.
@@ -41,15 +49,67 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 pub struct Server {
     pub port: u16,
     bus: u16,
+    life: Mutex<Life>,
+}
+
+/// The process of a server, which may be another one later.
+struct Life {
     pid: u32,
     shell: Child,
+    numbers: BufReader<ChildStdout>,
+}
+
+impl Life {
+    fn begin(mut shell: Child) -> Life {
+        let numbers = BufReader::new(shell.stdout.take().unwrap());
+        let mut life = Life { pid: 0, shell, numbers };
+        life.read_number();
+        life
+    }
+
+    fn read_number(&mut self) {
+        let mut line = String::new();
+        self.numbers.read_line(&mut line).unwrap();
+        self.pid = line.trim().parse().unwrap();
+    }
 }
 
 impl Server {
-    /// Starts a server with more arguments, and waits until it answers.
+    /// Starts `redis-server` or `valkey-server` with more arguments, and waits until it answers.
     pub fn start(arguments: &[&str]) -> Server {
+        let program = program();
+        Server::start_as(&program, |port, bus, folder| {
+            let (port, bus) = (port.to_string(), bus.to_string());
+            let usual = [
+                ["--port", &port],
+                ["--cluster-port", &bus],
+                ["--bind", "127.0.0.1"],
+                ["--save", ""],
+                ["--appendonly", "no"],
+                ["--repl-diskless-sync-delay", "0"],
+            ];
+            let usual = usual.iter().flatten().chain(arguments).map(OsString::from);
+            usual.chain(["--dir".into(), folder.into()]).collect()
+        })
+    }
+
+    /// Starts a program that speaks the protocol on a port, with the arguments that are made of the port, another
+    /// one and a folder, and waits until it answers.
+    pub fn start_as(
+        program: &Path,
+        arguments: impl Fn(u16, u16, &Path) -> Vec<OsString>,
+    ) -> Server {
         for _ in 0..5 {
-            let server = Server::spawn(arguments);
+            let (port, bus) = (free_port(), free_port());
+            let folder =
+                std::env::temp_dir().join(format!("kvremote-{}-{port}", std::process::id()));
+            std::fs::create_dir_all(&folder).unwrap();
+            let arguments = arguments(port, bus, &folder);
+            let mut shell = Command::new("sh");
+            shell.arg("-c").arg(GUARD).arg(&folder).arg(program).args(arguments);
+            shell.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let life = Mutex::new(Life::begin(shell.spawn().unwrap()));
+            let server = Server { port, bus, life };
             for _ in 0..100 {
                 if server.try_connect().is_some() {
                     return server;
@@ -60,21 +120,13 @@ impl Server {
         panic!("no server answers, five times in a row");
     }
 
-    fn spawn(arguments: &[&str]) -> Server {
-        let (port, bus) = (free_port(), free_port());
-        let folder = std::env::temp_dir().join(format!("kvremote-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let program = program();
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(GUARD).arg(&folder).arg(&program);
-        shell.args(["--port", &port.to_string(), "--cluster-port", &bus.to_string()]);
-        shell.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        shell.args(["--repl-diskless-sync-delay", "0", "--dir"]).arg(&folder);
-        shell.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut shell = shell.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Server { port, bus, pid: line.trim().parse().unwrap(), shell }
+    /// Starts it again after it was killed, and waits until it answers.
+    pub fn restart(&self) {
+        let mut life = self.life.lock().unwrap();
+        life.shell.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+        life.read_number();
+        drop(life);
+        wait_until("the server is back", || self.try_connect().is_some());
     }
 
     fn try_connect(&self) -> Option<redis::Connection> {
@@ -85,9 +137,14 @@ impl Server {
         ping.is_ok_and(|pong| pong == "PONG").then_some(connection)
     }
 
-    /// A connection beside the store's.
+    /// A connection beside the store's, once the server is not loading any more.
     pub fn connection(&self) -> redis::Connection {
-        self.try_connect().unwrap()
+        let mut connection = None;
+        wait_until("the server answers", || {
+            connection = self.try_connect();
+            connection.is_some()
+        });
+        connection.unwrap()
     }
 
     /// Sends one command and answers its reply as text.
@@ -112,18 +169,37 @@ impl Server {
         RemoteStore::open(&location, Options::new()).unwrap()
     }
 
+    /// Whether it is a master, as far as it knows.
+    pub fn is_master(&self) -> bool {
+        self.say(&["INFO", "replication"]).contains("role:master")
+    }
+
+    /// Ends the connections on which it tells near caches of changes.
+    pub fn kill_listeners(&self) {
+        for client in self.say(&["CLIENT", "LIST"]).lines() {
+            let field = |name: &str| client.split(' ').find_map(|field| field.strip_prefix(name));
+            if let (Some(id), Some(flags)) = (field("id="), field("flags="))
+                && flags.contains('B')
+            {
+                // It may be gone already.
+                self.say(&["CLIENT", "KILL", "ID", id]);
+            }
+        }
+    }
+
     /// Sends a signal to it.
     pub fn signal(&self, signal: &str) {
-        let pid = self.pid.to_string();
+        let pid = self.life.lock().unwrap().pid.to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        let Ok(life) = self.life.get_mut() else { return };
         // A server that was stopped does not see its end otherwise.
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
+        drop(life.shell.stdin.take());
+        let _ = life.shell.wait();
     }
 }
 
@@ -143,6 +219,9 @@ fn program() -> PathBuf {
         )
     })
 }
+
+/// Masters, each with a replica.
+pub const PAIRS: usize = 3;
 
 /// Three masters and three replicas.
 pub struct Cluster {
@@ -202,6 +281,64 @@ impl Cluster {
     /// The masters as they began.
     pub fn masters(&self) -> &[Server] {
         &self.servers[..3]
+    }
+
+    /// The two servers of a pair, of which one is a master and the other its replica: first who is the master now.
+    pub fn pair(&self, number: usize) -> [&Server; 2] {
+        let (first, second) = (&self.servers[number], &self.servers[number + 3]);
+        if first.is_master() { [first, second] } else { [second, first] }
+    }
+
+    /// Kills the master of a pair, waits until its replica is promoted, and says which one is down.
+    pub fn kill_master(&self, pair: usize) -> &Server {
+        let [master, replica] = self.pair(pair);
+        master.signal("-KILL");
+        wait_until("the replica is promoted", || replica.is_master());
+        master
+    }
+
+    /// Starts a server again that was killed, and waits until everybody has everything.
+    pub fn heal(&self, killed: &Server) {
+        killed.restart();
+        let has_all = |server: &Server| {
+            server.say(&["INFO", "replication"]).contains("master_link_status:up")
+        };
+        wait_until("the server is a replica that has everything", || has_all(killed));
+        self.wait_for("the cluster is whole", |info| info.contains("cluster_state:ok"));
+    }
+
+    /// Empties every master.
+    pub fn flush(&self) {
+        (0..PAIRS).for_each(|pair| drop(self.pair(pair)[0].say(&["FLUSHALL"])));
+    }
+
+    /// Moves the slot of a key, with everything in it, from its master to the next one. Stores may go on meanwhile.
+    pub fn move_slot(&self, key: &str) {
+        let masters: Vec<&Server> = (0..PAIRS).map(|pair| self.pair(pair)[0]).collect();
+        let has = |server: &&Server| {
+            redis::cmd("EXISTS").arg(key).query::<i64>(&mut server.connection()).is_ok()
+        };
+        let from = masters.iter().position(has).unwrap();
+        let (from, to) = (masters[from], masters[(from + 1) % PAIRS]);
+        let name = |server: &Server| server.say(&["CLUSTER", "MYID"]);
+        let slot = from.say(&["CLUSTER", "KEYSLOT", key]);
+        to.say(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &name(from)]);
+        from.say(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &name(to)]);
+        loop {
+            let mut ask = redis::cmd("CLUSTER");
+            ask.arg("GETKEYSINSLOT").arg(&slot).arg(100);
+            let keys: Vec<String> = ask.query(&mut from.connection()).unwrap();
+            if keys.is_empty() {
+                break;
+            }
+            let mut migrate = redis::cmd("MIGRATE");
+            migrate.arg("127.0.0.1").arg(to.port).arg("").arg(0).arg(5000).arg("KEYS").arg(keys);
+            migrate.exec(&mut from.connection()).unwrap();
+        }
+        // The new owner first: it takes a higher epoch, by which the others believe it.
+        for server in [to, from].into_iter().chain(masters) {
+            server.say(&["CLUSTER", "SETSLOT", &slot, "NODE", &name(to)]);
+        }
     }
 }
 
