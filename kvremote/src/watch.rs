@@ -53,6 +53,8 @@ struct Shared {
     longest: usize,
     queue: Mutex<Queue>,
     more: Condvar,
+    /// The same for tasks.
+    changed: Notify,
 }
 
 #[derive(Default)]
@@ -93,6 +95,7 @@ impl RemoteStore {
             longest: inner.settings.watch_buffer,
             queue: Mutex::default(),
             more: Condvar::new(),
+            changed: Notify::new(),
         });
         let (ready, subscribed) = oneshot::channel();
         let link = Arc::clone(&inner.caller.link);
@@ -184,6 +187,13 @@ impl RemoteWatch {
         self.next(Some(Duration::ZERO))
     }
 
+    /// Waits until [`try_next`](RemoteWatch::try_next) may have something new to answer, for a task that must not
+    /// hold its thread up. Works in any runtime, and may be dropped at any time. That the store is closed wakes
+    /// nobody here.
+    pub async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
     /// A handle that ends this watch from any thread.
     pub fn canceller(&self) -> RemoteWatchCancel {
         RemoteWatchCancel {
@@ -204,7 +214,7 @@ impl RemoteWatchCancel {
     pub fn cancel(&self) {
         if let Some(shared) = self.shared.upgrade() {
             shared.queue.lock().is_cancelled = true;
-            shared.more.notify_all();
+            shared.wake();
         }
     }
 
@@ -230,7 +240,14 @@ impl Shared {
             _ if is_full => queue.told.push_back(Told::Lagged(1)),
             _ => queue.told.push_back(Told::Event(event)),
         }
+        drop(queue);
+        self.wake();
+    }
+
+    /// Tells who waits to look again. One task at most does, since a watch belongs to one thread at a time.
+    fn wake(&self) {
         self.more.notify_all();
+        self.changed.notify_one();
     }
 
     /// Events may be missing.
@@ -239,7 +256,8 @@ impl Shared {
         if !matches!(queue.told.back(), Some(Told::Lagged(_))) {
             queue.told.push_back(Told::Lagged(0));
         }
-        self.more.notify_all();
+        drop(queue);
+        self.wake();
     }
 
     /// What a server tells.
@@ -392,7 +410,7 @@ mod tests {
     fn shared(longest: usize) -> Shared {
         let options = WatchOptions::prefix("user:").kinds(EventKind::Set | EventKind::Deleted);
         let (queue, more) = (Mutex::default(), Condvar::new());
-        Shared { options, prefix: b"app:".to_vec(), longest, queue, more }
+        Shared { options, prefix: b"app:".to_vec(), longest, queue, more, changed: Notify::new() }
     }
 
     #[test]

@@ -34,8 +34,12 @@ fn serve(config: &Config) -> Result<(), String> {
     leave_out_if_taken("grpc", &mut options.grpc, config.grpc_is_default);
     let clients_max = options.clients_max;
     let files = kvserver::raise_file_limit();
-    let store = config.open_store().map_err(|error| error.to_string())?;
-    let shared = Shared::new(store.clone(), options).map_err(|error| error.to_string())?;
+    let shared = match config.open_remote().map_err(|error| error.to_string())? {
+        Some(remote) => Shared::gateway(remote, options),
+        None => Shared::new(config.open_store().map_err(|error| error.to_string())?, options),
+    };
+    let shared = shared.map_err(|error| error.to_string())?;
+    let store = shared.data.clone();
     let signals = Signals::catch().map_err(|error| error.to_string())?;
     let server = Server::open(shared).map_err(|error| error.to_string())?;
     let shared = server.shared();

@@ -9,7 +9,16 @@ use crate::options::ServerOptions;
 const POLICY_IN_WAITING: &str = "lru";
 
 impl Config {
-    /// Opens the store.
+    /// Opens the store on other servers, if it is there.
+    ///
+    /// # Errors
+    /// Those of [`libkv::Store::open`].
+    pub fn open_remote(&self) -> kvcore::Result<Option<libkv::Store>> {
+        let open = |place: &Secret| libkv::Store::open(place.expose(), self.engine.clone());
+        self.store.as_ref().map(open).transpose()
+    }
+
+    /// Opens the store of this server's own.
     ///
     /// # Errors
     /// Those of [`Store::open_directory`] and [`Store::memory`].

@@ -51,6 +51,8 @@ pub struct Config {
     pub http_is_default: bool,
     /// The directory of the store; `None` keeps it in memory.
     pub dir: Option<PathBuf>,
+    /// Where other servers have the store; `None` is one of this server's own.
+    pub store: Option<Secret>,
     /// Threads that serve clients; `None` is one for each core.
     pub threads: Option<usize>,
     /// The password of the default user.
@@ -192,12 +194,13 @@ impl Config {
     fn of(layers: &Layers) -> Result<Config, ConfigError> {
         let given = Given(layers);
         let config = Config {
-            resp: given.listen("resp")?,
+            resp: given.resp()?,
             grpc: given.listen("grpc")?,
             http: given.listen("http")?,
             grpc_is_default: given.is_default("grpc"),
             http_is_default: given.is_default("http"),
             dir: given.path("dir")?,
+            store: given.store()?,
             threads: given.number("threads")?.and_then(|count| usize::try_from(count).ok()),
             password: given.password()?,
             users_file: given.path("users_file")?,
@@ -209,6 +212,7 @@ impl Config {
             engine: given.engine()?,
         };
         config.check_exposure()?;
+        config.check_gateway()?;
         Ok(config)
     }
 
@@ -229,6 +233,27 @@ impl Config {
                      certificates (tls_client_ca_file), or listen at 127.0.0.1"
                 )));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Refuses what a gateway cannot do.
+    fn check_gateway(&self) -> Result<(), ConfigError> {
+        if self.store.is_none() {
+            return Ok(());
+        }
+        if self.dir.is_some() {
+            return Err(ConfigError::new(
+                "both store and dir are set: the store is on other servers or in a directory, leave one out",
+            ));
+        }
+        if self.resp != Listen::Off {
+            return Err(ConfigError::new(
+                "both store and resp are set: over a store on other servers the Redis protocol is not spoken, \
+                 since its clients can reach those themselves; leave resp out",
+            ));
         }
         Ok(())
     }
@@ -272,6 +297,28 @@ impl Given<'_> {
         match self.value(name)? {
             Value::Listen(listen) => Ok(listen),
             _ => Err(misread(name)),
+        }
+    }
+
+    /// Where Redis clients connect: without a word of it nowhere on a gateway.
+    fn resp(&self) -> Result<Listen, ConfigError> {
+        let is_gateway = !self.text("store")?.is_empty();
+        if is_gateway && self.is_default("resp") { Ok(Listen::Off) } else { self.listen("resp") }
+    }
+
+    /// Where other servers have the store.
+    fn store(&self) -> Result<Option<Secret>, ConfigError> {
+        let text = self.text("store")?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        // Opening reads it again; here only what is no such place is told early.
+        match kvcore::Location::read(&text, &mut kvcore::Options::new()) {
+            Ok(kvcore::Location::Remote(_)) => Ok(Some(Secret::new(text))),
+            Ok(_) => Err(ConfigError::new(
+                "option 'store' is a place on servers, valkey:// or valkey-cluster://: use dir for a directory",
+            )),
+            Err(error) => Err(ConfigError::new(format!("option 'store': {}", error.message()))),
         }
     }
 

@@ -4,12 +4,12 @@ use super::layers::{Layers, Origin};
 use super::table::{Kind, SERVER_OPTIONS, engine_options};
 
 /// The file: every option, with who gave it where that was not the default. A secret is a comment that says
-/// whether it is set.
+/// whether it is set, and so is a location with a password in it.
 pub(super) fn effective(layers: &Layers) -> String {
     let mut file = String::new();
     for row in SERVER_OPTIONS {
         let (text, origin) = layers.text(row.name, row.default);
-        if row.kind == Kind::Secret {
+        if row.kind == Kind::Secret || (row.kind == Kind::Location && text.contains('@')) {
             let state = if text.is_empty() { "not set" } else { "set, and not shown" };
             file += &format!("# {} is {state}\n", row.name);
         } else {

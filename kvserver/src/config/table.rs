@@ -27,6 +27,8 @@ pub enum Kind {
     Path,
     /// Any text.
     Text,
+    /// Where a store is: text that is shown only if there is no user and no password in it.
+    Location,
     /// Text that is never shown, and no flag: arguments of a process are no secret.
     Secret,
     /// `true` or `false`.
@@ -74,6 +76,13 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
     row("grpc", "127.0.0.1:50051", Kind::Listen, "where gRPC clients connect; `off` for nowhere"),
     row("http", "127.0.0.1:8080", Kind::Listen, "where HTTP clients connect; `off` for nowhere"),
     row("dir", "", Kind::Path, "directory of the store; without one it is in memory only"),
+    row(
+        "store",
+        "",
+        Kind::Location,
+        "server or cluster that has the store, such as valkey-cluster://h1:7000,h2:7001/?prefix=app: for a \
+         gateway of HTTP and gRPC; a password in it is better in the environment or the file",
+    ),
     row(
         "threads",
         "auto",

@@ -153,6 +153,30 @@ fn what_must_come_together_does() {
 }
 
 #[test]
+fn a_gateway_speaks_no_redis_and_has_no_directory() {
+    let place = "--store=valkey-cluster://h1:7000,h2:7001/?prefix=app:";
+    let gateway = config(&[place], &[]);
+    assert_eq!(gateway.resp, Listen::Off);
+    assert_eq!(gateway.store.map(|store| store.expose().contains("h2:7001")), Some(true));
+    assert!(config(&[], &[]).store.is_none());
+    assert!(fault(&[place, "--resp=127.0.0.1:6379"], &[]).contains("leave resp out"));
+    assert!(fault(&[place, "--dir=/a"], &[]).contains("leave one out"));
+    assert!(fault(&["--store=cache.d"], &[]).contains("use dir"));
+    assert!(fault(&["--store=valkey://h/?prefixes=a"], &[]).contains("'prefix'"));
+}
+
+#[test]
+fn the_password_of_a_store_is_not_printed() {
+    let text = printed(&[], &[("KV_STORE", "valkey://me:hunter2@h:7000/?near=1MiB")]);
+    assert!(text.contains("# store is set, and not shown"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    let text = printed(&["--store=valkey://h:7000"], &[]);
+    assert!(text.contains("store = \"valkey://h:7000\" # flag"), "{text}");
+    let error = fault(&["--store=valkey://me:hunter2@h?timeout=soon"], &[]);
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+#[test]
 fn tls_needs_all_that_belongs_to_it() {
     let both = ["--tls-cert-file=c.pem", "--tls-key-file=k.pem"];
     let tls = config(&both, &[]).server_options().tls.unwrap();

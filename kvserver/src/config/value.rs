@@ -68,7 +68,9 @@ pub(super) fn read(row: &ServerOption, text: &str) -> Result<Value, String> {
     };
     let value = match row.kind {
         Kind::Listen => listen(text).map(Value::Listen),
-        Kind::Path | Kind::Text | Kind::Secret => Some(Value::Text(text.to_string())),
+        Kind::Path | Kind::Text | Kind::Location | Kind::Secret => {
+            Some(Value::Text(text.to_string()))
+        }
         Kind::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_string())),
         Kind::Bool => kvcore::flag_value(text).map(Value::Bool),
         Kind::AutoCount { .. } if text == "auto" => Some(Value::Number(None)),
@@ -95,7 +97,7 @@ fn listen(text: &str) -> Option<Listen> {
 fn takes(kind: Kind) -> String {
     match kind {
         Kind::Listen => "an address and a port, such as 127.0.0.1:6379, or off".into(),
-        Kind::Path | Kind::Text | Kind::Secret => "a text".into(),
+        Kind::Path | Kind::Text | Kind::Location | Kind::Secret => "a text".into(),
         Kind::Bool => "true or false".into(),
         Kind::Choice(words) => words.join(" or "),
         Kind::Count { min, max } => format!("a number from {min} to {max}"),

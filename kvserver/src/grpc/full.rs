@@ -108,7 +108,8 @@ impl KeyValue for Full {
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         self.permit(&request, &[b"get", &request.get_ref().key])?;
         let key = request.into_inner().key;
-        let value = self.front.shared.store.get(&key).map_err(status::of_error)?;
+        let read = self.front.read(move |store| Ok((store.get(&key)?, key)));
+        let (value, key) = read.await.map_err(status::of_error)?;
         let entry = value.map(|value| convert::entry(key, &value));
         Ok(Response::new(GetResponse { entry }))
     }
@@ -118,7 +119,7 @@ impl KeyValue for Full {
         let SetRequest { key, value, expiry, condition } = request.into_inner();
         let expiry = convert::expiry(expiry)?;
         let options = SetOptions { expiry, condition: convert::condition(condition) };
-        let change = self.front.change(|store, changes| {
+        let change = self.front.change(move |store, changes| {
             let outcome = store.set_with(&key, &value, &options)?;
             if matches!(outcome, SetOutcome::Stored { .. }) {
                 changes.set(&key);
@@ -140,7 +141,7 @@ impl KeyValue for Full {
                 "what is absent cannot be deleted: leave the condition out",
             ));
         }
-        let deleted = self.front.delete(&key, condition).await;
+        let deleted = self.front.delete(key, condition).await;
         let outcome = match deleted.map_err(status::of_error)? {
             DeleteOutcome::Deleted => Outcome::Done,
             DeleteOutcome::NotFound => Outcome::NotFound,
@@ -162,7 +163,7 @@ impl KeyValue for Full {
             change.permit(&self.front, &caller)?;
             change.put(&mut batch);
         }
-        let change = self.front.change(|store, changes| {
+        let change = self.front.change(move |store, changes| {
             let outcome = store.write(&batch)?;
             if matches!(outcome, BatchOutcome::Applied { .. }) {
                 for change in &checked {
@@ -198,7 +199,7 @@ impl KeyValue for Full {
         self.permit(&request, &[b"pexpire", &request.get_ref().key, b"0"])?;
         let ExpireRequest { key, when } = request.into_inner();
         let deadline = convert::deadline(when)?;
-        let change = self.front.change(|store, changes| {
+        let change = self.front.change(move |store, changes| {
             let found = match deadline {
                 Deadline::In(TTL_NONE) => store.expire(&key, TTL_NONE)?,
                 Deadline::In(ttl_ms) => store.expire(&key, ttl_ms)?,
@@ -217,7 +218,8 @@ impl KeyValue for Full {
 
     async fn ttl(&self, request: Request<TtlRequest>) -> Result<Response<TtlResponse>, Status> {
         self.permit(&request, &[b"pttl", &request.get_ref().key])?;
-        let left = self.front.shared.store.ttl(&request.get_ref().key).map_err(status::of_error)?;
+        let key = request.into_inner().key;
+        let left = self.front.read(move |store| store.ttl(&key)).await.map_err(status::of_error)?;
         Ok(Response::new(match left {
             None => TtlResponse { found: false, ttl_ms: None },
             Some(Remaining::Never) => TtlResponse { found: true, ttl_ms: None },
@@ -232,7 +234,7 @@ impl KeyValue for Full {
             None => kvcore::Expiry::Keep,
             given => convert::expiry(given)?,
         };
-        let change = self.front.change(|store, changes| {
+        let change = self.front.change(move |store, changes| {
             let value = store.incr(&key, delta, expiry)?;
             changes.incremented(&key);
             Ok(value)
@@ -246,7 +248,7 @@ impl KeyValue for Full {
         request: Request<ScanRequest>,
     ) -> Result<Response<Self::ScanStream>, Status> {
         let caller = self.permit(&request, &[b"scan", b"0"])?;
-        let answers = scan::answers(Arc::clone(&self.front), caller, request.into_inner())?;
+        let answers = scan::answers(Arc::clone(&self.front), caller, request.into_inner()).await?;
         Ok(Response::new(answers))
     }
 

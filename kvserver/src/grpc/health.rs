@@ -37,9 +37,9 @@ impl Health {
 }
 
 /// How the store does.
-fn status(front: &Front) -> ServingStatus {
+async fn status(front: &Front) -> ServingStatus {
     let shared = &front.shared;
-    let is_sound = shared.store.last_fault().is_none() && shared.store.len().is_ok();
+    let is_sound = shared.data.last_fault().is_none() && front.check_store().await.is_ok();
     if is_sound && !shared.is_stopping() {
         ServingStatus::Serving
     } else {
@@ -63,7 +63,7 @@ impl health_server::Health for Health {
         if !SERVICES.contains(&service.as_str()) {
             return Err(Status::not_found(format!("there is no service '{service}' here")));
         }
-        Ok(Response::new(answer(status(&self.front))))
+        Ok(Response::new(answer(status(&self.front).await)))
     }
 
     async fn watch(
@@ -77,7 +77,8 @@ impl health_server::Health for Health {
             let mut told = None;
             while !sender.is_closed() {
                 // An unknown service may come to be, says the protocol; here none does.
-                let now = if is_known { status(&front) } else { ServingStatus::ServiceUnknown };
+                let now =
+                    if is_known { status(&front).await } else { ServingStatus::ServiceUnknown };
                 if told != Some(now) && sender.send(Ok(answer(now))).await.is_err() {
                     return;
                 }

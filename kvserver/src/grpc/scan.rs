@@ -25,7 +25,7 @@ const AHEAD: usize = 1;
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for an order that there is not.
-pub fn answers(
+pub async fn answers(
     front: Arc<Front>,
     caller: Caller,
     request: ScanRequest,
@@ -50,7 +50,7 @@ pub fn answers(
         keys_only: request.keys_only,
         point_in_time: false,
     };
-    let mut scanning = front.scan(&caller, options).map_err(status::of_error)?;
+    let mut scanning = front.scan(&caller, options).await.map_err(status::of_error)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let send = async move {
         loop {

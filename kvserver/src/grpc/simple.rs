@@ -54,9 +54,9 @@ impl KeyValueStore for Simple {
             Ok(expiry) => expiry,
             Err(error) => return Ok(Response::new(SetResponse { success: false, error })),
         };
-        let change = self.front.change(|store, changes| {
+        let change = self.front.change(move |store, changes| {
             let options = SetOptions { expiry, ..SetOptions::default() };
-            store.set_with(&key, &value, &options)?;
+            store.set_with(key.as_bytes(), value.as_bytes(), &options)?;
             changes.set(key.as_bytes());
             Ok(())
         });
@@ -69,7 +69,8 @@ impl KeyValueStore for Simple {
 
     async fn get(&self, request: Request<GetRequest>) -> Result<Response<GetResponse>, Status> {
         self.permit(&request, &[b"get", request.get_ref().key.as_bytes()])?;
-        let answer = match self.front.shared.store.get(&request.get_ref().key) {
+        let key = request.into_inner().key;
+        let answer = match self.front.read(move |store| store.get(key.as_bytes())).await {
             Ok(None) => GetResponse::default(),
             Ok(Some(value)) => match std::str::from_utf8(&value) {
                 Ok(text) => {
@@ -92,8 +93,8 @@ impl KeyValueStore for Simple {
     ) -> Result<Response<DeleteResponse>, Status> {
         self.permit(&request, &[b"del", request.get_ref().key.as_bytes()])?;
         let key = request.into_inner().key;
-        let change = self.front.change(|store, changes| {
-            if store.del(&key)? {
+        let change = self.front.change(move |store, changes| {
+            if store.del(key.as_bytes())? {
                 changes.deleted(key.as_bytes());
             }
             Ok(())

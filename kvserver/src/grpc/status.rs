@@ -8,11 +8,13 @@ use crate::web::Refusal;
 /// The status of an error of the store. Its message names the thing at fault and the remedy.
 pub fn of_error(error: Error) -> Status {
     let code = match error.status() {
-        Outcome::Invalid | Outcome::TooLarge | Outcome::Unsupported => Code::InvalidArgument,
+        Outcome::Invalid | Outcome::TooLarge | Outcome::Unsupported | Outcome::CrossSlot => {
+            Code::InvalidArgument
+        }
         Outcome::Full | Outcome::NoSpace | Outcome::NoMemory => Code::ResourceExhausted,
         Outcome::Type => Code::FailedPrecondition,
         Outcome::Conflict => Code::Aborted,
-        Outcome::Closed | Outcome::Poisoned => Code::Unavailable,
+        Outcome::Closed | Outcome::Poisoned | Outcome::Unavailable => Code::Unavailable,
         _ => Code::Internal,
     };
     Status::new(code, error.to_string())

@@ -115,7 +115,7 @@ pub async fn write(
             What::Expire(ttl_ms) => batch.expire(&change.key, *ttl_ms),
         };
     }
-    let outcome = front.change(|store, changes| {
+    let outcome = front.change(move |store, changes| {
         let outcome = store.write(&batch)?;
         if matches!(outcome, BatchOutcome::Applied { .. }) {
             for change in &made {

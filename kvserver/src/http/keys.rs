@@ -66,12 +66,14 @@ fn has_already(headers: &HeaderMap, version: u64) -> Result<bool, Problem> {
     let Some(tags) = header(headers, IF_NONE_MATCH)? else { return Ok(false) };
     // A weak tag is as good for a reader.
     let mut tags = tags.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
-    Ok(tags.any(|tag| tag == "*" || text::version(tag) == Some(version)))
+    Ok(tags.any(|tag| tag == "*" || (version > 0 && text::version(tag) == Some(version))))
 }
 
-/// The header of an entity tag. A number is always plain text.
-fn etag(version: u64) -> [(HeaderName, String); 1] {
-    [(ETAG, text::tag(version))]
+/// The header of an entity tag. A value on other servers has no version, and so none.
+fn etag(version: u64) -> HeaderMap {
+    // A number is always plain text.
+    let tag = HeaderValue::try_from(text::tag(version)).ok().filter(|_| version > 0);
+    tag.map(|tag| (ETAG, tag)).into_iter().collect()
 }
 
 /// `GET`: the value.
@@ -84,8 +86,8 @@ pub async fn read(
     Query::parse(uri.query(), &[])?;
     let key = key_of(&uri);
     front.permit(&caller, &[b"get", &key])?;
-    let store = &front.shared.store;
-    let Some(value) = store.get(&key)? else { return Err(Problem::no_key()) };
+    let value = front.read(move |store| store.get(&key)).await?;
+    let Some(value) = value else { return Err(Problem::no_key()) };
     let etag = etag(value.version());
     if has_already(&headers, value.version())? {
         return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
@@ -94,7 +96,7 @@ pub async fn read(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     if let Some(at_ms) = value.expire_at_ms() {
-        headers.insert(TTL_MS, HeaderValue::from((at_ms - store.now_ms()).max(1)));
+        headers.insert(TTL_MS, HeaderValue::from((at_ms - front.shared.store.now_ms()).max(1)));
     }
     Ok(response)
 }
@@ -113,7 +115,7 @@ pub async fn write(
     let options = SetOptions { expiry, condition: condition(&parts.headers)? };
     let bytes_max = front.body_bytes_max();
     let body = front.read_body(body, bytes_max).await?;
-    let change = front.change(|store, changes| {
+    let change = front.change(move |store, changes| {
         let outcome = store.set_with(&key, &body.bytes, &options)?;
         if matches!(outcome, SetOutcome::Stored { .. }) {
             changes.set(&key);
@@ -144,7 +146,7 @@ pub async fn delete(
     if condition == Condition::Absent {
         return Err(Problem::invalid("DELETE takes If-Match and no If-None-Match: leave it out"));
     }
-    match (front.delete(&key, condition).await?, condition) {
+    match (front.delete(key, condition).await?, condition) {
         (DeleteOutcome::Deleted, _) => Ok(StatusCode::NO_CONTENT),
         (DeleteOutcome::NotFound, Condition::Any) => Err(Problem::no_key()),
         (DeleteOutcome::NotFound, _) => Err(Problem::condition(Status::NotFound)),

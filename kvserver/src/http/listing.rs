@@ -3,6 +3,9 @@
 //! Pages are sorted, and a cursor is the last key of a page. So the server remembers nothing between pages, and
 //! a key that is there all the time comes exactly once. With `ordered_index` a page takes as long as it has
 //! keys; without, as long as a walk through the store, on a thread of its own.
+//!
+//! A store on other servers has no order, and so no pages: of it the first keys are shown that a scan meets, and
+//! whether there are more.
 
 use std::sync::Arc;
 
@@ -32,9 +35,10 @@ pub async fn list(
     front.permit(&caller, &[b"scan", b"0"])?;
     let mut query = Query::parse(uri.query(), &["prefix", "limit", "cursor"])?;
     let limit = query.number("limit", 1, LIMIT_MAX)?.unwrap_or(LIMIT);
+    let has_order = front.shared.data.capabilities().ordered_scans;
     let mut options = ScanOptions::new()
         .prefix(query.bytes("prefix").unwrap_or_default())
-        .order(Order::Asc)
+        .order(if has_order { Order::Asc } else { Order::None })
         // One more says whether there are more.
         .limit(limit + 1)
         .keys_only();
@@ -48,10 +52,11 @@ pub async fn list(
         options = options.start([&last[..], b"\0"].concat());
     }
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut entries = front.scan(&caller, options)?.next(wanted + 1).await?;
+    let mut entries = front.scan(&caller, options).await?.next(wanted + 1).await?;
     let has_more = entries.len() > wanted;
     entries.truncate(wanted);
-    let cursor = entries.last().filter(|_| has_more).map(|last| URL_SAFE_NO_PAD.encode(last.key()));
+    let next = entries.last().filter(|_| has_more && has_order);
+    let cursor = next.map(|last| URL_SAFE_NO_PAD.encode(last.key()));
     let keys: Vec<Value> = entries
         .iter()
         .map(|entry| {
@@ -62,5 +67,5 @@ pub async fn list(
             Value::Object(shown)
         })
         .collect();
-    Ok(Json(json!({ "keys": keys, "cursor": cursor })))
+    Ok(Json(json!({ "keys": keys, "cursor": cursor, "has_more": has_more })))
 }

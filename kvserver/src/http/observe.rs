@@ -37,10 +37,10 @@ pub async fn readyz(State(front): State<Arc<Front>>) -> Result<&'static str, Pro
         return Err(Problem::busy("the server is stopping: send requests elsewhere"));
     }
     // What went wrong is told to those who may read the metrics, and not to everybody.
-    if shared.store.last_fault().is_some() {
+    if shared.data.last_fault().is_some() {
         return Err(Problem::busy("an earlier failure stopped all writes: restart the server"));
     }
-    shared.store.len()?;
+    front.check_store().await?;
     Ok("ready\n")
 }
 
@@ -50,7 +50,7 @@ pub async fn metrics(
     Extension(caller): Extension<Caller>,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     front.permit(&caller, &[b"info"])?;
-    let mut text = front.shared.store.stats_text("prometheus")?;
+    let mut text = front.read(|store| store.stats_text("prometheus")).await?;
     for (name, help, kind, number) in families(&front) {
         // Writing to a string never fails.
         let _ = writeln!(text, "# HELP kv_server_{name} {help}\n# TYPE kv_server_{name} {kind}");
@@ -86,7 +86,7 @@ fn families(front: &Front) -> [(&'static str, &'static str, &'static str, u64); 
         ("errors_total", "Errors answered to such commands.", "counter", of(&counters.errors)),
         ("denied_total", "Refusals for a missing permission.", "counter", denied),
         ("writable", "1 unless a failure stopped writes.", "gauge", {
-            u64::from(shared.store.last_fault().is_none())
+            u64::from(shared.data.last_fault().is_none())
         }),
         ("http_answered_total", "HTTP requests answered.", "counter", of(&http.answered)),
         ("http_refused_total", "HTTP requests refused or failed.", "counter", of(&http.refused)),
@@ -105,7 +105,7 @@ pub async fn stats(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, Problem> {
     front.permit(&caller, &[b"info"])?;
-    let store = serde_json::to_value(front.shared.store.stats()?);
+    let store = serde_json::to_value(front.read(libkv::Store::stats).await?);
     let store = store.map_err(|_| Problem::internal("the statistics cannot be written as JSON"))?;
     let server: serde_json::Map<String, Value> = families(&front)
         .into_iter()
@@ -122,7 +122,7 @@ pub async fn deadlines(
 ) -> Result<Json<Value>, Problem> {
     front.permit(&caller, &[b"info"])?;
     let options = ScanOptions::new().keys_only().limit(SAMPLE as u64);
-    let entries = front.scan_all(options)?.next(SAMPLE).await?;
+    let entries = front.scan_all(options).await?.next(SAMPLE).await?;
     let now_ms = front.shared.store.now_ms();
     let (mut counts, mut later, mut never) = ([0_u64; RANGES_MS.len()], 0_u64, 0_u64);
     for entry in &entries {
@@ -141,7 +141,7 @@ pub async fn deadlines(
         .zip(counts)
         .map(|(end, count)| json!({ "within_ms": end, "count": count }))
         .collect();
-    let total = front.shared.store.len()?;
+    let total = front.read(|store| store.stats().map(|stats| stats.entries)).await?;
     Ok(Json(json!({
         "sampled": entries.len(),
         "entries": total,

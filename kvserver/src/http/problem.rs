@@ -108,11 +108,13 @@ impl Problem {
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         let status = match error.status() {
-            Status::Invalid | Status::Unsupported => StatusCode::BAD_REQUEST,
+            Status::Invalid | Status::Unsupported | Status::CrossSlot => StatusCode::BAD_REQUEST,
             Status::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Status::Conflict | Status::Type => StatusCode::CONFLICT,
             Status::Full | Status::NoSpace | Status::NoMemory => StatusCode::INSUFFICIENT_STORAGE,
-            Status::Closed | Status::Poisoned => StatusCode::SERVICE_UNAVAILABLE,
+            Status::Closed | Status::Poisoned | Status::Unavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem::new(status, error.message()).with("code", json!(error.status().c_name()))

@@ -149,16 +149,22 @@ fn written(event: &Event) -> Bytes {
     if matches!(event.kind(), EventKind::Set | EventKind::Touched) {
         data.insert("expire_at_ms".to_owned(), event.expire_at_ms().into());
     }
-    sent(event.revision(), event.kind().name(), &Value::Object(data))
+    sent(known(event.revision()), event.kind().name(), &Value::Object(data))
+}
+
+/// A revision, which changes on other servers do not have.
+fn known(revision: u64) -> Option<u64> {
+    (revision > 0).then_some(revision)
 }
 
 /// Says that revisions were missed. Its id is the one before the next, so that who comes back goes on there.
 fn lagged(revision: u64, missed: u64) -> Bytes {
     let data = json!({ "revision": revision, "missed": missed });
-    sent(revision.saturating_sub(1), "lagged", &data)
+    sent(known(revision).map(|next| next - 1), "lagged", &data)
 }
 
-/// JSON has no line breaks of its own, so the data is one line.
-fn sent(id: u64, event: &str, data: &Value) -> Bytes {
-    Bytes::from(format!("id: {id}\nevent: {event}\ndata: {data}\n\n"))
+/// JSON has no line breaks of its own, so the data is one line. Without an id who comes back begins anew.
+fn sent(id: Option<u64>, event: &str, data: &Value) -> Bytes {
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    Bytes::from(format!("{id}event: {event}\ndata: {data}\n\n"))
 }

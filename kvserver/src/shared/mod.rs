@@ -23,7 +23,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 
-use kvcore::{Stats, Store};
+use kvcore::{Options, Stats, Store};
 use tokio::sync::watch;
 
 pub use attempts::{Attempts, Turn};
@@ -67,8 +67,10 @@ pub mod observer {
 /// What all front ends and all threads share.
 #[derive(Debug)]
 pub struct Shared {
-    /// The store.
+    /// The store of this process, on which the Redis protocol works. That of a gateway is empty and tells the time.
     pub store: Store,
+    /// The store of HTTP and gRPC: the same one, or that on other servers behind a gateway.
+    pub data: libkv::Store,
     /// How the server was started.
     pub options: ServerOptions,
     /// What can be changed while it runs.
@@ -123,6 +125,26 @@ impl Shared {
     /// What the system says if it has no thread to give; `InvalidInput` for a file of certificates or of users
     /// that cannot be used, with what is wrong and the remedy.
     pub fn new(store: Store, options: ServerOptions) -> io::Result<Arc<Shared>> {
+        let data = libkv::Store::Local(store.clone());
+        Shared::build(store, data, options)
+    }
+
+    /// Everything for a gateway: HTTP and gRPC over a store on other servers.
+    ///
+    /// # Errors
+    /// As [`new`](Shared::new); `InvalidInput` if the Redis protocol is switched on, whose commands and
+    /// promises are those of a store of its own.
+    pub fn gateway(data: libkv::Store, options: ServerOptions) -> io::Result<Arc<Shared>> {
+        if options.resp.is_some() {
+            let message = "a gateway does not speak the Redis protocol: switch it off, and send its clients to \
+                           the servers themselves";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        let one_shard = Options::new().with("shards", "1").and_then(Store::memory);
+        Shared::build(one_shard.map_err(io::Error::other)?, data, options)
+    }
+
+    fn build(store: Store, data: libkv::Store, options: ServerOptions) -> io::Result<Arc<Shared>> {
         let now_ms = store.now_ms();
         let invalid = |message: String| io::Error::new(io::ErrorKind::InvalidInput, message);
         let acl = Acl::new(options.password.as_deref());
@@ -163,6 +185,7 @@ impl Shared {
             follower: Follower::default(),
             stop: watch::Sender::new(false),
             store,
+            data,
             options,
         });
         let memory_max = shared.store.max_memory().map_err(io::Error::other)?;

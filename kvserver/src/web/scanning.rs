@@ -10,7 +10,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use kvcore::{Entry, Error, Order, Result, Scan, ScanOptions, Status};
+use kvcore::{Entry, Error, Order, Result, ScanOptions, Status};
+use libkv::Scan;
 
 use super::watching::elsewhere;
 use super::{Caller, Front};
@@ -33,15 +34,15 @@ impl Front {
     /// Begins a scan of what a caller may see.
     ///
     /// # Errors
-    /// `Closed`, `Forked`.
-    pub fn scan(self: &Arc<Self>, caller: &Caller, options: ScanOptions) -> Result<Scanning> {
+    /// Those of [`Store::scan`](libkv::Store::scan).
+    pub async fn scan(self: &Arc<Self>, caller: &Caller, options: ScanOptions) -> Result<Scanning> {
         if caller.user.is_unlimited() {
-            return self.scan_all(options);
+            return self.scan_all(options).await;
         }
         let left = if options.limit == 0 { u64::MAX } else { options.limit };
         let mut later = parts(&options, caller.user.readable_prefixes());
         // Who may see nothing has nothing scanned.
-        let scan = later.pop_front().map(|part| self.shared.store.scan(&part)).transpose()?;
+        let scan = self.begin(later.pop_front()).await?;
         let caller = Some(caller.clone());
         Ok(Scanning { front: Arc::clone(self), caller, scan, later, left })
     }
@@ -49,11 +50,17 @@ impl Front {
     /// Begins a scan of all entries, for figures that tell of no single one.
     ///
     /// # Errors
-    /// `Closed`, `Forked`.
-    pub fn scan_all(self: &Arc<Self>, options: ScanOptions) -> Result<Scanning> {
-        let scan = Some(self.shared.store.scan(&options)?);
+    /// Those of [`Store::scan`](libkv::Store::scan).
+    pub async fn scan_all(self: &Arc<Self>, options: ScanOptions) -> Result<Scanning> {
+        let scan = self.begin(Some(options)).await?;
         let later = VecDeque::new();
         Ok(Scanning { front: Arc::clone(self), caller: None, scan, later, left: u64::MAX })
+    }
+
+    /// Begins a part, if there is one.
+    async fn begin(&self, part: Option<ScanOptions>) -> Result<Option<Scan>> {
+        let Some(part) = part else { return Ok(None) };
+        self.read(move |store| store.scan(&part)).await.map(Some)
     }
 }
 
@@ -87,8 +94,7 @@ impl Scanning {
         while found.len() < count && self.scan.is_some() {
             let mut entries = self.read(count - found.len()).await?;
             if entries.is_empty() {
-                let next = self.later.pop_front();
-                self.scan = next.map(|part| self.front.shared.store.scan(&part)).transpose()?;
+                self.scan = self.front.begin(self.later.pop_front()).await?;
                 continue;
             }
             if let Some(caller) = &self.caller {

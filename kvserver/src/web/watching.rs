@@ -1,8 +1,8 @@
 //! A watch as a task reads it.
 //!
-//! Owns: [`Watching`]. A watch that has read everything waits on its descriptor, so it costs no thread. One
-//! that begins in the past may have to read the log, so until it has caught up it is read on a thread that
-//! may wait for a disk.
+//! Owns: [`Watching`]. A watch that has read everything waits on its descriptor, so it costs no thread; one of a
+//! store on other servers has none, and wakes its task itself. One that begins in the past may have to read the
+//! log, so until it has caught up it is read on a thread that may wait for a disk.
 //!
 //! Invariant: the descriptor is taken out of the event loop before the watch that owns it goes.
 
@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kvcore::{Error, Result, Status, Watch, WatchOptions, Watched};
+use kvremote::RemoteWatch;
+use libkv::Store;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
@@ -22,6 +24,22 @@ const PAST_AT_ONCE: usize = 256;
 /// A watch under way.
 #[derive(Debug)]
 pub struct Watching {
+    source: Source,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Where the store is that is watched.
+#[derive(Debug)]
+enum Source {
+    /// In this process.
+    Here(Here),
+    /// On other servers.
+    There(Box<RemoteWatch>),
+}
+
+/// A watch of a store of this process.
+#[derive(Debug)]
+struct Here {
     /// Before `watch`, because it has to go first.
     ready: AsyncFd<i32>,
     /// Away only while another thread reads it.
@@ -29,7 +47,6 @@ pub struct Watching {
     /// Whether it has not caught up yet.
     is_past: bool,
     ahead: VecDeque<Result<Watched>>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Front {
@@ -37,16 +54,42 @@ impl Front {
     /// has no descriptor to give.
     ///
     /// # Errors
-    /// Those of [`Store::watch`](kvcore::Store::watch).
+    /// Those of [`Store::watch`].
     pub async fn watch(&self, options: WatchOptions, is_past: bool) -> Result<Option<Watching>> {
         let Ok(place) = Arc::clone(&self.watches).try_acquire_owned() else { return Ok(None) };
-        let store = self.shared.store.clone();
-        let begin = move || store.watch(&options);
-        let mut watch = if is_past { elsewhere(begin).await?? } else { begin()? };
-        let Some(fd) = watch.fd() else { return Ok(None) };
-        let Ok(ready) = register(fd) else { return Ok(None) };
-        let ahead = VecDeque::new();
-        Ok(Some(Watching { ready, watch: Some(watch), is_past, ahead, _place: place }))
+        let source = match &self.shared.data {
+            Store::Local(store) => {
+                let store = store.clone();
+                let begin = move || store.watch(&options);
+                let watch = if is_past { elsewhere(begin).await?? } else { begin()? };
+                let Some(here) = Here::new(watch, is_past) else { return Ok(None) };
+                Source::Here(here)
+            }
+            Store::Remote(store) => {
+                let store = store.clone();
+                let watch = elsewhere(move || store.watch(&options)).await??;
+                Source::There(Box::new(watch))
+            }
+        };
+        Ok(Some(Watching { source, _place: place }))
+    }
+}
+
+impl Watching {
+    /// The next change, whenever it comes. Never `TimedOut`.
+    ///
+    /// # Errors
+    /// Those of [`Watch::next`].
+    pub async fn next(&mut self) -> Result<Watched> {
+        match &mut self.source {
+            Source::Here(here) => here.next().await,
+            Source::There(watch) => loop {
+                match watch.try_next()? {
+                    Watched::TimedOut => watch.changed().await,
+                    next => return Ok(next),
+                }
+            },
+        }
     }
 }
 
@@ -60,12 +103,18 @@ fn register(fd: i32) -> std::io::Result<AsyncFd<i32>> {
     AsyncFd::with_interest(fd, Interest::READABLE)
 }
 
-impl Watching {
+impl Here {
+    /// `None` if the system has no descriptor to give.
+    fn new(mut watch: Watch, is_past: bool) -> Option<Here> {
+        let ready = register(watch.fd()?).ok()?;
+        Some(Here { ready, watch: Some(watch), is_past, ahead: VecDeque::new() })
+    }
+
     /// The next change, whenever it comes. Never `TimedOut`.
     ///
     /// # Errors
     /// Those of [`Watch::next`].
-    pub async fn next(&mut self) -> Result<Watched> {
+    async fn next(&mut self) -> Result<Watched> {
         loop {
             if let Some(next) = self.ahead.pop_front() {
                 return next;
@@ -110,7 +159,7 @@ impl Watching {
     }
 }
 
-/// Does what may wait for a disk on a thread that nobody else needs.
+/// Does what may wait for a disk or for another server on a thread that nobody else needs.
 pub(super) async fn elsewhere<R: Send + 'static>(
     act: impl FnOnce() -> R + Send + 'static,
 ) -> Result<R> {

@@ -1,12 +1,15 @@
-//! Changes of the store on behalf of a request.
+//! Reads and changes of the store on behalf of a request.
 //!
-//! Owns: [`Front::change`], the one way in which a front end changes the store, and [`Changes`], what others
-//! are told of it. The change is made at once. With `sync=always` another thread waits for the disk, and
-//! only then is the request answered.
+//! Owns: [`Front::read`] and [`Front::change`], the ways in which a front end reaches the store, and [`Changes`],
+//! what others are told. A store of this process is read and changed at once. With `sync=always` another thread
+//! waits for the disk, and only then is the request answered. A store on other servers is asked on a thread
+//! that may wait for them, and those tell their clients themselves.
 
-use kvcore::{Condition, DeleteOutcome, Result, Status, Store};
+use kvcore::{Condition, DeleteOutcome, Result, Status};
+use libkv::Store;
 
 use super::Front;
+use super::watching::elsewhere;
 use crate::commands::config::refuses_writes;
 use crate::shared::events::{self, Classes};
 
@@ -48,21 +51,48 @@ impl Changes {
 }
 
 impl Front {
+    /// Reads from the store.
+    ///
+    /// # Errors
+    /// Those of `act`; `Closed` if the server stops meanwhile.
+    pub async fn read<R: Send + 'static>(
+        &self,
+        act: impl FnOnce(&Store) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let data = &self.shared.data;
+        if let Store::Local(_) = data {
+            return act(data);
+        }
+        let data = data.clone();
+        elsewhere(move || act(&data)).await?
+    }
+
+    /// Whether the store answers. One key is asked for: counting all may take long where they are not here.
+    ///
+    /// # Errors
+    /// Those of a read.
+    pub async fn check_store(&self) -> Result<()> {
+        self.read(|store| store.exists(b"").map(drop)).await
+    }
+
     /// Changes the store, and answers once the change is as safe as `sync` promises.
     ///
     /// # Errors
     /// Those of `act`; `Full` while the store holds more than a limit that was lowered; `Io` and `Poisoned`
-    /// if the log could not be written.
-    pub async fn change<R>(
+    /// if the log could not be written; `Closed` if the server stops meanwhile.
+    pub async fn change<R: Send + 'static>(
         &self,
-        act: impl FnOnce(&Store, &mut Changes) -> Result<R>,
+        act: impl FnOnce(&Store, &mut Changes) -> Result<R> + Send + 'static,
     ) -> Result<R> {
         let shared = &self.shared;
+        if !matches!(shared.data, Store::Local(_)) {
+            return self.read(move |store| act(store, &mut Changes::new())).await;
+        }
         if refuses_writes(shared) {
             return Err(Status::Full.into());
         }
         let mut changes = Changes::new();
-        let (outcome, ticket) = shared.store.defer(|| act(&shared.store, &mut changes));
+        let (outcome, ticket) = shared.store.defer(|| act(&shared.data, &mut changes));
         if outcome.is_ok() {
             self.tell(&changes);
         }
@@ -78,15 +108,15 @@ impl Front {
     ///
     /// # Errors
     /// As [`change`](Front::change).
-    pub async fn delete(&self, key: &[u8], condition: Condition) -> Result<DeleteOutcome> {
-        let change = self.change(|store, changes| {
+    pub async fn delete(&self, key: Vec<u8>, condition: Condition) -> Result<DeleteOutcome> {
+        let change = self.change(move |store, changes| {
             let outcome = match condition {
-                Condition::Version(version) => store.del_if(key, version)?,
-                _ if store.del(key)? => DeleteOutcome::Deleted,
+                Condition::Version(version) => store.del_if(&key, version)?,
+                _ if store.del(&key)? => DeleteOutcome::Deleted,
                 _ => DeleteOutcome::NotFound,
             };
             if outcome == DeleteOutcome::Deleted {
-                changes.deleted(key);
+                changes.deleted(&key);
             }
             Ok(outcome)
         });

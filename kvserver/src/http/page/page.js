@@ -210,6 +210,7 @@ function showDeadlines({ sampled, entries, ranges, later, never }) {
 
 let prefix = new Uint8Array();
 let cursor = null;
+let hasMore = false;
 // Which search the answers under way belong to: a later one makes them void.
 let searches = 0;
 
@@ -229,8 +230,10 @@ async function showKey(entry, button) {
     const bytes = new Uint8Array(await answer.arrayBuffer());
     const left = answer.headers.get("kv-ttl-ms");
     const expires = left === null ? "never expires" : `expires in ${timeText(Number(left))}`;
-    const version = answer.headers.get("etag").replaceAll('"', "");
-    parts.push(element("p", `${bytesText(bytes.length)}, version ${version}, ${expires}`, "note"));
+    // A value on other servers has no version.
+    const tag = answer.headers.get("etag");
+    const version = tag === null ? "" : `, version ${tag.replaceAll('"', "")}`;
+    parts.push(element("p", `${bytesText(bytes.length)}${version}, ${expires}`, "note"));
     const [text, shown] = readable(bytes);
     parts.push(bytes.length === 0 ? element("p", "The value is empty.", "note") : element("pre", text));
     if (shown < bytes.length) {
@@ -274,7 +277,7 @@ function addKey(entry) {
 
 function foundText(shown) {
   if (shown > 0) {
-    return `${count(shown)} ${shown === 1 ? "key" : "keys"} shown${cursor === null ? "" : ", and there are more"}`;
+    return `${count(shown)} ${shown === 1 ? "key" : "keys"} shown${hasMore ? ", and there are more" : ""}`;
   }
   return prefix.length === 0
     ? "The store is empty. Set a key, for example with: redis-cli set greeting hello"
@@ -293,6 +296,7 @@ async function showPage() {
     }
     page.keys.forEach(addKey);
     cursor = page.cursor;
+    hasMore = page.has_more;
     byId("more").hidden = cursor === null;
     byId("found").textContent = foundText(byId("list").children.length);
   } catch (error) {
@@ -305,6 +309,7 @@ function search(event) {
   searches += 1;
   prefix = encoder.encode(byId("prefix").value);
   cursor = null;
+  hasMore = false;
   byId("list").replaceChildren();
   return showPage();
 }
