@@ -6,7 +6,7 @@
 //!
 //! The surfaces are compared by `surfaces`, a file for each part: `race` (Rust and C), `python`,
 //! `go`, `ttl`. The engines are compared by `engines`, what they keep on disk by `durable`, and the server with
-//! Redis by `server`. What has to hold for long, or against somebody who means harm, has a command of its own in
+//! Redis by `server`; the remote store is compared by `remote`. What has to hold for long, or against somebody who means harm, has a command of its own in
 //! `trials`.
 
 // The engine reaches time and files through its seams; this program is no part of the engine.
@@ -25,10 +25,15 @@ mod plan;
 mod plot;
 mod python;
 mod race;
+mod remote;
 mod results;
 mod samples;
 mod scale;
 mod server;
+// Those of the tests of the remote store, which use more of them.
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../../kvremote/tests/remote/servers.rs"]
+mod servers;
 mod surfaces;
 mod text;
 mod trials;
@@ -66,6 +71,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "durable" => durable::run(root, rest),
         hits::PART => hits::run(root, rest),
         server::PART => server::run(root, rest),
+        remote::PART => remote::run(root, rest),
         "churn" => trials::churn::run(root, rest),
         "limit" => trials::limit::run(root, rest),
         "collide" => trials::collide::run(root, rest),
