@@ -394,6 +394,10 @@ impl Given<'_> {
                  certificates whose names are believed",
             ));
         }
+        let client_crl_file = self.path("tls_client_crl_file")?;
+        if client_crl_file.is_some() && client_ca_file.is_none() {
+            return Err(lonely("tls_client_crl_file", "tls_client_ca_file"));
+        }
         let (cert_file, key_file) = match (self.path("tls_cert_file")?, self.path("tls_key_file")?)
         {
             (Some(cert_file), Some(key_file)) => (cert_file, key_file),
@@ -412,6 +416,7 @@ impl Given<'_> {
             cert_file,
             key_file,
             client_ca_file,
+            client_crl_file,
             client_certificate,
             names_users,
             loopback_plain: self.truth("tls_loopback_plain")?,

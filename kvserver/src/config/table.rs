@@ -128,6 +128,12 @@ pub const SERVER_OPTIONS: &[ServerOption] = &[
         "authorities of the certificates of clients in PEM; with it clients are asked for one",
     ),
     row(
+        "tls_client_crl_file",
+        "",
+        Kind::Path,
+        "certificates of clients that their authorities have revoked: a list of each of them in PEM",
+    ),
+    row(
         "tls_client_cert",
         REQUIRED,
         Kind::Choice(&[REQUIRED, "optional"]),

@@ -185,6 +185,8 @@ fn tls_needs_all_that_belongs_to_it() {
     assert!(fault(&both[..1], &[]).contains("tls_key_file is not"));
     assert!(fault(&both[1..], &[]).contains("tls_cert_file is not"));
     assert!(fault(&["--tls-client-ca-file=a.pem"], &[]).contains("tls_cert_file is not"));
+    let list = fault(&[both[0], both[1], "--tls-client-crl-file=r.pem"], &[]);
+    assert!(list.contains("tls_client_ca_file is not"), "{list}");
     let names = fault(&[both[0], both[1], "--tls-client-user"], &[]);
     assert!(names.contains("tls_client_ca_file is not"), "{names}");
 }

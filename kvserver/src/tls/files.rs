@@ -10,16 +10,17 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::server::{VerifierBuilderError, WantsServerCert, WebPkiClientVerifier};
 use rustls::{ConfigBuilder, Error, RootCertStore, ServerConfig};
 
 use super::ClientCertificate;
 use super::certificate;
 
-/// Longest file that is read, in bytes. A chain of certificates takes some thousand.
-const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Longest file that is read, in bytes. A chain of certificates takes some thousand, a list of a hundred thousand that
+/// were revoked some millions.
+const FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// Who the server is: its certificate and its key.
 #[derive(Debug)]
@@ -112,39 +113,75 @@ fn no_key(path: &Path, pem: &[u8]) -> String {
     )
 }
 
-/// The authorities in a file.
-///
-/// # Errors
-/// It cannot be read, or holds something else.
-pub(super) fn read_authorities(path: &Path) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for authority in certificates("tls_client_ca_file", path)? {
-        roots.add(authority).map_err(|error| {
-            format!("tls_client_ca_file {}: a certificate cannot be used: {error}", path.display())
-        })?;
-    }
-    Ok(roots)
+/// Whose certificates clients may show, and which of those were revoked.
+#[derive(Debug)]
+pub(super) struct Trust {
+    roots: RootCertStore,
+    revoked: Vec<CertificateRevocationListDer<'static>>,
+    ca_file: PathBuf,
 }
 
-/// What judges the certificates of clients.
-///
-/// # Errors
-/// The authorities cannot be used.
-pub(super) fn verifier(
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
-    wanted: ClientCertificate,
-    path: Option<&Path>,
-) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    let builder = match wanted {
-        ClientCertificate::Required => builder,
-        ClientCertificate::Optional => builder.allow_unauthenticated(),
-    };
-    builder.build().map_err(|error| {
-        let path = path.unwrap_or(Path::new("")).display();
-        format!("tls_client_ca_file {path} cannot be used: {error}")
-    })
+impl Trust {
+    /// Reads the authorities, and their lists of revoked certificates if there is a file of them.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds something else.
+    pub(super) fn read(ca_file: &Path, crl_file: Option<&Path>) -> Result<Trust, String> {
+        let mut roots = RootCertStore::empty();
+        for authority in certificates("tls_client_ca_file", ca_file)? {
+            roots.add(authority).map_err(|error| {
+                let path = ca_file.display();
+                format!("tls_client_ca_file {path}: a certificate cannot be used: {error}")
+            })?;
+        }
+        let revoked = crl_file.map(revocation_lists).transpose()?.unwrap_or_default();
+        Ok(Trust { roots, revoked, ca_file: ca_file.into() })
+    }
+
+    /// What judges the certificates of clients. Where there are lists, one of every authority has to be there and
+    /// within its dates: one that is missing or past would let in whom it was to keep out.
+    ///
+    /// # Errors
+    /// The authorities or the lists cannot be used.
+    pub(super) fn into_verifier(
+        self,
+        provider: Arc<CryptoProvider>,
+        wanted: ClientCertificate,
+    ) -> Result<Arc<dyn ClientCertVerifier>, String> {
+        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots), provider);
+        let builder = match wanted {
+            ClientCertificate::Required => builder,
+            ClientCertificate::Optional => builder.allow_unauthenticated(),
+        };
+        let builder = match self.revoked.is_empty() {
+            true => builder,
+            false => builder.with_crls(self.revoked).enforce_revocation_expiration(),
+        };
+        builder.build().map_err(|error| match error {
+            VerifierBuilderError::InvalidCrl(error) => format!(
+                "tls_client_crl_file: a list cannot be used: {error:?}: give whole lists of the second version"
+            ),
+            error => {
+                let path = self.ca_file.display();
+                format!("tls_client_ca_file {path} cannot be used: {error}")
+            }
+        })
+    }
+}
+
+/// The lists of revoked certificates in a file.
+fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, String> {
+    let pem = read("tls_client_crl_file", path)?;
+    let found: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
+    let path = path.display();
+    match found {
+        Ok(found) if !found.is_empty() => Ok(found),
+        Ok(_) => Err(format!(
+            "tls_client_crl_file {path} holds no list in PEM: give a file with BEGIN X509 CRL in it, such as \
+             openssl ca -gencrl writes"
+        )),
+        Err(_) => Err(format!("tls_client_crl_file {path} is no sound PEM: write it anew")),
+    }
 }
 
 /// The certificates in the file that an option names.
@@ -174,7 +211,7 @@ fn read(option: &str, path: &Path) -> Result<Vec<u8>, String> {
         _ => format!("{option} {shown} cannot be read: {error}"),
     };
     if std::fs::metadata(path).map_err(told)?.len() > FILE_BYTES_MAX {
-        return Err(format!("{option} {shown} is larger than 1 MiB: give a file in PEM"));
+        return Err(format!("{option} {shown} is larger than 16 MiB: give a file in PEM"));
     }
     std::fs::read(path).map_err(told)
 }

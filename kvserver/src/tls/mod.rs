@@ -22,15 +22,15 @@ use std::time::Duration;
 
 use kvcore::Store;
 use parking_lot::RwLock;
+use rustls::ServerConfig;
 use rustls::pki_types::UnixTime;
 use rustls::server::NoServerSessionStorage;
 use rustls::time_provider::TimeProvider;
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use files::Identity;
+use files::{Identity, Trust};
 pub use stream::Stream;
 
 /// Protocols that HTTP and gRPC agree on with a client by ALPN, the preferred one first.
@@ -62,6 +62,9 @@ pub struct TlsOptions {
     pub key_file: PathBuf,
     /// The authorities of the certificates of clients, in PEM; `None` asks clients for none.
     pub client_ca_file: Option<PathBuf>,
+    /// Which of their certificates were revoked, in PEM: a list of each authority. `None` judges them by their
+    /// dates alone.
+    pub client_crl_file: Option<PathBuf>,
     /// Whether a client has to show one.
     pub client_certificate: ClientCertificate,
     /// Whether a client is the user whose name is the common name of its certificate.
@@ -169,12 +172,16 @@ pub async fn take_leave(mut stream: TcpStream) {
 /// Reads all files.
 fn read(options: &TlsOptions, clock: &Arc<StoreClock>) -> Result<(Served, Vec<String>), String> {
     let identity = Identity::read(&options.cert_file, &options.key_file)?;
-    let roots = options.client_ca_file.as_deref().map(files::read_authorities).transpose()?;
+    let trust = options
+        .client_ca_file
+        .as_deref()
+        .map(|path| Trust::read(path, options.client_crl_file.as_deref()))
+        .transpose()?;
     let mut notices = Vec::new();
     if let Some(notice) = identity.notice(clock.now_s()) {
         notices.push(notice);
     }
-    let config = config(options, identity, roots, clock)?;
+    let config = config(options, identity, trust, clock)?;
     let mut web = config.clone();
     web.alpn_protocols = WEB_PROTOCOLS.iter().map(|name| name.to_vec()).collect();
     Ok((Served { resp: Arc::new(config), web: Arc::new(web) }, notices))
@@ -184,7 +191,7 @@ fn read(options: &TlsOptions, clock: &Arc<StoreClock>) -> Result<(Served, Vec<St
 fn config(
     options: &TlsOptions,
     identity: Identity,
-    roots: Option<RootCertStore>,
+    trust: Option<Trust>,
     clock: &Arc<StoreClock>,
 ) -> Result<ServerConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -192,18 +199,14 @@ fn config(
     let builder = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    let has_roots = roots.is_some();
-    let builder = match roots {
+    let asks_for_certificates = trust.is_some();
+    let builder = match trust {
         None => builder.with_no_client_auth(),
-        Some(roots) => builder.with_client_cert_verifier(files::verifier(
-            roots,
-            provider,
-            options.client_certificate,
-            options.client_ca_file.as_deref(),
-        )?),
+        Some(trust) => builder
+            .with_client_cert_verifier(trust.into_verifier(provider, options.client_certificate)?),
     };
     let mut config = identity.into_config(builder)?;
-    if has_roots {
+    if asks_for_certificates {
         // A session that is resumed shows no certificate, and may outlive the one it began with.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber,
+    date_time_ymd,
 };
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -50,6 +51,29 @@ impl Authority {
     pub fn client(&self, name: &str, year: i32) -> Pair {
         let params = CertificateParams::default();
         self.sign(params, name, year, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    /// As `client`, and the list of revoked certificates of this authority with that one on it, which holds until a
+    /// year begins.
+    pub fn revoked_client(&self, name: &str, list_until: i32) -> (Pair, String) {
+        let number = SerialNumber::from(666);
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(number.clone());
+        let pair = self.sign(params, name, 2100, ExtendedKeyUsagePurpose::ClientAuth);
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2000, 1, 1),
+            next_update: date_time_ymd(list_until, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: vec![RevokedCertParams {
+                serial_number: number,
+                revocation_time: date_time_ymd(2001, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            }],
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        (pair, list.signed_by(&self.0).unwrap().pem().unwrap())
     }
 
     fn sign(

@@ -39,6 +39,7 @@ pub fn tls(files: &Files, server: &Pair, clients: Option<&Authority>) -> TlsOpti
         cert_file: files.write("server.pem", &server.cert),
         key_file: files.write("server.key", &server.key),
         client_ca_file: clients.map(|authority| files.write("clients.pem", &authority.pem())),
+        client_crl_file: None,
         client_certificate: ClientCertificate::Required,
         names_users: false,
         loopback_plain: false,

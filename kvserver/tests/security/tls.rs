@@ -84,6 +84,39 @@ fn certificates_of_clients_are_judged_on_every_front_end() {
 }
 
 #[test]
+fn a_certificate_that_was_revoked_is_refused_on_every_front_end() {
+    let (files, servers) = (Files::new(), Authority::new("servers"));
+    let (clients, others) = (Authority::new("clients"), Authority::new("others"));
+    let (revoked, list) = clients.revoked_client("ada", 2031);
+    let sound = clients.client("bob", 2100);
+    let tls = TlsOptions {
+        client_ca_file: Some(files.write("both.pem", &(clients.pem() + &others.pem()))),
+        client_crl_file: Some(files.write("revoked.pem", &list)),
+        ..tls(&files, &servers.server(), None)
+    };
+    // 2030-12-31 00:00.
+    let (clock, hand) = Clock::manual(1_924_905_600_000);
+    let store = Store::with_clock(Options::new(), clock).unwrap();
+    let rig = Rig::on(store, ServerOptions { tls: Some(tls), ..options() });
+    for (address, protocols) in rig.fronts() {
+        let trusted = servers.trusted(Some(&revoked), protocols);
+        assert_eq!(alert(address, &trusted), AlertDescription::CertificateRevoked);
+    }
+    let ping = redis_lines(&["PING"]);
+    let config = servers.trusted(Some(&sound), &[]);
+    assert_eq!(talk(secured(rig.resp(), &config), &ping).unwrap(), "+PONG\r\n+OK\r\n");
+    // Of the other authority there is no list, so nobody knows whom it has revoked.
+    let unknown = servers.trusted(Some(&others.client("eve", 2100)), &[]);
+    assert_eq!(alert(rig.resp(), &unknown), AlertDescription::UnknownCA);
+    // A list that is past tells nothing of those who were revoked since; another one is read in its place.
+    hand.advance_ms(2 * 86_400_000);
+    assert_eq!(alert(rig.resp(), &config), AlertDescription::UnknownCA);
+    files.write("revoked.pem", &clients.revoked_client("ada", 2100).1);
+    assert_eq!(rig.shared.tls.as_ref().unwrap().reload(), Ok(Vec::new()));
+    assert_eq!(talk(secured(rig.resp(), &config), &ping).unwrap(), "+PONG\r\n+OK\r\n");
+}
+
+#[test]
 fn a_certificate_runs_out_by_the_clock_of_the_store() {
     let (files, servers) = (Files::new(), Authority::new("servers"));
     let clients = Authority::new("clients");
@@ -220,6 +253,7 @@ fn what_is_wrong_with_a_file_is_told_with_the_remedy() {
     let cert = |path| TlsOptions { cert_file: path, ..sound.clone() };
     let key = |path| TlsOptions { key_file: path, ..sound.clone() };
     let ca = |path| TlsOptions { client_ca_file: Some(path), ..sound.clone() };
+    let crl = |path| TlsOptions { client_crl_file: Some(path), ..sound.clone() };
     let other = Authority::new("others").server();
     let encrypted =
         "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
@@ -237,6 +271,8 @@ fn what_is_wrong_with_a_file_is_told_with_the_remedy() {
         (key(file("other", &other.key)), "does not belong to the first certificate"),
         (ca(files.path().join("none")), "tls_client_ca_file"),
         (ca(sound.key_file.clone()), "holds no certificate in PEM"),
+        (crl(files.path().join("none")), "tls_client_crl_file"),
+        (crl(sound.cert_file.clone()), "holds no list in PEM"),
     ] {
         let fault = fault(tls);
         assert!(fault.contains(says) && !fault.contains("hunter2"), "{says}: {fault}");
