@@ -12,13 +12,14 @@ mod user;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
 pub use file::{read_file, write_file};
 pub use log::{AclLog, Context, Entry, Reason};
 pub use permissions::{Denied, Permissions};
+use rules::RuleError;
 pub use user::{Hash, User, hash_password, is_same};
 
 /// The name of the user that clients are before they say otherwise.
@@ -29,6 +30,8 @@ pub const DEFAULT_USER: &str = "default";
 pub struct Acl {
     users: RwLock<BTreeMap<String, Arc<User>>>,
     version: AtomicU64,
+    /// Whether a user that `ACL SETUSER` makes, or begins anew, may use all channels (`acl-pubsub-default`).
+    pub gives_channels: AtomicBool,
     /// What was refused.
     pub log: AclLog,
 }
@@ -41,7 +44,12 @@ impl Acl {
             user.set_only_password(password.as_bytes());
         }
         let users = BTreeMap::from([(DEFAULT_USER.to_owned(), Arc::new(user))]);
-        Acl { users: RwLock::new(users), version: AtomicU64::new(1), log: AclLog::default() }
+        Acl {
+            users: RwLock::new(users),
+            version: AtomicU64::new(1),
+            gives_channels: AtomicBool::new(false),
+            log: AclLog::default(),
+        }
     }
 
     /// Rises whenever a user changes.
@@ -63,6 +71,31 @@ impl Acl {
     /// All users, by name.
     pub fn users(&self) -> Vec<Arc<User>> {
         self.users.read().values().cloned().collect()
+    }
+
+    /// The user with a name as these rules make it, from what it is now or from nothing. It is not put in.
+    ///
+    /// # Errors
+    /// Which rule was refused, and why.
+    pub fn changed(&self, name: &str, rules: &[&[u8]]) -> Result<User, RuleError> {
+        let all_channels: Option<&[u8]> =
+            self.gives_channels.load(Ordering::Relaxed).then_some(b"allchannels");
+        let begun = self.user(name).map_or_else(
+            || {
+                let mut user = User::new(name);
+                user.apply(all_channels.as_slice()).map(|()| user)
+            },
+            |user| Ok((*user).clone()),
+        );
+        let mut user = begun?;
+        let resets = |rule: &&[u8]| rule.eq_ignore_ascii_case(b"reset");
+        let rules: Vec<&[u8]> = rules
+            .iter()
+            .flat_map(|rule| [Some(*rule), all_channels.filter(|_| resets(rule))])
+            .flatten()
+            .collect();
+        user.apply(&rules)?;
+        Ok(user)
     }
 
     /// Puts a user in, in the place of the one with its name.

@@ -8,7 +8,7 @@ use super::call::{After, Call, Outcome};
 use super::failure::Failure;
 use super::spec::{CATEGORIES, Command, Flags, Group, NO_KEYS};
 use super::{client, help, table};
-use crate::acl::{self, DEFAULT_USER, Denied, Permissions, User};
+use crate::acl::{self, DEFAULT_USER, Denied, Permissions};
 use crate::log::say;
 use crate::resp::Request;
 use crate::shared::Shared;
@@ -109,10 +109,9 @@ fn user_name(call: &Call<'_, '_>, position: usize) -> Result<String, Failure> {
 
 fn setuser(call: &mut Call<'_, '_>) -> Outcome {
     let name = user_name(call, 2)?;
-    let mut user =
-        call.shared.acl.user(&name).map_or_else(|| User::new(&name), |user| (*user).clone());
     let rules: Vec<&[u8]> = call.args_from(3).collect();
-    user.apply(&rules).map_err(|why| Failure::new(format!("ERR {why}")))?;
+    let changed = call.shared.acl.changed(&name, &rules);
+    let user = changed.map_err(|why| Failure::new(format!("ERR {why}")))?;
     call.shared.acl.put(user);
     end_subscribers(call, &name);
     call.out.ok();

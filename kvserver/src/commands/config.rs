@@ -181,6 +181,27 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "acl-pubsub-default",
+        get: |shared| {
+            let gives = shared.acl.gives_channels.load(Ordering::Relaxed);
+            if gives { "allchannels" } else { "resetchannels" }.to_owned()
+        },
+        set: |shared, text| {
+            let gives = match text.to_ascii_lowercase().as_slice() {
+                b"allchannels" => true,
+                b"resetchannels" => false,
+                _ => {
+                    return Err(
+                        "argument(s) must be one of the following: allchannels, resetchannels"
+                            .to_owned(),
+                    );
+                }
+            };
+            shared.acl.gives_channels.store(gives, Ordering::Relaxed);
+            Ok(())
+        },
+    },
+    Setting {
         name: "acllog-max-len",
         get: |shared| shared.acl.log.most.load(Ordering::Relaxed).to_string(),
         set: |shared, text| {
@@ -202,6 +223,14 @@ const FIXED: &[Fixed] = &[
     ("replicaof", |_| String::new()),
     ("slaveof", |_| String::new()),
     ("io-threads", |shared| shared.options.threads.to_string()),
+    ("aclfile", |shared| {
+        shared
+            .options
+            .users_file
+            .as_ref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default()
+    }),
     ("port", |shared| shared.options.resp.map_or(0, |address| address.port()).to_string()),
     ("bind", |shared| {
         shared.options.resp.map(|address| address.ip().to_string()).unwrap_or_default()
@@ -249,7 +278,6 @@ const KEPT: &[(&str, &str)] = &[
     ("repl-diskless-load", "disabled"),
     ("repl-backlog-size", "1048576"),
     ("tcp-keepalive", "300"),
-    ("acl-pubsub-default", "resetchannels"),
     ("oom-score-adj", "no"),
     ("sanitize-dump-payload", "no"),
     ("lfu-log-factor", "10"),

@@ -50,6 +50,42 @@ fn what_is_saved_is_loaded_by_the_next_server() {
 }
 
 #[test]
+fn new_users_have_the_channels_that_are_given_to_them() {
+    let files = Files::new();
+    let (rig, path) = Rig::with_users(&files, USERS);
+    let channels = |name: &str| format!("ACL DRYRUN {name} PUBLISH c m");
+    let [a, b, ada] = ["a", "b", "ada"].map(channels);
+    let give = "CONFIG SET acl-pubsub-default";
+    let refused = "'c' channel";
+    let lines = [
+        "AUTH root pw",
+        "CONFIG GET acl-pubsub-default",
+        "ACL SETUSER a on nopass +publish",
+        &a,
+        &format!("{give} allchannels"),
+        "ACL SETUSER b on nopass +publish",
+        &b,
+        // Who is there keeps what it has, unless it begins anew.
+        "ACL SETUSER ada +publish",
+        &ada,
+        "ACL SETUSER ada reset on nopass +publish",
+        &ada,
+        &format!("{give} none"),
+        "CONFIG GET aclfile",
+    ];
+    let answer = rig.redis(&lines);
+    let replies: Vec<&str> = answer.split_inclusive("\r\n").collect();
+    assert!(answer.contains("resetchannels\r\n"), "{answer}");
+    assert_eq!(replies.iter().filter(|reply| reply.contains(refused)).count(), 2, "{answer}");
+    assert_eq!(replies.iter().filter(|reply| **reply == "+OK\r\n").count(), 9, "{answer}");
+    assert!(
+        answer.contains("must be one of the following: allchannels, resetchannels"),
+        "{answer}"
+    );
+    assert!(answer.contains(path.to_str().unwrap()), "{answer}");
+}
+
+#[test]
 fn what_is_loaded_holds_for_who_is_there() {
     let files = Files::new();
     let (rig, path) = Rig::with_users(&files, USERS);
