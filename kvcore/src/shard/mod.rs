@@ -116,7 +116,7 @@ impl Shard {
     }
 
     /// Bytes charged for everything in this shard.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         let structure = self.table.bytes() + self.wheel.bytes() + self.policy.bytes();
         structure + self.order_bytes() + self.slab.bytes() + self.large.bytes()
     }

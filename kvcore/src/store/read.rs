@@ -59,6 +59,33 @@ impl Store {
         }))
     }
 
+    /// As [`get`](Store::get), but does not count as a read, nor as a use of the entry that an eviction policy
+    /// would see.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub fn peek(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+        self.core.read(key.as_ref(), false, &mut Keep(self.core.context.pins))
+    }
+
+    /// As [`get_with`](Store::get_with), but does not count as a read, nor as a use of the entry that an eviction
+    /// policy would see.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub fn peek_with<R>(
+        &self,
+        key: impl AsRef<[u8]>,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        let mut show = Show { longest: usize::MAX, read: Some(read) };
+        let found = self.core.read(key.as_ref(), false, &mut show)?;
+        Ok(found.and_then(|within| match within {
+            Within::Read(result) => Some(result),
+            Within::Longer(_) => None,
+        }))
+    }
+
     /// Copies the value of a key into `buffer` and returns its length, or `None` if the key is
     /// absent or expired. If the length is more than the buffer has, nothing was written, and it
     /// does not count as a read.

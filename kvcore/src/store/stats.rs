@@ -23,6 +23,20 @@ impl Store {
         Ok(stats)
     }
 
+    /// Bytes charged to the data, as [`Stats`] has them. One look at a counter while the store limits them, and at
+    /// every shard while it does not.
+    ///
+    /// # Errors
+    /// `Closed`, `Forked`.
+    pub fn memory_bytes(&self) -> Result<u64> {
+        self.core.state.check_read()?;
+        let charged = |shard| self.core.read_shard(shard).bytes() as u64;
+        Ok(match self.core.context.budget.bytes_taken() {
+            Some(taken) => taken,
+            None => (0..self.core.shard_count()).map(charged).sum(),
+        })
+    }
+
     /// What one shard holds and has done; `None` if there are not so many shards. Shards are counted from
     /// zero. What belongs to the store as a whole is zero in it.
     ///
