@@ -269,6 +269,10 @@ impl Reader {
             return if self.searched > LINE_MAX { Err(too_long) } else { Ok(None) };
         };
         let end = from + at;
+        // However the stream was cut: a line that comes whole may be no longer.
+        if end - self.taken > LINE_MAX {
+            return Err(too_long);
+        }
         if end + 2 > buffer.len() {
             // The second byte of the end is not there yet.
             self.searched = end - self.taken;
@@ -289,6 +293,9 @@ impl Reader {
             return Ok(Read::More(1));
         };
         let end = self.searched + at;
+        if end > LINE_MAX {
+            return Err(ProtocolError::InlineTooLong);
+        }
         let line = &buffer[..end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.words.clear();
@@ -429,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_an_end_are_refused_within_64_kib() {
+    fn lines_without_an_end_within_64_kib_are_refused() {
         for (start, message) in [
             (&b"x"[..], "too big inline request"),
             (b"*1", "too big mbulk count string"),
@@ -437,9 +444,16 @@ mod tests {
         ] {
             let mut stream = start.to_vec();
             stream.resize(LINE_MAX + 1024, b'1');
-            let (requests, error) = feed(&stream, 1000, LIMITS);
-            assert!(requests.is_empty());
-            assert_eq!(error.map(|e| e.to_string()), Some(format!("Protocol error: {message}")));
+            // Nor are those with one that comes later than that.
+            let whole = [&stream, &b"\r\nPING\r\n"[..]].concat();
+            for stream in [stream, whole] {
+                for step in [1000, stream.len()] {
+                    let (requests, error) = feed(&stream, step, LIMITS);
+                    assert!(requests.is_empty());
+                    let text = format!("Protocol error: {message}");
+                    assert_eq!(error.map(|e| e.to_string()), Some(text));
+                }
+            }
         }
     }
 
