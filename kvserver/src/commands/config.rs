@@ -344,8 +344,9 @@ fn set_memory_max(shared: &Arc<Shared>, text: &[u8]) -> Result<(), Refused> {
 fn enforce_memory_max(shared: &Shared) {
     shared.settings.is_over_memory_max.store(true, Ordering::Relaxed);
     if shared.eviction.choice().is_some() {
-        // Room is made before each command, so the store has no limit of its own. Taking one away never fails.
-        let _ = shared.store.configure("max_memory", "0");
+        // Room is made before each command, so the store keeps no limit of its own; with one that is out of reach it
+        // goes on counting. Raising a limit never fails.
+        let _ = shared.store.configure("max_memory", &i64::MAX.to_string());
     }
     fits_memory_max(shared);
 }

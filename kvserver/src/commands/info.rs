@@ -152,6 +152,7 @@ fn memory(shared: &Shared, stats: &Stats, text: &mut String) {
         "maxmemory_human": human(most),
         "maxmemory_policy": super::config::policy_name(shared),
         "mem_clients_normal": clients,
+        "mem_clients_peak": shared.clients.memory_bytes_peak(),
         "mem_not_counted_for_evict": stats.pinned_bytes,
         "mem_fragmentation_ratio": format_args!(
             "{:.2}",

@@ -1,5 +1,6 @@
 //! `MONITOR`: every command, as it is run, to whoever wants to see them.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use super::call::{Call, Outcome};
@@ -44,18 +45,25 @@ pub fn show(shared: &Shared, session: &Session, command: &Command, request: Requ
 
 /// Shows a request to those who want to see them, whatever its command is.
 pub fn write(shared: &Shared, session: &Session, request: Request<'_>) {
+    tell(shared, session.client.address, Some(session.client.id), request.args());
+}
+
+/// Shows words that came from an address to those who want to see them, but not to the client with this number.
+pub fn tell<'w>(
+    shared: &Shared,
+    address: SocketAddr,
+    by: Option<u64>,
+    words: impl Iterator<Item = &'w [u8]>,
+) {
     let now_ms = shared.store.now_ms();
-    let mut line =
-        format!("{}.{:03}000 [0 {}]", now_ms / 1000, now_ms % 1000, session.client.address);
-    for arg in request.args() {
+    let mut line = format!("{}.{:03}000 [0 {address}]", now_ms / 1000, now_ms % 1000);
+    for word in words {
         line.push(' ');
-        quote(arg, &mut line);
+        quote(word, &mut line);
     }
     for client in shared.clients.all() {
-        if client.has(flag::MONITOR) && client.id != session.client.id {
-            client.post(shared.settings.push_bytes_max.load(Ordering::Relaxed), |to| {
-                to.simple(&line)
-            });
+        if client.has(flag::MONITOR) && Some(client.id) != by {
+            shared.post(&client, |to| to.simple(&line));
         }
     }
 }

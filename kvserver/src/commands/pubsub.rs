@@ -1,11 +1,9 @@
 //! Publishing and subscribing.
 
-use std::sync::atomic::Ordering;
-
 use super::call::{Call, Outcome};
 use super::help;
 use super::spec::{Command, Flags, Group, NO_KEYS};
-use crate::shared::pubsub::Kind;
+use crate::shared::pubsub::{Kind, PubSub};
 
 const FLAGS: &[Flags] =
     &[Flags::PUBSUB, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::WHILE_SUBSCRIBED];
@@ -136,8 +134,7 @@ fn spublish(call: &mut Call<'_, '_>) -> Outcome {
 }
 
 fn give(call: &mut Call<'_, '_>, kind: Kind) -> Outcome {
-    let bytes_max = call.shared.settings.push_bytes_max.load(Ordering::Relaxed);
-    let receivers = call.shared.pubsub.publish(kind, call.arg(1), call.arg(2), bytes_max);
+    let receivers = PubSub::publish(call.shared, kind, call.arg(1), call.arg(2));
     call.out.integer(i64::try_from(receivers).unwrap_or(i64::MAX));
     Ok(())
 }

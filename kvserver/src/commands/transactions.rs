@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::spec::{Access, Command, Flags, Group, NO_KEYS, all_keys};
 use super::{monitor, table};
 use crate::acl::Context;
-use crate::net::{self, Made, Queued, Watching};
+use crate::net::{self, Made, Queued};
 use crate::shared::clients::flag;
 use crate::shared::observer;
 
@@ -134,7 +134,7 @@ fn watch(call: &mut Call<'_, '_>) -> Outcome {
         }
         // Entered first, so that no change behind the look at the version is missed.
         call.shared.watched.watch(key, &call.session.dirty);
-        call.session.watching.push(Watching { key: key.to_vec(), version: None });
+        call.session.watch(key);
         call.shared.find_observers();
         let version = call.keys.version(key)?;
         if let Some(watching) = call.session.watching.last_mut() {

@@ -25,6 +25,7 @@ use super::Session;
 use super::execute;
 use super::pipeline::{Pipeline, Stop};
 use crate::commands::After;
+use crate::resp::make_room;
 use crate::shared::Shared;
 use crate::shared::clients::End;
 use crate::tls::Stream;
@@ -37,6 +38,13 @@ const QUERY_BYTES_BEFORE_AUTH: usize = 1 << 20;
 
 /// How long a client that goes has to take its last replies.
 const LINGER: Duration = Duration::from_secs(1);
+
+/// How often a client lets others pass in a row. Mostly once is enough; but who was told to go may wait for a disk, and
+/// nobody waits for that.
+const PASSES_MAX: u32 = 32;
+
+/// Bytes of last replies that are waited for even where clients take too much memory.
+const LINGER_BYTES: usize = 4 << 10;
 
 thread_local! {
     /// What all connections of a thread read into.
@@ -54,6 +62,8 @@ struct Connection {
     is_ready: bool,
     /// Whether TLS may hold back some of what was written.
     is_unflushed: bool,
+    /// How often others had their turn before the next read.
+    passes: u32,
 }
 
 /// What a connection has waited for.
@@ -75,6 +85,7 @@ pub(super) async fn serve(stream: Stream, shared: Arc<Shared>, session: Session)
         query: Vec::new(),
         is_ready: false,
         is_unflushed: false,
+        passes: 0,
     };
     // An error of the connection concerns nobody else, and there is nobody left to be told.
     let _ = connection.run().await;
@@ -86,6 +97,7 @@ pub(super) async fn serve(stream: Stream, shared: Arc<Shared>, session: Session)
 impl Connection {
     async fn run(&mut self) -> io::Result<()> {
         loop {
+            self.let_pass().await;
             if let Some(end) = self.pipeline.take_mail() {
                 return self.end(end).await;
             }
@@ -120,24 +132,45 @@ impl Connection {
         }
     }
 
+    /// Gives way to those who were told to go, so that their memory is free before this client takes more. Each asks
+    /// again right before it goes on: if all went on at once, they would take what a few have left.
+    async fn let_pass(&self) {
+        let client = &self.pipeline.session.client;
+        for _ in 0..PASSES_MAX {
+            // It may be one of them.
+            if !self.shared.are_clients_leaving() || client.has_mail() {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until something can be done, and does it: reads, or writes.
     async fn wait(&mut self) -> io::Result<Event> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {
-        let was_full = self.pipeline.is_full();
         if let Poll::Ready(Err(error)) = self.poll_write(cx) {
             return Poll::Ready(Err(error));
         }
         self.note_memory();
         self.pipeline.session.client.wait_for_mail(cx.waker());
-        if self.pipeline.takes_mail() || (was_full && !self.pipeline.is_full()) {
+        // Replies were taken, or memory is not tight any more.
+        let goes_on = self.is_ready && !self.pipeline.is_full();
+        if self.pipeline.takes_mail() || goes_on {
             return Poll::Ready(Ok(Event::Progress));
         }
         if self.pipeline.is_full() {
             return Poll::Pending;
         }
+        if self.passes < PASSES_MAX && self.shared.are_clients_leaving() {
+            // As `let_pass`: nothing is read before they have gone.
+            self.passes += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.passes = 0;
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(scratch);
             match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
@@ -188,6 +221,7 @@ impl Connection {
         let counters = self.shared.counters.thread(session.thread);
         counters.input_bytes.fetch_add(count as u64, Ordering::Relaxed);
         if !self.query.is_empty() {
+            make_room(&mut self.query, count);
             SCRATCH.with_borrow(|scratch| self.query.extend_from_slice(&scratch[..count]));
             self.is_ready = true;
             return Ok(self.check_query());
@@ -261,10 +295,16 @@ impl Connection {
         (taken, stop, ticket)
     }
 
-    /// Lets some time pass, unless the server is stopped.
+    /// Lets some time pass, unless the server is stopped or this client is to go.
     async fn pause(&self, time: Duration) {
+        let client = &self.pipeline.session.client;
+        let ended = poll_fn(|cx| {
+            client.wait_for_mail(cx.waker());
+            if client.is_ended() { Poll::Ready(()) } else { Poll::Pending }
+        });
         tokio::select! {
             () = tokio::time::sleep(time) => {}
+            () = ended => {}
             () = self.shared.stopped() => {}
         }
     }
@@ -282,6 +322,10 @@ impl Connection {
                 self.flush_some().await?;
                 self.pause(time).await;
                 let Pipeline { session, out, .. } = &mut self.pipeline;
+                if session.client.is_ended() {
+                    // The wait was cut short, and nobody gets the answer.
+                    return Ok(());
+                }
                 session.has_turn = true;
                 execute::execute(&self.shared, session, queued.request(), out);
             }
@@ -344,9 +388,12 @@ impl Connection {
         // through it any more.
         self.pipeline.session.leave(&self.shared);
         self.shared.clients.remove(&self.pipeline.session.client);
-        if end == End::AfterReplies {
-            let Pipeline { out, written, .. } = &self.pipeline;
-            let rest = &out.as_bytes()[*written..];
+        self.query = Vec::new();
+        let Pipeline { out, written, .. } = &self.pipeline;
+        let rest = &out.as_bytes()[*written..];
+        let may_linger = rest.len() <= LINGER_BYTES || !self.shared.are_clients_crowded();
+        if end == End::AfterReplies && may_linger {
+            let _lingering = self.shared.clients.linger(out.capacity());
             let take_leave = async {
                 self.stream.write_all(rest).await?;
                 self.stream.shutdown().await
@@ -367,12 +414,7 @@ impl Connection {
         client.reply_bytes.store(out.len(), Ordering::Relaxed);
         reader.give_back();
         let buffers = self.query.capacity() + reader.capacity() + out.capacity();
-        let bytes = buffers + session.queued_bytes;
-        let clients = &self.shared.clients;
-        clients.account(client, bytes);
-        let told = clients.shed(self.shared.settings.clients_bytes_max.load(Ordering::Relaxed));
-        if told > 0 {
-            self.shared.counters.evicted_clients.fetch_add(told, Ordering::Relaxed);
-        }
+        self.shared.clients.account(client, buffers + session.kept_bytes());
+        self.shared.shed_clients();
     }
 }

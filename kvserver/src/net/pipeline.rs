@@ -53,14 +53,21 @@ impl Pipeline {
         self.out.len() - self.written
     }
 
-    /// Whether so many replies wait that no more requests are served.
+    /// Whether so many replies wait that no more requests are served. Where memory is tight, those of one turn are
+    /// enough: then a thousand clients that do not read wait, and nobody has to go for them.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting() > self.shared.options.reply_bytes_max
+        let waiting = self.waiting();
+        waiting > self.shared.options.reply_bytes_max
+            || waiting > REPLY_BYTES_AT_ONCE && self.shared.are_clients_tight()
     }
 
     /// Serves requests in `input` and says how many bytes of it they took.
     pub(super) fn serve(&mut self, input: &[u8]) -> (usize, Stop) {
-        self.out.begin();
+        if self.written > self.waiting() {
+            // Who reads slowly and never all of it would have what it has read kept for ever.
+            self.out.consume(std::mem::take(&mut self.written));
+        }
+        self.out.begin(REPLY_BYTES_AT_ONCE);
         self.session.clock = None;
         let (mut taken, before) = (0, self.out.len());
         for _ in 0..REQUESTS_AT_ONCE {

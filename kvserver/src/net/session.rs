@@ -65,6 +65,8 @@ pub struct Session {
     pub runs_group: bool,
     /// Bytes that are queued.
     pub queued_bytes: usize,
+    /// Bytes of what it watches and is subscribed to.
+    named_bytes: usize,
     /// What it watches.
     pub watching: Vec<Watching>,
     /// Set when a watched key has changed.
@@ -111,6 +113,7 @@ impl Session {
             has_bad_queue: false,
             runs_group: false,
             queued_bytes: 0,
+            named_bytes: 0,
             watching: Vec::new(),
             dirty: Arc::new(AtomicBool::new(false)),
             subscriptions: Subscriptions::default(),
@@ -186,6 +189,7 @@ impl Session {
     /// Subscribes.
     pub fn subscribe(&mut self, shared: &Shared, kind: Kind, name: &[u8]) {
         if self.subscriptions[kind as usize].insert(name.to_vec()) {
+            self.named_bytes += named_bytes(name);
             shared.pubsub.subscribe(kind, name, &self.client);
             self.note_subscriptions(kind);
         }
@@ -194,6 +198,7 @@ impl Session {
     /// Ends a subscription.
     pub fn unsubscribe(&mut self, shared: &Shared, kind: Kind, name: &[u8]) {
         if self.subscriptions[kind as usize].remove(name) {
+            self.named_bytes -= named_bytes(name);
             shared.pubsub.unsubscribe(kind, name, &self.client);
             self.note_subscriptions(kind);
         }
@@ -204,10 +209,22 @@ impl Session {
         self.client.mark(flag::PUBSUB, self.is_subscribed());
     }
 
+    /// Watches one more key for its transaction.
+    pub fn watch(&mut self, key: &[u8]) {
+        self.named_bytes += named_bytes(key);
+        self.watching.push(Watching { key: key.to_vec(), version: None });
+    }
+
+    /// Bytes of memory that it takes beside its buffers.
+    pub fn kept_bytes(&self) -> usize {
+        self.queued_bytes + self.named_bytes
+    }
+
     /// Watches nothing any more.
     pub fn unwatch(&mut self, shared: &Arc<Shared>) {
         if !self.watching.is_empty() {
             for watching in std::mem::take(&mut self.watching) {
+                self.named_bytes -= named_bytes(&watching.key);
                 shared.watched.unwatch(&watching.key, &self.dirty);
             }
             shared.find_observers();
@@ -231,6 +248,7 @@ impl Session {
         self.unwatch(shared);
         for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
             for name in std::mem::take(&mut self.subscriptions[kind as usize]) {
+                self.named_bytes -= named_bytes(&name);
                 shared.pubsub.unsubscribe(kind, &name, &self.client);
             }
             self.note_subscriptions(kind);
@@ -246,6 +264,13 @@ impl Session {
         }
         self.caching = None;
     }
+}
+
+/// Bytes of memory that a name takes that a client watches or is subscribed to: it is kept twice, for the client and
+/// for those who change it, each time in a tree or a table.
+fn named_bytes(name: &[u8]) -> usize {
+    const BESIDE_THE_NAME: usize = 64;
+    2 * (name.len() + BESIDE_THE_NAME)
 }
 
 impl std::fmt::Debug for Session {

@@ -4,5 +4,5 @@ mod reply;
 mod request;
 mod words;
 
-pub use reply::{Protocol, Replies};
+pub use reply::{Protocol, Replies, make_room};
 pub use request::{Limits, ProtocolError, Read, Reader, Request};

@@ -63,6 +63,8 @@ pub mod flag {
     pub const BROADCAST: u32 = 1 << 6;
     /// Is not to be disconnected for the memory of its buffers.
     pub const NO_EVICT: u32 = 1 << 7;
+    /// Its reads are no use of keys that evicting would look at.
+    pub const NO_TOUCH: u32 = 1 << 8;
     /// Has said who it is, or need not.
     pub const AUTHENTICATED: u32 = 1 << 10;
 }
@@ -102,8 +104,10 @@ pub struct ClientHandle {
     memory_bytes: AtomicUsize,
     /// Bytes of its mail.
     mail_bytes: AtomicUsize,
-    /// Bytes that all clients make us keep.
-    all_bytes: Arc<AtomicUsize>,
+    /// Bytes that it still kept when it was told to go because all together took too much.
+    shed_bytes: AtomicUsize,
+    /// What all clients make us keep.
+    all: Arc<Kept>,
     about: Mutex<About>,
     tracking: Mutex<TrackingMode>,
     has_mail: AtomicBool,
@@ -136,7 +140,8 @@ impl ClientHandle {
             reply_bytes: AtomicUsize::new(0),
             memory_bytes: AtomicUsize::new(0),
             mail_bytes: AtomicUsize::new(0),
-            all_bytes: Arc::clone(&clients.memory_bytes),
+            shed_bytes: AtomicUsize::new(0),
+            all: Arc::clone(&clients.kept),
             about: Mutex::default(),
             tracking: Mutex::default(),
             has_mail: AtomicBool::new(false),
@@ -200,15 +205,10 @@ impl ClientHandle {
         self.memory_bytes.load(Ordering::Relaxed) + self.mail_bytes.load(Ordering::Relaxed)
     }
 
-    /// Notes in one of the two counts how much is kept now. Answers how much was.
-    fn note(&self, count: &AtomicUsize, bytes: usize) -> usize {
+    /// Notes in one of the two counts how much is kept now.
+    fn note(&self, count: &AtomicUsize, bytes: usize) {
         let before = count.swap(bytes, Ordering::Relaxed);
-        if bytes >= before {
-            self.all_bytes.fetch_add(bytes - before, Ordering::Relaxed);
-        } else {
-            self.all_bytes.fetch_sub(before - bytes, Ordering::Relaxed);
-        }
-        before
+        self.all.change(before, bytes);
     }
 
     /// Puts a message into the mailbox. If more than `bytes_max` wait there then, the client is too slow,
@@ -289,6 +289,7 @@ impl ClientHandle {
         self.has_mail.store(mail.end.is_some(), Ordering::Release);
         replies.raw(mail.messages.as_bytes());
         mail.messages.clear();
+        self.note(&self.mail_bytes, 0);
     }
 
     /// Who is to be woken when something comes.
@@ -300,6 +301,53 @@ impl ClientHandle {
     }
 }
 
+/// What all clients together make us keep.
+#[derive(Debug, Default)]
+struct Kept {
+    bytes: AtomicUsize,
+    /// The most that it ever was.
+    peak_bytes: AtomicUsize,
+    /// What of it those hold who were told to go for it, and have not gone yet.
+    going_bytes: AtomicUsize,
+}
+
+impl Kept {
+    /// One part of it was so many bytes, and is now so many.
+    fn change(&self, before: usize, now: usize) {
+        if now <= before {
+            self.bytes.fetch_sub(before - now, Ordering::Relaxed);
+            return;
+        }
+        let grown = now - before;
+        let bytes = self.bytes.fetch_add(grown, Ordering::Relaxed) + grown;
+        if bytes > self.peak_bytes.load(Ordering::Relaxed) {
+            self.peak_bytes.fetch_max(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Bytes of the last replies of a client that is not among the others any more.
+#[derive(Debug)]
+pub struct Lingering {
+    all: Arc<Kept>,
+    bytes: usize,
+}
+
+impl Drop for Lingering {
+    fn drop(&mut self) {
+        self.all.change(self.bytes, 0);
+    }
+}
+
+/// What clients may take together before those who take most have to go. The rest of the limit is for what grows
+/// until they have gone: one step of each thread.
+fn crowd_bytes(bytes_max: usize) -> usize {
+    match bytes_max {
+        0 => usize::MAX,
+        _ => bytes_max - bytes_max / 8,
+    }
+}
+
 /// All clients.
 #[derive(Debug, Default)]
 pub struct Clients {
@@ -307,8 +355,10 @@ pub struct Clients {
     next_id: AtomicU64,
     /// How many there are, with those that are about to be refused.
     count: AtomicUsize,
-    /// Bytes that all of them make us keep.
-    memory_bytes: Arc<AtomicUsize>,
+    /// What all of them make us keep.
+    kept: Arc<Kept>,
+    /// Held by who decides who has to go, so that two threads do not each throw out enough.
+    shedding: Mutex<()>,
 }
 
 impl Clients {
@@ -344,6 +394,8 @@ impl Clients {
             // Who still has it in hand may not put anything there any more.
             client.end(End::Now);
             client.note(&client.memory_bytes, 0);
+            let going = client.shed_bytes.swap(0, Ordering::Relaxed);
+            self.kept.going_bytes.fetch_sub(going, Ordering::Relaxed);
         }
     }
 
@@ -369,7 +421,12 @@ impl Clients {
 
     /// Bytes that all of them make us keep.
     pub fn memory_bytes(&self) -> usize {
-        self.memory_bytes.load(Ordering::Relaxed)
+        self.kept.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The most bytes that all of them ever made us keep at a time.
+    pub fn memory_bytes_peak(&self) -> usize {
+        self.kept.peak_bytes.load(Ordering::Relaxed)
     }
 
     /// Notes what a client makes us keep beside its mail.
@@ -379,14 +436,42 @@ impl Clients {
         }
     }
 
-    /// If all together make us keep more than `bytes_max`, those who take most are told to go, as many as it takes.
-    /// Answers how many were.
+    /// Goes on counting the replies of a client that was taken out, until what this answers is dropped.
+    pub fn linger(&self, bytes: usize) -> Lingering {
+        self.kept.change(0, bytes);
+        Lingering { all: Arc::clone(&self.kept), bytes }
+    }
+
+    /// Whether all together make us keep more than half of what they may, so that a client should get no more than it
+    /// takes. `bytes_max` 0 is no limit.
+    #[inline]
+    pub fn are_tight(&self, bytes_max: usize) -> bool {
+        bytes_max > 0 && self.memory_bytes() > bytes_max / 2
+    }
+
+    /// Whether all together make us keep so much that those who take most have to go. `bytes_max` 0 is no limit.
+    #[inline]
+    pub fn are_crowded(&self, bytes_max: usize) -> bool {
+        self.memory_bytes() > crowd_bytes(bytes_max)
+    }
+
+    /// Whether, at that, some were told to go and have not gone yet.
+    #[inline]
+    pub fn are_leaving(&self, bytes_max: usize) -> bool {
+        self.are_crowded(bytes_max) && self.kept.going_bytes.load(Ordering::Relaxed) > 0
+    }
+
+    /// If all together make us keep nearly `bytes_max`, those who take most are told to go, as many as it takes.
+    /// Answers how many were. 0 is no limit.
     pub fn shed(&self, bytes_max: usize) -> u64 {
-        if self.memory_bytes() <= bytes_max {
+        let most = crowd_bytes(bytes_max);
+        // What those hold who were told before is as good as free.
+        let going = self.kept.going_bytes.load(Ordering::Relaxed);
+        if self.memory_bytes().saturating_sub(going) <= most {
             return 0;
         }
+        let Some(_shedding) = self.shedding.try_lock() else { return 0 };
         let all = self.by_id.read();
-        // What those hold who were told before is as good as free.
         let (going, mut others): (Vec<_>, Vec<_>) =
             all.values().partition(|client| client.is_going());
         let going = going.iter().map(|client| client.memory_bytes()).sum();
@@ -395,11 +480,17 @@ impl Clients {
         others.sort_by_cached_key(|client| Reverse(client.memory_bytes()));
         let mut told = 0;
         for client in others {
-            if left <= bytes_max {
+            if left <= most {
                 break;
             }
             left = left.saturating_sub(client.memory_bytes());
-            told += u64::from(client.end(End::Now));
+            if client.end(End::Now) {
+                // It cannot be taken out before the lock of the list is free.
+                let bytes = client.memory_bytes();
+                client.shed_bytes.store(bytes, Ordering::Relaxed);
+                self.kept.going_bytes.fetch_add(bytes, Ordering::Relaxed);
+                told += 1;
+            }
         }
         told
     }

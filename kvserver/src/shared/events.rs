@@ -3,10 +3,8 @@
 //! Owns: the classes of events of `notify-keyspace-events`, how they are written, and the channels that
 //! an event is published to.
 
-use std::sync::atomic::Ordering;
-
 use super::Shared;
-use super::pubsub::Kind;
+use super::pubsub::{Kind, PubSub};
 
 /// A set of classes of events, and where they are published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,14 +87,13 @@ pub fn publish(shared: &Shared, class: Classes, event: &str, key: &[u8]) {
     if !classes.publishes(class) {
         return;
     }
-    let bytes_max = shared.settings.push_bytes_max.load(Ordering::Relaxed);
     if classes.0 & Classes::KEYSPACE.0 != 0 {
         let channel = [b"__keyspace@0__:", key].concat();
-        shared.pubsub.publish(Kind::Channel, &channel, event.as_bytes(), bytes_max);
+        PubSub::publish(shared, Kind::Channel, &channel, event.as_bytes());
     }
     if classes.0 & Classes::KEYEVENT.0 != 0 {
         let channel = [b"__keyevent@0__:", event.as_bytes()].concat();
-        shared.pubsub.publish(Kind::Channel, &channel, key, bytes_max);
+        PubSub::publish(shared, Kind::Channel, &channel, key);
     }
 }
 

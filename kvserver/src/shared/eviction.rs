@@ -2,8 +2,9 @@
 //!
 //! Owns: the policies of `maxmemory-policy` that need nothing but the keys and their deadlines, and so can be
 //! chosen while the store is open: a random key, a random key with a deadline, and the one that expires
-//! soonest of some. The store's own limit is off meanwhile. As in Redis, room is made before each command,
-//! until the limit is kept again or nothing is left that may go; a single command may exceed the limit.
+//! soonest of some. The store's own limit is one that is never reached meanwhile, with which it counts its bytes, so
+//! that measuring them is one look. As in Redis, room is made before each command, until the limit is kept again or nothing
+//! is left that may go; a single command may exceed the limit.
 //!
 //! Policies by use (`lru`, `lfu`) need what the store keeps only if it was opened with them.
 
@@ -91,13 +92,13 @@ impl Eviction {
         let most = shared.settings.memory_max.load(Ordering::Relaxed);
         let Some(choice) = self.choice().filter(|_| most > 0) else { return Ok(Room::Kept) };
         for _ in 0..EVICTED_MAX {
-            let stats = shared.store.stats()?;
-            if shared.limited_memory(&stats) <= most {
+            if shared.limited_memory()? <= most {
                 return Ok(Room::Kept);
             }
             let victim = match choice {
                 Choice::AnyKey => shared.store.random_key()?,
-                _ if stats.expiring_entries == 0 => None,
+                // A walk would find none.
+                _ if shared.store.stats()?.expiring_entries == 0 => None,
                 Choice::AnyExpiring => self.expiring(shared, 1)?,
                 Choice::SoonestExpiring => self.expiring(shared, COMPARED)?,
             };

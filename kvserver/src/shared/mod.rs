@@ -34,8 +34,9 @@ pub use watched::{Dirty, Watched};
 use crate::acl::{self, Acl};
 use crate::commands::table;
 use crate::options::ServerOptions;
+use crate::resp::Replies;
 use crate::tls::Tls;
-use clients::Clients;
+use clients::{ClientHandle, Clients};
 use counters::Counters;
 use events::Classes;
 use eviction::Eviction;
@@ -271,13 +272,49 @@ impl Shared {
 
     /// Bytes that are in use, as `INFO` tells them.
     pub fn used_memory(&self, stats: &Stats) -> u64 {
-        self.limited_memory(stats) + stats.pinned_bytes
+        stats.memory_bytes + self.clients.memory_bytes() as u64 + stats.pinned_bytes
     }
 
     /// Bytes that count for the limit on memory when the server makes room: evicting keys would not free what
     /// values in flight and watches hold.
-    pub fn limited_memory(&self, stats: &Stats) -> u64 {
-        stats.memory_bytes + self.clients.memory_bytes() as u64
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn limited_memory(&self) -> kvcore::Result<u64> {
+        Ok(self.store.memory_bytes()? + self.clients.memory_bytes() as u64)
+    }
+
+    /// Puts a message into the mailbox of a client. If too many wait there, or all clients together take too
+    /// much, those who do not read go.
+    pub fn post(&self, client: &ClientHandle, write: impl FnOnce(&mut Replies)) {
+        client.post(self.settings.push_bytes_max.load(Ordering::Relaxed), write);
+        self.shed_clients();
+    }
+
+    /// Tells those clients to go that take most memory, if all together take too much.
+    pub fn shed_clients(&self) {
+        let told = self.clients.shed(self.settings.clients_bytes_max.load(Ordering::Relaxed));
+        if told > 0 {
+            self.counters.evicted_clients.fetch_add(told, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether clients take so much memory that those who do not read are served no more.
+    #[inline]
+    pub fn are_clients_tight(&self) -> bool {
+        self.clients.are_tight(self.settings.clients_bytes_max.load(Ordering::Relaxed))
+    }
+
+    /// Whether clients take too much memory, and some were told to go for it, who should do so before others take more.
+    #[inline]
+    pub fn are_clients_leaving(&self) -> bool {
+        self.clients.are_leaving(self.settings.clients_bytes_max.load(Ordering::Relaxed))
+    }
+
+    /// Whether clients take so much memory that some have to go.
+    #[inline]
+    pub fn are_clients_crowded(&self) -> bool {
+        self.clients.are_crowded(self.settings.clients_bytes_max.load(Ordering::Relaxed))
     }
 
     /// Changes which events are published.

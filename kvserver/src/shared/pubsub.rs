@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use ahash::HashMap;
 use parking_lot::RwLock;
 
+use super::Shared;
 use super::clients::ClientHandle;
 use crate::glob;
 use crate::resp::Replies;
@@ -52,13 +53,13 @@ impl PubSub {
         }
     }
 
-    /// Gives a message to all who want it and counts them. `bytes_max` may wait for each of them.
-    pub fn publish(&self, kind: Kind, channel: &[u8], message: &[u8], bytes_max: usize) -> usize {
-        let all = self.by_name.read();
+    /// Gives a message to all who want it and counts them.
+    pub fn publish(shared: &Shared, kind: Kind, channel: &[u8], message: &[u8]) -> usize {
+        let all = shared.pubsub.by_name.read();
         let word: &[u8] = if kind == Kind::Shard { b"smessage" } else { b"message" };
         let mut receivers = 0;
         for client in all[kind as usize].get(channel).into_iter().flat_map(BTreeMap::values) {
-            client.post(bytes_max, |to| push(to, &[word, channel, message]));
+            shared.post(client, |to| push(to, &[word, channel, message]));
             receivers += 1;
         }
         if kind == Kind::Shard {
@@ -67,8 +68,7 @@ impl PubSub {
         for (pattern, clients) in &all[Kind::Pattern as usize] {
             if glob::matches(pattern, channel) {
                 for client in clients.values() {
-                    client
-                        .post(bytes_max, |to| push(to, &[b"pmessage", pattern, channel, message]));
+                    shared.post(client, |to| push(to, &[b"pmessage", pattern, channel, message]));
                     receivers += 1;
                 }
             }

@@ -283,7 +283,6 @@ fn keep_its_own(shared: &Shared, client: &ClientHandle, keys: &mut Vec<&[u8]>) {
 
 /// Tells a client of keys, or of all keys.
 fn send(shared: &Shared, client: &Arc<ClientHandle>, mode: &TrackingMode, keys: Option<&[&[u8]]>) {
-    let bytes_max = shared.settings.push_bytes_max.load(Ordering::Relaxed);
     let target = match mode.redirect {
         0 => Arc::clone(client),
         other => match shared.clients.get(other) {
@@ -291,7 +290,7 @@ fn send(shared: &Shared, client: &Arc<ClientHandle>, mode: &TrackingMode, keys: 
             None => {
                 client.mark(flag::BROKEN_REDIRECT, true);
                 if client.speaks_resp3() {
-                    client.post(bytes_max, |to| {
+                    shared.post(client, |to| {
                         to.push(2);
                         to.bulk(b"tracking-redir-broken");
                         to.integer(i64::try_from(other).unwrap_or(i64::MAX));
@@ -302,13 +301,13 @@ fn send(shared: &Shared, client: &Arc<ClientHandle>, mode: &TrackingMode, keys: 
         },
     };
     if target.speaks_resp3() {
-        target.post(bytes_max, |to| {
+        shared.post(&target, |to| {
             to.push(2);
             to.bulk(b"invalidate");
             write_keys(to, keys);
         });
     } else if mode.redirect != 0 && target.has(flag::PUBSUB) {
-        target.post(bytes_max, |to| {
+        shared.post(&target, |to| {
             to.push(3);
             to.bulk(b"message");
             to.bulk(CHANNEL);

@@ -1,5 +1,6 @@
 //! Clients that mean harm: what they are refused, who goes, and that the others are served.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::client::{Client, Running};
@@ -36,18 +37,91 @@ fn evicted(polite: &mut Client, running: &Running) -> usize {
 }
 
 #[test]
-fn clients_that_never_read_go_when_they_take_more_than_there_is() {
+fn clients_that_do_not_read_wait_before_anybody_has_to_go() {
+    const ASKED: usize = 100;
     let running = Running::with(small());
     let mut polite = running.client();
     polite.ask_words(&["SET", "k", &"v".repeat(LARGE)]);
-    let mut silent: Vec<Client> = (0..10).map(|_| running.client()).collect();
+    // Each may keep a mebibyte of replies, and all together less than that.
+    let mut silent: Vec<Client> = (0..6).map(|_| running.client()).collect();
     for client in &mut silent {
-        client.send(&b"GET k\r\n".repeat(MANY));
+        client.send(&b"GET k\r\n".repeat(ASKED));
     }
-    // Each may keep one reply beyond a mebibyte, so of ten not all can stay.
-    let gone = evicted(&mut polite, &running);
-    assert!((1..10).contains(&gone), "{gone} were disconnected");
     assert_eq!(polite.ask("STRLEN k"), format!(":{LARGE}"));
+    for client in &mut silent {
+        (0..ASKED).for_each(|_| assert_eq!(client.reply().len(), 1 + LARGE));
+    }
+    assert_eq!(running.shared.counters.evicted_clients.load(Ordering::Relaxed), 0);
+    let most = running.shared.clients.memory_bytes_peak();
+    assert!(most <= BUDGET, "{most} bytes were kept");
+}
+
+#[test]
+fn many_that_never_read_never_take_more_than_there_is() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    polite.ask_words(&["SET", "k", &"v".repeat(64 << 10)]);
+    // The first replies of all of them together are three times the budget.
+    let mut silent: Vec<Client> = (0..200).map(|_| running.client()).collect();
+    for client in &mut silent {
+        client.try_send(&b"GET k\r\n".repeat(MANY));
+    }
+    assert!(evicted(&mut polite, &running) > 0);
+    let most = running.shared.clients.memory_bytes_peak();
+    assert!(most <= BUDGET, "{most} bytes were kept");
+}
+
+#[test]
+fn a_message_to_many_that_never_read_is_given_up_where_the_budget_ends() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    let mut silent: Vec<Client> = (0..50).map(|_| running.client()).collect();
+    for client in &mut silent {
+        client.ask("SUBSCRIBE c");
+    }
+    let message = "m".repeat(LARGE);
+    let published = (0..MANY).take_while(|_| {
+        polite.ask_words(&["PUBLISH", "c", &message]);
+        running.shared.counters.evicted_clients.load(Ordering::Relaxed) == 0
+    });
+    assert!(published.count() < MANY);
+    let most = running.shared.clients.memory_bytes_peak();
+    assert!(most <= BUDGET, "{most} bytes were kept");
+}
+
+#[test]
+fn who_takes_leave_does_not_take_the_budget_along() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    polite.ask_words(&["SET", "k", &"v".repeat(LARGE)]);
+    let mut silent: Vec<Client> = (0..50).map(|_| running.client()).collect();
+    for client in &mut silent {
+        client.try_send(&[b"GET k\r\n".repeat(9), b"QUIT\r\n".to_vec()].concat());
+    }
+    // Their last replies count until they are taken, or given up.
+    while running.shared.clients.memory_bytes() > LARGE {
+        assert_eq!(polite.ask("PING"), "+PONG");
+    }
+    let most = running.shared.clients.memory_bytes_peak();
+    assert!(most <= BUDGET, "{most} bytes were kept");
+}
+
+#[test]
+fn what_is_watched_and_subscribed_to_is_in_the_same_budget() {
+    let running = Running::with(small());
+    let mut greedy = running.client();
+    let name = "n".repeat(1000);
+    let words: Vec<String> = (0..1000).map(|number| format!("{name}{number}")).collect();
+    let some = [&["SUBSCRIBE"][..], &words.iter().map(String::as_str).collect::<Vec<_>>()].concat();
+    let mut polite = running.client();
+    let before = running.shared.clients.memory_bytes();
+    greedy.send(&crate::client::request(&some));
+    (0..words.len()).for_each(|_| drop(greedy.reply()));
+    assert_eq!(polite.ask("PING"), "+PONG");
+    assert!(running.shared.clients.memory_bytes() > before + 1000 * 1000);
+    assert_eq!(greedy.ask("RESET"), "+RESET");
+    assert_eq!(polite.ask("PING"), "+PONG");
+    assert!(running.shared.clients.memory_bytes() < 1000 * 1000);
 }
 
 #[test]
