@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kvcore::{Clock, ManualClock, Options, Store};
 use kvserver::{Server, ServerOptions, Shared};
@@ -121,6 +122,22 @@ fn the_numbers_of_the_small_service_are_frozen() {
     assert_eq!(kvstore::DeleteRequest { key: "k".to_owned() }.encode_to_vec(), b"\x0a\x01k");
     let response = kvstore::DeleteResponse { success: true, error: "e".to_owned() };
     assert_eq!(response.encode_to_vec(), b"\x08\x01\x12\x01e");
+}
+
+#[tokio::test]
+async fn calls_are_counted_and_kept_as_the_commands_that_do_the_same() {
+    let rig = Rig::new(None).await;
+    rig.shared.settings.slow_us.store(0, Ordering::Relaxed);
+    let mut client = rig.full();
+    client.set(set(b"k", b"secret")).await.unwrap();
+    client.get(v1::GetRequest { key: b"k".to_vec() }).await.unwrap();
+    rig.simple().delete(kvstore::DeleteRequest { key: "k".to_owned() }).await.unwrap();
+    assert_eq!(rig.shared.counters.calls(), 3);
+    let slow = rig.shared.slowlog.newest(10);
+    let words: Vec<String> =
+        slow.iter().map(|slow| slow.args.join(&b' ').escape_ascii().to_string()).collect();
+    assert_eq!(words, ["del k", "get k", "set k"]);
+    assert!(slow.iter().all(|slow| slow.name == "grpc"));
 }
 
 #[tokio::test]

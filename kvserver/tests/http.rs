@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kvcore::{Clock, Options, Store};
 use kvserver::{Server, ServerOptions, Shared};
@@ -122,6 +123,30 @@ fn expect_problem(response: Response<Body>, status: u16, says: &str) -> Value {
     assert_eq!(problem["status"], status);
     assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
     problem
+}
+
+#[test]
+fn requests_are_shown_counted_and_kept_as_the_commands_that_do_the_same() {
+    let rig = Rig::new();
+    let mut redis = TcpStream::connect(rig.server.as_ref().unwrap().address()).unwrap();
+    redis.write_all(b"MONITOR\r\n").unwrap();
+    let mut shown = BufReader::new(redis).lines();
+    assert_eq!(shown.next().unwrap().unwrap(), "+OK");
+    rig.shared.settings.slow_us.store(0, Ordering::Relaxed);
+    rig.put("/v1/keys/k", &[], b"secret");
+    rig.get("/v1/keys/k");
+    rig.batch(&json!({ "ops": [{"op": "delete", "key": "k"}, {"op": "delete", "key": "l"}] }));
+    for words in [r#""set" "k""#, r#""get" "k""#, r#""del" "k""#, r#""del" "l""#] {
+        let line = shown.next().unwrap().unwrap();
+        assert!(line.contains("[0 127.0.0.1:") && line.ends_with(words), "{line}");
+    }
+    // MONITOR is one of them.
+    assert_eq!(rig.shared.counters.calls(), 5);
+    let slow = rig.shared.slowlog.newest(10);
+    let words: Vec<String> =
+        slow.iter().map(|slow| slow.args.join(&b' ').escape_ascii().to_string()).collect();
+    assert_eq!(words, ["del k", "get k", "set k"]);
+    assert!(slow.iter().all(|slow| slow.name == "http"));
 }
 
 #[test]

@@ -106,9 +106,13 @@ async fn guard(
     match admitted {
         Ok(caller) => {
             front.counts.grpc.answered.fetch_add(1, Ordering::Relaxed);
-            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(caller.clone());
             let room = Arc::clone(&front);
-            next.run(request.map(|inner| Body::new(Bounded::new(room, inner)))).await
+            let request = request.map(|inner| Body::new(Bounded::new(room, inner)));
+            let response = next.run(request).await;
+            let status = Status::from_header_map(response.headers());
+            front.count_calls(&caller, status.is_some_and(|status| status::is_fault(&status)));
+            response
         }
         Err(status) => {
             front.counts.grpc.refused.fetch_add(1, Ordering::Relaxed);

@@ -20,6 +20,14 @@ pub fn of_error(error: Error) -> Status {
     Status::new(code, error.to_string())
 }
 
+/// Whether a call came to nothing through a fault of the server or of the store, and not of its client.
+pub fn is_fault(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Internal | Code::Unavailable | Code::ResourceExhausted | Code::Unknown
+    )
+}
+
 /// The status of a refusal.
 pub fn of_refusal(refusal: Refusal) -> Status {
     let code = match refusal {

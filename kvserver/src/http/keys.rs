@@ -115,6 +115,7 @@ pub async fn write(
     let options = SetOptions { expiry, condition: condition(&parts.headers)? };
     let bytes_max = front.body_bytes_max();
     let body = front.read_body(body, bytes_max).await?;
+    caller.calls.begin();
     let change = front.change(move |store, changes| {
         let outcome = store.set_with(&key, &body.bytes, &options)?;
         if matches!(outcome, SetOutcome::Stored { .. }) {

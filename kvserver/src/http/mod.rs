@@ -83,8 +83,10 @@ async fn guard(State(front): State<Arc<Front>>, mut request: Request, next: Next
         request.headers().get(AUTHORIZATION).map(|header| header.as_bytes().to_vec());
     match front.admit(authorization.as_deref(), &peer).await {
         Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            request.extensions_mut().insert(caller.clone());
+            let response = next.run(request).await;
+            front.count_calls(&caller, response.status().is_server_error());
+            response
         }
         Err(refusal) => Problem::from(refusal).into_response(),
     }

@@ -84,14 +84,19 @@ fn is_secret(command: &str, request: Request<'_>, position: usize) -> bool {
 
 /// The arguments of a command as they are kept: not too many, none too long, and no secrets.
 pub fn shortened(command: &str, request: Request<'_>) -> Vec<Vec<u8>> {
-    let count = request.len();
+    let words = request.args().enumerate().map(|(position, arg)| {
+        if is_secret(command, request, position) { &b"(redacted)"[..] } else { arg }
+    });
+    shortened_words(words)
+}
+
+/// Words without secrets as they are kept: not too many, and none too long.
+pub fn shortened_words<'w>(words: impl Iterator<Item = &'w [u8]> + Clone) -> Vec<Vec<u8>> {
+    let count = words.clone().count();
     let kept = if count > ARGS_MAX { ARGS_MAX - 1 } else { count };
-    let mut short: Vec<Vec<u8>> = request
-        .args()
+    let mut short: Vec<Vec<u8>> = words
         .take(kept)
-        .enumerate()
-        .map(|(position, arg)| match arg.get(..ARG_BYTES_MAX) {
-            _ if is_secret(command, request, position) => b"(redacted)".to_vec(),
+        .map(|arg| match arg.get(..ARG_BYTES_MAX) {
             Some(start) if arg.len() > ARG_BYTES_MAX => {
                 let more = format!("... ({} more bytes)", arg.len() - ARG_BYTES_MAX);
                 [start, more.as_bytes()].concat()

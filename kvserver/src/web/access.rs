@@ -18,7 +18,9 @@ use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 
 use super::Front;
+use super::calls::Calls;
 use crate::acl::{self, Context, DEFAULT_USER, Denied, Entry, Hash, Reason, User};
+use crate::commands::spec::Command;
 use crate::commands::table;
 use crate::resp::Request;
 use crate::shared::Turn;
@@ -57,6 +59,14 @@ pub struct Caller {
     pub address: SocketAddr,
     /// The state of the users at which `user` was looked up.
     acl_version: u64,
+    /// What its request was let in for.
+    pub calls: Arc<Calls>,
+}
+
+impl Caller {
+    fn new(user: Arc<User>, address: SocketAddr, acl_version: u64) -> Caller {
+        Caller { user, address, acl_version, calls: Arc::default() }
+    }
 }
 
 /// Why a request is not let in.
@@ -126,7 +136,9 @@ impl Front {
             let named = peer.certified.as_deref().and_then(|name| acl.user_that_is_on(name));
             let is_open = |user: &Arc<User>| user.is_on() && user.needs_no_password();
             let user = named.or_else(|| Some(acl.default_user()).filter(is_open));
-            return user.map(|user| Caller { user, address, acl_version }).ok_or(Refusal::Unknown);
+            return user
+                .map(|user| Caller::new(user, address, acl_version))
+                .ok_or(Refusal::Unknown);
         };
         let (name, password) = credentials(header).ok_or(Refusal::Unknown)?;
         let hash = acl::hash_password(header);
@@ -139,7 +151,7 @@ impl Front {
             return Err(Refusal::Wrong);
         };
         *peer.proven.lock() = Some(hash);
-        Ok(Caller { user, address, acl_version })
+        Ok(Caller::new(user, address, acl_version))
     }
 
     /// Waits until a password from this address may be looked at.
@@ -172,10 +184,7 @@ impl Front {
     /// # Errors
     /// `Denied`.
     pub fn permit(&self, caller: &Caller, args: &[&[u8]]) -> Result<(), Refusal> {
-        if caller.user.is_unlimited() {
-            return Ok(());
-        }
-        let Err((command, what)) = check(&caller.user, args) else { return Ok(()) };
+        let Err((command, what)) = self.check_and_note(caller, args) else { return Ok(()) };
         let (reason, object) = match &what {
             Denied::Command => (Reason::Command, command.as_bytes().to_vec()),
             Denied::Key(key) => (Reason::Key, key.clone()),
@@ -183,6 +192,22 @@ impl Front {
         };
         self.note(reason, object, caller.user.name(), caller.address);
         Err(Refusal::Denied { command, what })
+    }
+
+    /// Asks the permissions of a caller for a command, and notes that it was called or rejected.
+    fn check_and_note(
+        &self,
+        caller: &Caller,
+        args: &[&[u8]],
+    ) -> Result<(), (&'static str, Denied)> {
+        with_command(args, |command, request| {
+            let outcome = caller.user.check(command, request);
+            match outcome {
+                Ok(()) => self.note_call(caller, command, request),
+                Err(_) => self.note_rejected(command),
+            }
+            outcome.map_err(|denied| (command.name, denied))
+        })
     }
 
     /// Whether a caller may see a key and its value. What is hidden from it is not noted as refused.
@@ -209,6 +234,16 @@ impl Front {
 
 /// Asks the permissions of a user.
 fn check(user: &User, args: &[&[u8]]) -> Result<(), (&'static str, Denied)> {
+    with_command(args, |command, request| {
+        user.check(command, request).map_err(|denied| (command.name, denied))
+    })
+}
+
+/// Gives `ask` the command that has these arguments, the name first, and the request for it.
+fn with_command(
+    args: &[&[u8]],
+    ask: impl FnOnce(&'static Command, Request<'_>) -> Result<(), (&'static str, Denied)>,
+) -> Result<(), (&'static str, Denied)> {
     let name = args.first().copied().unwrap_or_default();
     // A name without a row is a mistake in this program, and nobody may do it.
     let command = table::find(name).map(table::get).ok_or(("unknown", Denied::Command))?;
@@ -221,7 +256,7 @@ fn check(user: &User, args: &[&[u8]]) -> Result<(), (&'static str, Denied)> {
             at - arg.len()..at
         })
         .collect();
-    user.check(command, Request::new(&bytes, &ranges)).map_err(|denied| (command.name, denied))
+    ask(command, Request::new(&bytes, &ranges))
 }
 
 /// User and password of a header `Authorization`; `None` if it is of no kind that is known.

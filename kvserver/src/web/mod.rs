@@ -1,7 +1,7 @@
 //! What HTTP and gRPC have in common: both are served by hyper, and both reach the store the same way.
 //!
 //! Owns: [`Front`], what one of them shares between all threads. `listener` accepts and serves connections, and
-//! `fronts` says which; `access` says who a caller is and what it may do, `work` changes the store without standing still for a
+//! `fronts` says which; `access` says who a caller is and what it may do, `calls` counts what it does, `work` changes the store without standing still for a
 //! disk, `body` takes a request in within bounds, `watching` and `scanning` read what never ends.
 //!
 //! Invariant: nothing here waits for a disk or for another client on a thread that serves. Nothing here
@@ -9,6 +9,7 @@
 
 mod access;
 mod body;
+mod calls;
 mod fronts;
 mod listener;
 mod scanning;
