@@ -8,6 +8,7 @@ use crate::acl::{Context, DEFAULT_USER, Reason};
 use crate::net::{self, Queued, ReplyMode};
 use crate::resp::Protocol;
 use crate::shared::Turn;
+use crate::shared::clients::flag;
 
 const FLAGS: &[Flags] = &[
     Flags::NOSCRIPT,
@@ -215,7 +216,7 @@ fn hello(call: &mut Call<'_, '_>) -> Outcome {
 fn reset(call: &mut Call<'_, '_>) -> Outcome {
     call.session.leave(call.shared);
     call.session.reply_mode = ReplyMode::On;
-    call.session.client.mark(crate::shared::clients::flag::NO_EVICT, false);
+    call.session.client.mark(flag::NO_EVICT | flag::NO_TOUCH, false);
     call.session.client.describe(|about| about.name.clear());
     call.session.speak(Protocol::Two, call.out);
     call.session.begin_anew(call.shared);

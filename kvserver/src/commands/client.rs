@@ -40,6 +40,10 @@ static SUBCOMMANDS: &[Command] = &[
         .about("3.2.0", "Turns replies off and on."),
     Command::new("client|no-evict", 3, ADMIN, NO_KEYS, Group::Connection, no_evict)
         .about("7.0.0", "Keeps this client though buffers take too much memory."),
+    Command::new("client|no-touch", 3, FLAGS, NO_KEYS, Group::Connection, no_touch).about(
+        "7.2.0",
+        "Makes the reads of this client no use of keys that evicting would look at.",
+    ),
     Command::new("client|pause", -3, ADMIN, NO_KEYS, Group::Connection, pause)
         .about("3.0.0", "Makes clients wait for some milliseconds."),
     Command::new("client|unpause", 2, ADMIN, NO_KEYS, Group::Connection, unpause)
@@ -87,6 +91,8 @@ fn usage(call: &mut Call<'_, '_>) -> Outcome {
             "    Return information about client connections.",
             "NO-EVICT (ON|OFF)",
             "    Protect current client connection from eviction.",
+            "NO-TOUCH (ON|OFF)",
+            "    Will not touch LRU/LFU stats when this mode is on.",
             "PAUSE <timeout> [WRITE|ALL]",
             "    Suspend all, or just write, clients for <timeout> milliseconds.",
             "REPLY (ON|OFF|SKIP)",
@@ -121,6 +127,7 @@ pub fn describe(shared: &Shared, client: &ClientHandle) -> String {
         (flag::BROKEN_REDIRECT, 'R'),
         (flag::BROADCAST, 'B'),
         (flag::NO_EVICT, 'e'),
+        (flag::NO_TOUCH, 'T'),
     ];
     let mut flags: String =
         letters.iter().filter(|(bit, _)| client.has(*bit)).map(|(_, letter)| *letter).collect();
@@ -366,12 +373,21 @@ fn reply(call: &mut Call<'_, '_>) -> Outcome {
 
 /// Keeps this client, or not, though buffers take too much memory.
 fn no_evict(call: &mut Call<'_, '_>) -> Outcome {
+    mark(call, flag::NO_EVICT)
+}
+
+fn no_touch(call: &mut Call<'_, '_>) -> Outcome {
+    mark(call, flag::NO_TOUCH)
+}
+
+/// Sets or clears a bit of the client, as the argument says.
+fn mark(call: &mut Call<'_, '_>, bit: u32) -> Outcome {
     let on = match call.arg(2).to_ascii_lowercase().as_slice() {
         b"on" => true,
         b"off" => false,
         _ => return Err(Failure::SYNTAX),
     };
-    call.session.client.mark(flag::NO_EVICT, on);
+    call.session.client.mark(bit, on);
     call.out.ok();
     Ok(())
 }

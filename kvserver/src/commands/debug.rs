@@ -110,7 +110,7 @@ fn pause_cron(call: &mut Call<'_, '_>) -> Outcome {
 
 fn describe(call: &mut Call<'_, '_>) -> Outcome {
     let about = |value: &[u8]| (object::encoding_of(value), value.len());
-    let (encoding, length) = call.keys.read(call.arg(2), about)?.ok_or(Failure::NO_SUCH_KEY)?;
+    let (encoding, length) = call.keys.look(call.arg(2), about)?.ok_or(Failure::NO_SUCH_KEY)?;
     call.out.simple(&format!("Value refcount:1 encoding:{encoding} serializedlength:{length}"));
     Ok(())
 }

@@ -6,6 +6,7 @@ use kvcore::Expiry;
 
 use super::call::{Call, Effect, Outcome};
 use super::failure::Failure;
+use super::keyspace::Keyspace;
 use super::scan;
 use super::spec::{Access, Command, Flags, Group, Keys, NO_KEYS, all_keys, one_key};
 use crate::shared::events::Classes;
@@ -158,7 +159,12 @@ fn exists(call: &mut Call<'_, '_>) -> Outcome {
 fn touch(call: &mut Call<'_, '_>) -> Outcome {
     let mut found = 0;
     for key in call.args_from(1) {
-        found += i64::from(call.keys.read(key, |_| ())?.is_some());
+        // It is a use of the key whoever asks for it.
+        let read = match &call.keys {
+            Keyspace::Untouched(store) => store.get_with(key, |_| ())?,
+            keys => keys.read(key, |_| ())?,
+        };
+        found += i64::from(read.is_some());
     }
     call.out.integer(found);
     Ok(())

@@ -13,6 +13,8 @@ use super::failure::Failure;
 pub enum Keyspace<'c, 't> {
     /// In the store.
     Store(&'c Store),
+    /// In the store, where reading a key is no use of it (`CLIENT NO-TOUCH`).
+    Untouched(&'c Store),
     /// Among the keys of a transaction.
     Group(&'c mut Transaction<'t>),
 }
@@ -22,14 +24,23 @@ impl Keyspace<'_, '_> {
     pub fn read<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Failure> {
         Ok(match self {
             Keyspace::Store(store) => store.get_with(key, read)?,
+            Keyspace::Untouched(store) => store.peek_with(key, read)?,
             Keyspace::Group(keys) => keys.get(key)?.map(read),
         })
+    }
+
+    /// As [`read`](Keyspace::read), for what is about a value and no use of it.
+    pub fn look<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, Failure> {
+        match self {
+            Keyspace::Store(store) => Ok(store.peek_with(key, read)?),
+            Keyspace::Untouched(_) | Keyspace::Group(_) => self.read(key, read),
+        }
     }
 
     /// Whether a key is there.
     pub fn exists(&self, key: &[u8]) -> Result<bool, Failure> {
         Ok(match self {
-            Keyspace::Store(store) => store.exists(key)?,
+            Keyspace::Store(store) | Keyspace::Untouched(store) => store.exists(key)?,
             Keyspace::Group(keys) => keys.held(key)?.is_some(),
         })
     }
@@ -37,10 +48,12 @@ impl Keyspace<'_, '_> {
     /// How long a key has left, in milliseconds: `Some(None)` if it does not expire.
     pub fn ttl_ms(&self, key: &[u8]) -> Result<Option<Option<i64>>, Failure> {
         Ok(match self {
-            Keyspace::Store(store) => store.ttl(key)?.map(|left| match left {
-                Remaining::Never => None,
-                Remaining::Ms(ms) => Some(ms),
-            }),
+            Keyspace::Store(store) | Keyspace::Untouched(store) => {
+                store.ttl(key)?.map(|left| match left {
+                    Remaining::Never => None,
+                    Remaining::Ms(ms) => Some(ms),
+                })
+            }
             Keyspace::Group(keys) => {
                 keys.held(key)?.map(|held| held.expire_at_ms.map(|at| (at - keys.now_ms()).max(1)))
             }
@@ -50,7 +63,9 @@ impl Keyspace<'_, '_> {
     /// When a key expires, in Unix milliseconds: `Some(None)` if it does not.
     pub fn deadline_ms(&self, key: &[u8]) -> Result<Option<Option<i64>>, Failure> {
         Ok(match self {
-            Keyspace::Store(store) => store.get(key)?.map(|value| value.expire_at_ms()),
+            Keyspace::Store(store) | Keyspace::Untouched(store) => {
+                store.peek(key)?.map(|value| value.expire_at_ms())
+            }
             Keyspace::Group(keys) => keys.held(key)?.map(|held| held.expire_at_ms),
         })
     }
@@ -58,7 +73,9 @@ impl Keyspace<'_, '_> {
     /// The version of a key, for telling whether it changed. `None` if it is absent.
     pub fn version(&self, key: &[u8]) -> Result<Option<u64>, Failure> {
         Ok(match self {
-            Keyspace::Store(store) => store.get(key)?.map(|value| value.version()),
+            Keyspace::Store(store) | Keyspace::Untouched(store) => {
+                store.peek(key)?.map(|value| value.version())
+            }
             Keyspace::Group(keys) => keys.held(key)?.and_then(|held| held.version),
         })
     }
@@ -72,7 +89,7 @@ impl Keyspace<'_, '_> {
         condition: Condition,
     ) -> Result<bool, Failure> {
         match self {
-            Keyspace::Store(store) => {
+            Keyspace::Store(store) | Keyspace::Untouched(store) => {
                 let outcome = store.set_with(key, value, &SetOptions { expiry, condition })?;
                 Ok(matches!(outcome, SetOutcome::Stored { .. }))
             }
@@ -94,7 +111,7 @@ impl Keyspace<'_, '_> {
     /// Removes a key. Answers whether it was there.
     pub fn del(&mut self, key: &[u8]) -> Result<bool, Failure> {
         match self {
-            Keyspace::Store(store) => Ok(store.del(key)?),
+            Keyspace::Store(store) | Keyspace::Untouched(store) => Ok(store.del(key)?),
             Keyspace::Group(keys) => {
                 let is_there = keys.held(key)?.is_some();
                 if is_there {
@@ -110,7 +127,7 @@ impl Keyspace<'_, '_> {
         // The largest number would mean that it stays.
         let at_ms = at_ms.clamp(0, TTL_NONE - 1);
         match self {
-            Keyspace::Store(store) => Ok(store.expire_at(key, at_ms)?),
+            Keyspace::Store(store) | Keyspace::Untouched(store) => Ok(store.expire_at(key, at_ms)?),
             Keyspace::Group(keys) => Ok(keys.expire_at(key, at_ms)?),
         }
     }
@@ -123,11 +140,13 @@ impl Keyspace<'_, '_> {
         mut act: impl FnMut(&mut Transaction<'_>) -> Result<R, Failure>,
     ) -> Result<R, Failure> {
         match self {
-            Keyspace::Store(store) => store.transact(keys, |keys| match act(keys) {
-                Ok(done) => Ok(Ok(done)),
-                Err(Failure::Store(error)) => Err(error),
-                Err(failure) => Ok(Err(failure)),
-            })?,
+            Keyspace::Store(store) | Keyspace::Untouched(store) => {
+                store.transact(keys, |keys| match act(keys) {
+                    Ok(done) => Ok(Ok(done)),
+                    Err(Failure::Store(error)) => Err(error),
+                    Err(failure) => Ok(Err(failure)),
+                })?
+            }
             Keyspace::Group(keys) => act(keys),
         }
     }
@@ -138,7 +157,7 @@ impl Keyspace<'_, '_> {
     /// Inside a transaction of single keys.
     pub fn store(&self) -> Result<&Store, Failure> {
         match self {
-            Keyspace::Store(store) => Ok(store),
+            Keyspace::Store(store) | Keyspace::Untouched(store) => Ok(store),
             Keyspace::Group(_) => {
                 Err(Failure::fixed("ERR the command needs the whole store, not only some keys"))
             }

@@ -62,7 +62,7 @@ fn usage(call: &mut Call<'_, '_>) -> Outcome {
     /// Bytes of the head of an entry with a deadline, and of its slot in the index.
     const OVERHEAD: usize = 16 + 10;
     let key = call.arg(2);
-    match call.keys.read(key, <[u8]>::len)? {
+    match call.keys.look(key, <[u8]>::len)? {
         Some(length) => {
             let bytes = key.len() + length + OVERHEAD;
             call.out.integer(i64::try_from(bytes).unwrap_or(i64::MAX));

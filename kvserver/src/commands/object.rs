@@ -3,6 +3,7 @@
 use super::call::{Call, Outcome};
 use super::failure::Failure;
 use super::help;
+use super::keyspace::Keyspace;
 use super::spec::{Access, Command, Flags, Group, Keys, NO_KEYS};
 use crate::number;
 
@@ -58,7 +59,7 @@ pub fn encoding_of(value: &[u8]) -> &'static str {
 }
 
 fn encoding(call: &mut Call<'_, '_>) -> Outcome {
-    let encoding = call.keys.read(call.arg(2), encoding_of)?;
+    let encoding = call.keys.look(call.arg(2), encoding_of)?;
     call.out.bulk_or_null(encoding.map(str::as_bytes));
     Ok(())
 }
@@ -68,7 +69,7 @@ fn refcount(call: &mut Call<'_, '_>) -> Outcome {
     const SHARED: std::ops::Range<i64> = 0..10_000;
     let is_shared =
         |value: &[u8]| number::integer(value).is_some_and(|number| SHARED.contains(&number));
-    match call.keys.read(call.arg(2), is_shared)? {
+    match call.keys.look(call.arg(2), is_shared)? {
         Some(true) => call.out.integer(i64::from(i32::MAX)),
         Some(false) => call.out.integer(1),
         None => call.out.null(),
@@ -86,10 +87,10 @@ fn idletime(call: &mut Call<'_, '_>) -> Outcome {
 
 fn freq(call: &mut Call<'_, '_>) -> Outcome {
     let key = call.arg(2);
-    let super::Keyspace::Store(store) = &call.keys else {
+    let (Keyspace::Store(store) | Keyspace::Untouched(store)) = &call.keys else {
         return Err(Failure::fixed("ERR OBJECT FREQ is not available inside a transaction"));
     };
-    match store.get(key)? {
+    match store.peek(key)? {
         None => call.out.null(),
         Some(value) if value.created_at_ms().is_some() => {
             call.out.integer(i64::try_from(value.hits()).unwrap_or(i64::MAX));

@@ -41,7 +41,7 @@ pub fn longest(call: &Call<'_, '_>) -> u64 {
 
 fn append(call: &mut Call<'_, '_>) -> Outcome {
     let (key, data, longest) = (call.arg(1), call.arg(2), longest(call));
-    if let Keyspace::Store(store) = &call.keys {
+    if let Keyspace::Store(store) | Keyspace::Untouched(store) = &call.keys {
         // The store appends in place where it can, so that many small pieces do not cost their product.
         let length = store.append(key, data)?;
         call.changed_by(Classes::STRING, "append", key);

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::table;
 use crate::net::{ReplyMode, Session};
 use crate::resp::Replies;
+use crate::shared::clients::flag;
 use crate::shared::{Shared, observer};
 
 /// Requests that are done together at most.
@@ -58,7 +59,7 @@ fn serve_gets(
     input: &[u8],
     out: &mut Replies,
 ) -> usize {
-    if !is_plain(shared, session, !observer::WATCH) {
+    if !is_plain(shared, session, !observer::WATCH) || session.client.has(flag::NO_TOUCH) {
         return 0;
     }
     let (mut keys, mut ends, mut count) = ([&[][..]; RUN_MAX], [0; RUN_MAX], 0);

@@ -291,7 +291,9 @@ fn pairs<'c>(call: &Call<'c, '_>) -> Result<Vec<Pair<'c>>, Failure> {
 fn mset(call: &mut Call<'_, '_>) -> Outcome {
     let pairs = pairs(call)?;
     match &mut call.keys {
-        super::Keyspace::Store(store) => store.set_many(&pairs, Expiry::Default)?,
+        super::Keyspace::Store(store) | super::Keyspace::Untouched(store) => {
+            store.set_many(&pairs, Expiry::Default)?
+        }
         super::Keyspace::Group(keys) => {
             for (key, value) in &pairs {
                 keys.set(key, value, Expiry::Default)?;

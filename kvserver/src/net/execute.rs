@@ -193,8 +193,16 @@ fn serve(
         out.simple("QUEUED");
         return;
     }
-    let keys = Keyspace::Store(&shared.store);
+    let keys = keyspace(shared, session);
     run_command(shared, session, id, request, keys, out);
+}
+
+/// The keys as a client reaches them outside of a transaction.
+pub(super) fn keyspace<'s, 't>(shared: &'s Shared, session: &Session) -> Keyspace<'s, 't> {
+    match session.client.has(flag::NO_TOUCH) {
+        false => Keyspace::Store(&shared.store),
+        true => Keyspace::Untouched(&shared.store),
+    }
 }
 
 /// Everything that is asked of a command before it runs.
@@ -353,7 +361,7 @@ pub fn execute_queued(
 
 /// Frees what has expired of the keys of a command, when the store does not do it by itself.
 fn free_expired(command: &Command, request: Request<'_>, keys: &Keyspace<'_, '_>) -> Outcome {
-    if let Keyspace::Store(store) = keys {
+    if let Keyspace::Store(store) | Keyspace::Untouched(store) = keys {
         for key in command.keys_of(request) {
             if !store.exists(key)? {
                 // Looking for a version that no entry has changes nothing but what has expired.

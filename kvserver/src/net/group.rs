@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use kvcore::Transaction;
 
-use super::{Session, Watching, execute_queued, run_command};
+use super::{Session, Watching, execute_queued, keyspace, run_command};
 use crate::commands::spec::Flags;
 use crate::commands::{Failure, Keyspace, monitor, table};
 use crate::resp::{Replies, Request};
@@ -153,7 +153,7 @@ fn part(
                 count(shared, session, queued.id, outcome.as_ref().err());
             }
         } else {
-            let keys = Keyspace::Store(&shared.store);
+            let keys = keyspace(shared, session);
             run_command(shared, session, queued.id, queued.request(), keys, out);
         }
     }

@@ -14,7 +14,7 @@ mod session;
 mod waiting;
 
 pub use execute::{deny, log_denied, per_call};
-use execute::{execute_queued, run_command};
+use execute::{execute_queued, keyspace, run_command};
 pub use group::{Made, Queued, run};
 pub use server::Server;
 pub use session::{ReplyMode, Session, Watching};

@@ -102,3 +102,39 @@ fn a_limit_that_the_store_was_opened_with_is_told() {
     let running = Running::on(store, ServerOptions { threads: 1, ..ServerOptions::default() });
     check(&mut running.client(), &[("CONFIG GET maxmemory", "[$maxmemory $67108864]")]);
 }
+
+#[test]
+fn what_a_client_without_touch_reads_is_no_use() {
+    let options = Options::new().with("entry_stats", "true").unwrap();
+    let running = Running::on(Store::memory(options).unwrap(), ServerOptions::default());
+    let mut client = running.client();
+    check(
+        &mut client,
+        &[
+            ("SET k v", "+OK"),
+            ("CLIENT NO-TOUCH maybe", "-ERR syntax error"),
+            ("CLIENT NO-TOUCH ON", "+OK"),
+            ("GET k", "$v"),
+            ("MGET k k", "[$v $v]"),
+            ("STRLEN k", ":1"),
+            ("OBJECT FREQ k", ":0"),
+            ("TOUCH k", ":1"),
+            ("OBJECT FREQ k", ":1"),
+            ("CLIENT NO-TOUCH OFF", "+OK"),
+            ("GET k", "$v"),
+            // What asks about a key is no use of it in any case.
+            ("OBJECT ENCODING k", "$embstr"),
+            ("EXPIRETIME k", ":-1"),
+            ("OBJECT FREQ k", ":2"),
+            ("CLIENT NO-TOUCH ON", "+OK"),
+        ],
+    );
+    // Nor are several reads that come together.
+    client.send(&crate::client::request(&["GET", "k"]).repeat(4));
+    (0..4).for_each(|_| assert_eq!(client.reply(), "$v"));
+    assert!(client.ask("CLIENT INFO").contains(" flags=T "));
+    assert_eq!(client.ask("RESET"), "+RESET");
+    assert_eq!(client.ask("OBJECT FREQ k"), ":2");
+    assert_eq!(client.ask("GET k"), "$v");
+    assert_eq!(client.ask("OBJECT FREQ k"), ":3");
+}
