@@ -158,3 +158,87 @@ fn what_was_acknowledged_is_there_after_a_kill() {
 fn sigterm_under_load_loses_nothing_and_is_no_failure() {
     nothing_told_is_lost("load", |server| assert_eq!(server.terminate(), Some(0)));
 }
+
+/// A file of `deploy/`.
+fn deployed(name: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// The options of the server that a file sets: `KV_NAME: value` in one of compose, `KV_NAME=value` in a Dockerfile.
+fn variables(text: &str) -> Vec<(String, String)> {
+    let settings = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let pairs = settings.filter_map(|line| {
+        let line = &line[line.find("KV_")?..];
+        let (name, value) = line.split_once(": ").or_else(|| line.split_once('='))?;
+        Some((name.to_owned(), value.trim_end_matches(['\\', ' ']).trim_matches('"').to_owned()))
+    });
+    pairs.collect()
+}
+
+#[test]
+fn what_the_images_set_is_what_the_server_knows() {
+    let secret = directory("image-secret");
+    std::fs::write(&secret, "secret\n").unwrap();
+    let image = deployed("Dockerfile");
+    for (composed, shown) in [
+        ("docker-compose.yml", "default_ttl = \"6h\""),
+        ("docker-compose.tls.yml", "tls_client_ca_file = \"/tls/ca.pem\""),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kv-server"));
+        command.arg("--print-config").env_clear();
+        for (name, value) in variables(&image).into_iter().chain(variables(&deployed(composed))) {
+            let is_secret = value.starts_with("/run/secrets/");
+            command.env(name, if is_secret { secret.display().to_string() } else { value });
+        }
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let fault = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{composed}: {fault}");
+        assert!(told.contains(shown) && told.contains("resp = \"0.0.0.0:6379\""), "{told}");
+    }
+    std::fs::remove_file(secret).unwrap();
+}
+
+#[test]
+fn the_image_builds_and_starts_what_is_there() {
+    let image = deployed("Dockerfile");
+    let of = |word: &str| -> Vec<&str> {
+        image.lines().filter_map(|line| line.trim().strip_prefix(word)).collect()
+    };
+    // The compiler is the one that the workspace asks for.
+    let wanted = concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-");
+    assert!(of("FROM ")[0].starts_with(wanted), "{:?}", of("FROM "));
+    assert!(image.contains("cargo build --release --locked -p kvserver"));
+    assert!(image.contains("target/release/kv-server target/release/kv\n"));
+    assert_eq!(of("ENTRYPOINT "), [r#"["kv-server"]"#]);
+    // What it listens on is what it offers, and what the balancer offers is what nginx listens on.
+    let ports: BTreeSet<String> = variables(&image)
+        .into_iter()
+        .filter_map(|(_, value)| Some(value.split_once("0.0.0.0:")?.1.to_owned()))
+        .collect();
+    assert_eq!(of("EXPOSE ")[0].split(' ').map(str::to_owned).collect::<BTreeSet<_>>(), ports);
+    let (composed, nginx) = (deployed("docker-compose.yml"), deployed("nginx.conf"));
+    let listens: BTreeSet<&str> = nginx
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("listen "))
+        .map(|rest| rest.trim_end_matches(';').split(' ').next().unwrap())
+        .collect();
+    let offered: BTreeSet<&str> = composed
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- \"127.0.0.1:"))
+        .map(|rest| rest.trim_end_matches('"').split(':').next_back().unwrap())
+        .collect();
+    assert_eq!(listens, offered);
+    // What says that it is well needs no password.
+    let health = of("CMD ").concat();
+    assert_eq!(health, r#"["kv", "ping", "redis://127.0.0.1:6379"]"#);
+    let secret = directory("health-secret");
+    std::fs::write(&secret, "secret\n").unwrap();
+    let server = Running::start(&["--password-file", secret.to_str().unwrap()]);
+    let mut ping = Command::new(env!("CARGO_BIN_EXE_kv"));
+    let ping = ping.args(["ping", &format!("redis://{}", server.address)]).output().unwrap();
+    assert!(ping.status.success(), "{ping:?}");
+    assert_eq!(server.terminate(), Some(0));
+    std::fs::remove_file(secret).unwrap();
+}
