@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use kvcore::{Clock, Expiry, ManualClock, Options, SetOptions, Store};
+use kvcore::{Clock, Expiry, ManualClock, Options, SetOptions, Status, Store};
 
 const POLICIES: [&str; 6] = ["lru", "lfu", "random", "ttl", "s3fifo", "tinylfu"];
 
@@ -84,6 +84,33 @@ fn lru_counts_every_kind_of_use() {
     store.exists("exists").unwrap();
     let order = order_of_leaving(&store, &keys);
     assert_eq!(order, ["exists", "none", "set", "get", "many", "incr", "append", "expire"]);
+}
+
+#[test]
+fn a_peek_is_no_use() {
+    let (store, _) = small("lru", 2);
+    set(&store, "a");
+    set(&store, "b");
+    assert_eq!(store.peek("a").unwrap().as_deref(), Some(&b"v"[..]));
+    assert_eq!(store.peek_with("a", <[u8]>::len).unwrap(), Some(1));
+    assert!(store.peek("none").unwrap().is_none());
+    assert_eq!(store.stats().unwrap().hits, 0);
+    set(&store, "c");
+    assert!(!store.exists("a").unwrap() && store.exists("b").unwrap());
+}
+
+#[test]
+fn bytes_are_the_same_with_a_limit_and_without() {
+    for limit in ["0", "1GiB"] {
+        let (store, _) = open("lru", &[("max_memory", limit)]);
+        assert_eq!(store.memory_bytes().unwrap(), 0);
+        (0..100).for_each(|number| set(&store, &format!("key {number}")));
+        let bytes = store.memory_bytes().unwrap();
+        assert_eq!(bytes, store.stats().unwrap().memory_bytes, "limit {limit}");
+        assert!(bytes > 100 * "key 10v".len() as u64);
+        store.shutdown().unwrap();
+        assert_eq!(store.memory_bytes().unwrap_err().status(), Status::Closed);
+    }
 }
 
 #[test]
