@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::random;
 use crate::removals::Removals;
 use crate::set_options::Expiry;
-use crate::stats::{LatencyMeter, LatencyMode, ReadCounters};
+use crate::stats::{LatencyMeter, LatencyMode, Timed};
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::value::PinMeter;
 use crate::wal::SyncMode;
@@ -32,7 +32,6 @@ pub(crate) struct Context {
     pub(crate) alarm: CachePadded<Alarm>,
     pub(crate) removals: Removals,
     pub(crate) pins: &'static PinMeter,
-    pub(crate) reads: ReadCounters,
     revision: CachePadded<AtomicU64>,
     /// How often all contents were replaced.
     contents: AtomicU64,
@@ -67,8 +66,8 @@ pub(crate) enum Deadline {
 }
 
 impl Context {
-    /// Of so many shards; `margin` is how many bytes policies may take without asking.
-    pub(crate) fn new(options: &Options, clock: Clock, shards: usize, margin: usize) -> Self {
+    /// `margin` is how many bytes policies may take without asking.
+    pub(crate) fn new(options: &Options, clock: Clock, margin: usize) -> Self {
         let (max_entries, max_bytes) = (limit(options.max_entries()), limit(options.max_memory()));
         let context = Context {
             clock,
@@ -77,7 +76,6 @@ impl Context {
             alarm: CachePadded::new(Alarm::new()),
             removals: Removals::new(options),
             pins: PinMeter::lease(),
-            reads: ReadCounters::new(shards),
             revision: CachePadded::new(AtomicU64::new(0)),
             contents: AtomicU64::new(0),
             default_ttl_ms: AtomicU64::new(0),
@@ -167,18 +165,10 @@ impl Context {
         self.measures.load(Ordering::Relaxed) & COUNTS != 0
     }
 
-    /// Whether some operations are timed.
-    #[inline]
-    pub(crate) fn times(&self) -> bool {
-        self.measures.load(Ordering::Relaxed) & TIMES != 0
-    }
-
-    /// Counts a read of a value, if operations are counted.
+    /// Whether a call of this kind that begins now is to be timed.
     #[inline(always)]
-    pub(crate) fn count_read(&self, shard: usize, hit: bool) {
-        if self.counts() {
-            self.reads.count(shard, hit);
-        }
+    pub(crate) fn times(&self, timed: Timed) -> bool {
+        self.measures.load(Ordering::Relaxed) & TIMES != 0 && self.latency.is_due(timed)
     }
 
     /// The deadline that a write asks for. `current` is the deadline of the entry it replaces.
@@ -275,7 +265,7 @@ mod tests {
         for (name, value) in options {
             set.set(name, value).unwrap();
         }
-        let context = Context::new(&set, Clock::manual(1000).0, 1, 0);
+        let context = Context::new(&set, Clock::manual(1000).0, 0);
         context.deadline(expiry, current, &Now::new(&context.clock))
     }
 

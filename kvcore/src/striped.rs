@@ -14,20 +14,41 @@ use crossbeam_utils::CachePadded;
 /// Stripes that belong to one thread each. The one behind them is shared.
 const OWN: usize = 32;
 
-/// Several sums, each in stripes.
-pub(crate) struct Striped<const SUMS: usize>(Box<[CachePadded<[AtomicU64; SUMS]>]>);
+/// Several sums, each in stripes. Their number is known when it is compiled, so that finding one takes few
+/// instructions: reads are counted here, and those are quick.
+#[derive(Debug)]
+pub(crate) struct Striped<const SUMS: usize>(Box<[CachePadded<[AtomicU64; SUMS]>; OWN + 1]>);
 
 impl<const SUMS: usize> Striped<SUMS> {
     pub(crate) fn new() -> Self {
         let stripe = |_| CachePadded::new([const { AtomicU64::new(0) }; SUMS]);
-        Striped((0..=OWN).map(stripe).collect())
+        Striped(Box::new(std::array::from_fn(stripe)))
     }
 
     /// Adds to a sum. What one thread adds another may take away, so stripes wrap around.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn add(&self, sum: usize, number: u64) {
+        let stripe = MINE.get();
+        if stripe < OWN {
+            let place = &self.0[stripe][sum];
+            place.store(place.load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed);
+        } else {
+            self.add_slowly(sum, number);
+        }
+    }
+
+    /// The same for a thread that has no stripe of its own, or none yet.
+    #[cold]
+    #[inline(never)]
+    fn add_slowly(&self, sum: usize, number: u64) {
         let stripe = stripe();
         add(&self.0[stripe][sum], stripe, number);
+    }
+
+    /// This thread's part of a sum.
+    #[inline(always)]
+    pub(crate) fn word(&self, sum: usize) -> &AtomicU64 {
+        &self.0[stripe()][sum]
     }
 
     /// Takes from a sum.
@@ -87,11 +108,6 @@ impl StripedTable {
         add(self.place(stripe, sum), stripe, number);
     }
 
-    /// This thread's part of a sum.
-    pub(crate) fn word(&self, sum: usize) -> &AtomicU64 {
-        self.place(stripe(), sum)
-    }
-
     /// A sum over all stripes.
     pub(crate) fn sum(&self, sum: usize) -> u64 {
         let part = |stripe| self.place(stripe, sum).load(Ordering::Relaxed);
@@ -136,7 +152,7 @@ impl Drop for Kept {
 }
 
 /// The stripe of this thread.
-#[inline]
+#[inline(always)]
 fn stripe() -> usize {
     // Under shuttle all its threads are one thread of the system.
     if cfg!(kv_shuttle) {

@@ -66,7 +66,7 @@ impl<'a> Loader<'a> {
                     return Ok(());
                 }
                 if is_planted(Planted::CountReplay) {
-                    self.core.context.count_read(0, true);
+                    self.core.count_read(0, true);
                 }
                 let loaded = Loaded {
                     version: saved.version,

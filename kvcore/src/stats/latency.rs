@@ -7,13 +7,12 @@
 
 use std::sync::OnceLock;
 // Not shuttle's: what is timed decides nothing.
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::histogram::{BUCKETS, Latency, bucket_of};
-use crate::clock::Stopwatch;
 use crate::random;
-use crate::striped::StripedTable;
+use crate::striped::{Striped, StripedTable};
 
 /// A kind of call that is timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,89 +49,111 @@ pub(crate) enum LatencyMode {
     Full = 2,
 }
 
-/// The mean distance between two calls that are timed with `sampled`.
-const SAMPLED: u64 = 64;
+const SAMPLED: u8 = LatencyMode::Sampled as u8;
+const FULL: u8 = LatencyMode::Full as u8;
 
-/// Words of one kind in a stripe: its buckets, the sum of its times, and calls that are not timed before
-/// the next one is.
+/// The mean distance between two calls that are timed with `sampled`.
+const EVERY: u64 = 64;
+
+/// Kinds of calls, for what there is of each.
+const KINDS: usize = Timed::ALL.len();
+
+/// Words of one kind in a stripe: its buckets, and the sum of its times.
 const SUM: usize = BUCKETS;
-const LEFT: usize = BUCKETS + 1;
-const WORDS: usize = BUCKETS + 2;
+const WORDS: usize = BUCKETS + 1;
 
 /// Times calls.
 #[derive(Debug)]
 pub(crate) struct LatencyMeter {
     mode: AtomicU8,
-    histograms: OnceLock<StripedTable>,
+    kept: OnceLock<Kept>,
+}
+
+/// What is kept once anything is to be timed.
+#[derive(Debug)]
+struct Kept {
+    histograms: StripedTable,
+    /// Calls of each thread and kind that are not timed before the next one is.
+    left: Striped<KINDS>,
+}
+
+impl Kept {
+    fn new() -> Self {
+        Kept { histograms: StripedTable::new(KINDS * WORDS), left: Striped::new() }
+    }
 }
 
 impl LatencyMeter {
     pub(crate) fn new() -> Self {
-        LatencyMeter { mode: AtomicU8::new(LatencyMode::Off as u8), histograms: OnceLock::new() }
+        LatencyMeter { mode: AtomicU8::new(LatencyMode::Off as u8), kept: OnceLock::new() }
     }
 
     /// Says which calls are timed from now on. What was timed before stays.
     pub(crate) fn set_mode(&self, mode: LatencyMode) {
         if mode != LatencyMode::Off {
-            self.histograms.get_or_init(|| StripedTable::new(Timed::ALL.len() * WORDS));
+            self.kept.get_or_init(Kept::new);
         }
-        self.mode.store(mode as u8, Ordering::Release);
+        self.mode.store(mode as u8, Ordering::Relaxed);
     }
 
-    /// Starts to time a call, if this one is to be timed.
-    pub(crate) fn start(&self, timed: Timed) -> Option<Stopwatch> {
-        let mode = self.mode.load(Ordering::Acquire);
-        let wanted = mode == LatencyMode::Full as u8
-            || mode == LatencyMode::Sampled as u8
-                && (timed == Timed::Sync || self.is_sample(timed));
-        wanted.then(Stopwatch::start)
-    }
-
-    /// Ends what [`start`](LatencyMeter::start) began.
-    pub(crate) fn end(&self, timed: Timed, started: Option<Stopwatch>) {
-        if let Some(watch) = started {
-            self.record(timed, watch.elapsed());
+    /// Whether a call that begins now is to be timed. Of most calls that are sampled a count-down tells, in a
+    /// few instructions: a quick get has time for no more.
+    #[inline(always)]
+    pub(crate) fn is_due(&self, timed: Timed) -> bool {
+        match self.mode.load(Ordering::Relaxed) {
+            SAMPLED => timed == Timed::Sync || self.is_sample(timed),
+            mode => mode == FULL,
         }
     }
 
-    pub(super) fn record(&self, timed: Timed, elapsed: Duration) {
-        let Some(histograms) = self.histograms.get() else { return };
+    /// Notes how long a call took.
+    pub(crate) fn record(&self, timed: Timed, elapsed: Duration) {
+        let Some(Kept { histograms, .. }) = self.kept.get() else { return };
         let ns = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         histograms.add(first_word(timed) + bucket_of(ns), 1);
         histograms.add(first_word(timed) + SUM, ns);
     }
 
     /// Whether the turn of this thread has come.
+    #[inline(always)]
     fn is_sample(&self, timed: Timed) -> bool {
-        let Some(histograms) = self.histograms.get() else { return false };
-        let left = histograms.word(first_word(timed) + LEFT);
-        match left.load(Ordering::Relaxed) {
-            0 => {
-                left.store(random::up_to(2 * (SAMPLED - 1)), Ordering::Relaxed);
-                true
-            }
-            more => {
-                left.store(more - 1, Ordering::Relaxed);
-                false
-            }
+        let Some(kept) = self.kept.get() else { return false };
+        let left = kept.left.word(number(timed));
+        let calls = left.load(Ordering::Relaxed);
+        if calls == 0 {
+            return begin_again(left);
         }
+        left.store(calls - 1, Ordering::Relaxed);
+        false
     }
 
     /// Whether anything was ever to be timed.
     pub(crate) fn was_on(&self) -> bool {
-        self.histograms.get().is_some()
+        self.kept.get().is_some()
     }
 
     /// What was timed so far.
     pub(crate) fn read(&self, timed: Timed) -> Latency {
-        let sum = |word| self.histograms.get().map_or(0, |histograms| histograms.sum(word));
+        let sum = |word| self.kept.get().map_or(0, |kept| kept.histograms.sum(word));
         let first = first_word(timed);
         Latency::new((first..first + BUCKETS).map(sum).collect(), sum(first + SUM))
     }
 }
 
+/// Draws how many calls are not timed after this one, which is.
+#[cold]
+#[inline(never)]
+fn begin_again(left: &AtomicU64) -> bool {
+    left.store(random::up_to(2 * (EVERY - 1)), Ordering::Relaxed);
+    true
+}
+
+fn number(timed: Timed) -> usize {
+    timed as usize - 1
+}
+
 fn first_word(timed: Timed) -> usize {
-    (timed as usize - 1) * WORDS
+    number(timed) * WORDS
 }
 
 #[cfg(all(test, not(kv_shuttle)))]
@@ -140,7 +161,11 @@ mod tests {
     use super::*;
 
     fn timed(meter: &LatencyMeter, kind: Timed, calls: usize) -> u64 {
-        (0..calls).for_each(|_| meter.end(kind, meter.start(kind)));
+        for _ in 0..calls {
+            if meter.is_due(kind) {
+                meter.record(kind, Duration::from_nanos(7));
+            }
+        }
         meter.read(kind).count()
     }
 

@@ -3,6 +3,7 @@
 //! The errors that every call shares are those of [`Store`]; what a call adds is listed with it.
 
 use super::Store;
+use crate::clock::Stopwatch;
 use crate::error::Result;
 use crate::set_options::{DeleteOutcome, Expiry, SetOptions, SetOutcome};
 use crate::stats::Timed;
@@ -36,21 +37,20 @@ impl Store {
         let value = value.as_ref();
         self.core.check_value(value)?;
         options.expiry.check()?;
-        if self.core.context.times() {
+        if self.core.context.times(Timed::Set) {
             return self.set_timed(key.as_ref(), value, options);
         }
         self.core.write(key.as_ref(), |shard, key, change| shard.set(key, value, options, change))
     }
 
-    /// As [`set_with`](Store::set_with), when it is timed, or its turn to be timed may have come.
+    /// As [`set_with`](Store::set_with), when it is timed.
     #[cold]
     #[inline(never)]
     fn set_timed(&self, key: &[u8], value: &[u8], options: &SetOptions) -> Result<SetOutcome> {
-        let latency = &self.core.context.latency;
-        let started = latency.start(Timed::Set);
+        let watch = Stopwatch::start();
         let set =
             self.core.write(key, |shard, key, change| shard.set(key, value, options, change))?;
-        latency.end(Timed::Set, started);
+        self.core.context.latency.record(Timed::Set, watch.elapsed());
         Ok(set)
     }
 

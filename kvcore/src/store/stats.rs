@@ -18,7 +18,7 @@ impl Store {
         self.core.state.check_read()?;
         let now_ms = self.core.context.clock.now_ms();
         let shards = 0..self.core.shard_count();
-        let stats = whole(&self.core, shards.map(|shard| one(&self.core, shard, now_ms)));
+        let stats = whole(&self.core, shards.map(|shard| self.core.shard_stats(shard, now_ms)));
         self.core.state.check_open()?;
         Ok(stats)
     }
@@ -46,7 +46,7 @@ impl Store {
         self.core.state.check_read()?;
         let now_ms = self.core.context.clock.now_ms();
         let is_there = shard < self.core.shard_count();
-        let stats = is_there.then(|| one(&self.core, shard, now_ms));
+        let stats = is_there.then(|| self.core.shard_stats(shard, now_ms));
         self.core.state.check_open()?;
         Ok(stats)
     }
@@ -74,8 +74,8 @@ impl Store {
         let write = Report::writer(format)?;
         self.core.state.check_read()?;
         let now_ms = self.core.context.clock.now_ms();
-        let shards: Vec<Stats> =
-            (0..self.core.shard_count()).map(|shard| one(&self.core, shard, now_ms)).collect();
+        let shards = 0..self.core.shard_count();
+        let shards: Vec<Stats> = shards.map(|shard| self.core.shard_stats(shard, now_ms)).collect();
         let stats = whole(&self.core, shards.iter().copied());
         let meter = &self.core.context.latency;
         let timed = Timed::ALL.map(|timed| (timed, meter.read(timed)));
@@ -83,13 +83,6 @@ impl Store {
         let latencies = if meter.was_on() { timed.into() } else { Vec::new() };
         Ok(write(&Report { stats, shards, latencies }))
     }
-}
-
-/// What one shard holds and has done.
-fn one(core: &Core, shard: usize, now_ms: i64) -> Stats {
-    let mut stats = core.read_shard(shard).stats(now_ms);
-    core.context.reads.add_to(shard, &mut stats);
-    stats
 }
 
 /// What all shards hold and have done, and the store as a whole.

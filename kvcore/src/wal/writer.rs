@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::clock::Stopwatch;
 use crate::error::{Error, Result, Status};
 use crate::io::write_all_at;
 use crate::planted::{Planted, is_planted};
@@ -255,7 +256,7 @@ impl Log {
             return Ok(());
         }
         let guard = self.guard();
-        let started = self.latency.start(Timed::Sync);
+        let watch = self.latency.is_due(Timed::Sync).then(Stopwatch::start);
         let mut synced = segment.file.sync_data().map_err(|error| segment.error("sync", &error));
         if is_planted(Planted::IgnoredSync) {
             synced = Ok(());
@@ -263,9 +264,10 @@ impl Log {
         if is_planted(Planted::RepeatedSync) && synced.is_err() {
             synced = segment.file.sync_data().map_err(|error| segment.error("sync", &error));
         }
-        match &synced {
-            Ok(()) => self.latency.end(Timed::Sync, started),
-            Err(error) => self.poison(error.clone()),
+        match (&synced, watch) {
+            (Ok(()), Some(watch)) => self.latency.record(Timed::Sync, watch.elapsed()),
+            (Ok(()), None) => {}
+            (Err(error), _) => self.poison(error.clone()),
         }
         guard.done();
         synced

@@ -24,6 +24,7 @@ use crate::options::Options;
 use crate::poison::State;
 use crate::policy::Policy;
 use crate::shard::{Shard, ShardPlan, Space};
+use crate::stats::{ReadCounters, Stats};
 use crate::sync::{Mutex, ReadGuard, RwLock, WriteGuard};
 
 /// Keys whose buckets and entries are brought into the cache together.
@@ -48,6 +49,7 @@ pub(crate) struct Core {
 /// One shard: what its readers share, and the rest behind its lock.
 struct Cell {
     space: Arc<Space>,
+    reads: ReadCounters,
     shard: RwLock<Shard>,
 }
 
@@ -66,10 +68,10 @@ impl Core {
         let count = shard_count(&options);
         let cell = |_| {
             let (space, shard) = Shard::new(plan);
-            CachePadded::new(Cell { space, shard: RwLock::new(shard) })
+            CachePadded::new(Cell { space, reads: ReadCounters::new(), shard: RwLock::new(shard) })
         };
         let (state, context) =
-            (State::new(), Context::new(&options, clock, count, count * policy.growth()));
+            (State::new(), Context::new(&options, clock, count * policy.growth()));
         state.wakes(Arc::clone(&context.feed));
         Core {
             state,
@@ -153,6 +155,13 @@ impl Core {
     /// The longest value that is taken, in bytes.
     pub(crate) fn max_value_bytes(&self) -> usize {
         self.max_value_bytes
+    }
+
+    /// What one shard holds and has done.
+    pub(crate) fn shard_stats(&self, shard: usize, now_ms: i64) -> Stats {
+        let mut stats = self.read_shard(shard).stats(now_ms);
+        self.shards[shard].reads.add_to(&mut stats);
+        stats
     }
 
     /// Locks a shard for reading.

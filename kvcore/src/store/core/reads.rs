@@ -6,7 +6,7 @@
 //! are read several times faster together than one by one.
 
 use super::{Cell, Core, WAVE};
-use crate::clock::Now;
+use crate::clock::{Now, Stopwatch};
 use crate::error::Result;
 use crate::hash::Key;
 use crate::shard::{Peek, Reader};
@@ -23,20 +23,33 @@ impl Core {
         hit: bool,
         reader: &mut impl Reader<R>,
     ) -> Result<Option<R>> {
-        if hit && self.context.times() {
+        if hit && self.context.times(Timed::Get) {
             return self.read_timed(key, reader);
         }
         self.read_untimed(key, hit, reader)
     }
 
-    /// As [`read`](Core::read), for a use that is timed, or whose turn to be timed may have come.
+    /// As [`read`](Core::read), for a use that is timed.
     #[cold]
     #[inline(never)]
     fn read_timed<R>(&self, key: &[u8], reader: &mut impl Reader<R>) -> Result<Option<R>> {
-        let started = self.context.latency.start(Timed::Get);
+        let watch = Stopwatch::start();
         let read = self.read_untimed(key, true, reader)?;
-        self.context.latency.end(Timed::Get, started);
+        self.context.latency.record(Timed::Get, watch.elapsed());
         Ok(read)
+    }
+
+    /// Counts a read of a value, if operations are counted.
+    #[inline(always)]
+    fn count(&self, cell: &Cell, hit: bool) {
+        if self.context.counts() {
+            cell.reads.count(hit);
+        }
+    }
+
+    /// As [`count`](Core::count), by the number of the shard.
+    pub(crate) fn count_read(&self, shard: usize, hit: bool) {
+        self.count(&self.shards[shard], hit);
     }
 
     #[inline(always)]
@@ -48,15 +61,14 @@ impl Core {
     ) -> Result<Option<R>> {
         self.state.check_read()?;
         let key = self.key(key)?;
-        let shard = self.shard_of(key);
-        let cell = &self.shards[shard];
+        let cell = &self.shards[self.shard_of(key)];
         let now = Now::new(&self.context.clock);
         let peeked = cell.space.peek(key, &now, hit, reader);
         let read = self.settle_read(peeked, cell, key, hit, reader);
         // A store that was closed meanwhile may be empty, and that is no answer.
         self.state.check_open()?;
         if hit && read.as_ref().is_none_or(|read| reader.is_whole(read)) {
-            self.context.count_read(shard, read.is_some());
+            self.count(cell, read.is_some());
         }
         Ok(read)
     }
@@ -116,7 +128,7 @@ impl Core {
                 None => cell.space.peek_on(key.parts(), None, &now, true, reader),
             };
             let read = self.settle_read(peeked, cell, *key, true, reader);
-            self.context.count_read(self.shard_of(*key), read.is_some());
+            self.count(cell, read.is_some());
             if read.is_none() {
                 reader.absent();
             }
