@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::BitOr;
 use std::sync::Arc;
 
+use super::spare;
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
 use crate::value::LargeValue;
@@ -130,19 +131,19 @@ pub(super) struct Body {
     pub(super) deadline: i64,
     key_len: u32,
     /// The key, and behind it the value unless that is `large`.
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     large: Option<Arc<LargeValue>>,
 }
 
 impl Body {
     /// An event with a copy of its key and, in parts, of its value.
     pub(super) fn copy(kind: EventKind, key: &[u8], value: [&[u8]; 2], deadline: i64) -> Body {
-        let mut bytes = Vec::with_capacity(key.len() + value[0].len() + value[1].len());
+        let mut bytes = spare::take(key.len() + value[0].len() + value[1].len());
         bytes.extend_from_slice(key);
         bytes.extend_from_slice(value[0]);
         bytes.extend_from_slice(value[1]);
         // A key has 65,535 bytes at most.
-        Body { kind, deadline, key_len: key.len() as u32, bytes: bytes.into(), large: None }
+        Body { kind, deadline, key_len: key.len() as u32, bytes, large: None }
     }
 
     /// An event with a value that the store and its callers hold as well.
@@ -164,7 +165,12 @@ impl Body {
 
     /// What it alone holds, in bytes. A shared value is counted as pinned by itself.
     pub(super) fn own_bytes(&self) -> u64 {
-        (size_of::<Body>() + self.bytes.len()) as u64
+        (size_of::<Body>() + self.bytes.capacity()) as u64
+    }
+
+    /// Leaves its memory to the next event of this thread.
+    pub(super) fn recycle(self) {
+        spare::give(self.bytes);
     }
 
     /// The value that it shares, in bytes.

@@ -6,9 +6,9 @@
 //! once; a listener that waits is called for the first revision that concerns it, and for no other.
 //!
 //! Who publishes takes the stage only if it is free. Whoever has it looks, after letting go, whether
-//! something was published meanwhile: the lock of the slot orders that look after the other thread's
-//! publishing, or the other thread's attempt to take the stage after the letting go. So nothing is
-//! left behind, and no writer waits for another one.
+//! something was published meanwhile. There is a fence between publishing and the attempt to take the
+//! stage, and one between letting go and the look: so the look finds what was published, or the attempt
+//! finds the stage free. Nothing is left behind, and no writer waits for another one.
 
 use std::sync::{Arc, OnceLock};
 
@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::planted::{Planted, is_planted};
 use crate::store::Core;
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use super::listener::Listener;
 use super::ring::{Look, Ring};
@@ -113,6 +113,8 @@ impl Feed {
                 ring.publish(revision, last, body);
             }
             ring.trim(last);
+            // With the fence behind letting go of the stage: see the top.
+            fence(Ordering::SeqCst);
             self.advance(ring);
         }
     }
@@ -123,6 +125,8 @@ impl Feed {
             self.expose(ring, &mut stage);
             let next = stage.cursor + 1;
             drop(stage);
+            // With the fence before the attempt to take the stage: see the top.
+            fence(Ordering::SeqCst);
             if is_planted(Planted::NoSecondLook) || matches!(ring.look(next), Look::NotYet) {
                 return;
             }

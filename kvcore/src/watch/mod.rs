@@ -1,7 +1,7 @@
 //! The ordered change feed: every change of the store, or of some keys, in the order of revisions.
 //!
-//! Owns: [`Watch`]. `told` is what a change has to tell, `ring` where that is kept, `feed` where it comes
-//! into one order, `listener` where a watch waits, `replay` what the log still has of older changes.
+//! Owns: [`Watch`]. `told` is what a change has to tell, `ring` where that is kept and `spare` its memory when
+//! it goes, `feed` where it comes into one order, `listener` where a watch waits, `replay` what the log still has of older changes.
 //! Invariants: the revisions of a watch rise; it misses nothing that it asked for unless it says so
 //! ([`Watched::Lagged`]); it sees a batch as a whole; no writer ever waits for a watch; what is
 //! buffered stays within `watch_buffer` and `watch_buffer_bytes`.
@@ -32,6 +32,7 @@ mod listener;
 mod options;
 mod replay;
 mod ring;
+mod spare;
 mod told;
 
 use std::fmt;

@@ -5,6 +5,9 @@
 //! nothing is told any more; the bytes of events are within the limit, but for one event that is
 //! larger alone.
 //!
+//! Whoever puts revisions in order looks at slots far more often than anybody reads them, so whether a revision is
+//! there is known without the lock of its slot.
+//!
 //! Why slots by revision and not a queue: threads publish in any order and without waiting for one
 //! another. A thread that comes late finds its slot where it would have been all along.
 
@@ -15,14 +18,26 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use super::event::{Body, Event};
 use super::options::Filter;
 
-/// What one revision came to.
+/// What one revision came to. In a cache line of its own, because neighbours are written by threads that race.
+#[repr(align(64))]
 struct Slot {
-    /// The last revision that was published here; 0 before there was one.
-    revision: u64,
-    /// The last revision of its change, which is seen as a whole.
-    last: u64,
+    /// The last revision that was published here; 0 before there was one. Written under the lock of the body.
+    revision: AtomicU64,
+    /// The last revision of its change, which is seen as a whole. Written before the revision.
+    last: AtomicU64,
     /// None once it had to make room.
-    body: Option<Body>,
+    body: Mutex<Option<Body>>,
+}
+
+impl Slot {
+    fn new() -> Slot {
+        Slot { revision: AtomicU64::new(0), last: AtomicU64::new(0), body: Mutex::new(None) }
+    }
+
+    /// The revision, for who holds the lock of the body.
+    fn revision(&self, _body: &Option<Body>) -> u64 {
+        self.revision.load(Ordering::Relaxed)
+    }
 }
 
 /// What is known of a revision.
@@ -45,7 +60,7 @@ pub(super) enum Read {
 
 /// The buffer.
 pub(super) struct Ring {
-    slots: Box<[Mutex<Slot>]>,
+    slots: Box<[Slot]>,
     floor: AtomicU64,
     /// Bytes of all events, and what of it are values shared with the store.
     bytes: AtomicU64,
@@ -61,7 +76,7 @@ impl Ring {
     pub(super) fn new(capacity: usize, bytes_max: u64) -> Result<Ring> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(capacity).map_err(|_| Error::from(Status::NoMemory))?;
-        slots.resize_with(capacity, || Mutex::new(Slot { revision: 0, last: 0, body: None }));
+        slots.resize_with(capacity, Slot::new);
         Ok(Ring {
             slots: slots.into_boxed_slice(),
             floor: AtomicU64::new(1),
@@ -71,7 +86,7 @@ impl Ring {
         })
     }
 
-    fn slot(&self, revision: u64) -> &Mutex<Slot> {
+    fn slot(&self, revision: u64) -> &Slot {
         &self.slots[(revision % self.slots.len() as u64) as usize]
     }
 
@@ -94,19 +109,27 @@ impl Ring {
     pub(super) fn publish(&self, revision: u64, last: u64, body: Body) {
         let (own, shared) = (body.own_bytes(), body.shared_bytes());
         let before = {
-            let mut slot = self.slot(revision).lock();
+            let slot = self.slot(revision);
+            let mut kept = slot.body.lock();
             // Asked under the lock: who raises the floor takes it afterwards, and finds this event.
-            if slot.revision > revision || revision < self.floor() {
+            if slot.revision(&kept) > revision || revision < self.floor() {
                 return;
             }
-            (slot.revision, slot.last) = (revision, last);
-            slot.body.replace(body)
+            slot.last.store(last, Ordering::Relaxed);
+            slot.revision.store(revision, Ordering::Release);
+            kept.replace(body)
         };
         let (freed, unshared) =
             before.as_ref().map_or((0, 0), |body| (body.own_bytes(), body.shared_bytes()));
-        self.bytes.fetch_add((own + shared).wrapping_sub(freed + unshared), Ordering::Relaxed);
+        // Events of one size follow each other, and all threads write these numbers.
+        if own + shared != freed + unshared {
+            self.bytes.fetch_add((own + shared).wrapping_sub(freed + unshared), Ordering::Relaxed);
+        }
         if shared != unshared {
             self.shared_bytes.fetch_add(shared.wrapping_sub(unshared), Ordering::Relaxed);
+        }
+        if let Some(before) = before {
+            before.recycle();
         }
     }
 
@@ -126,8 +149,9 @@ impl Ring {
     /// Lets go of the event of a revision.
     fn forget(&self, revision: u64) {
         let body = {
-            let mut slot = self.slot(revision).lock();
-            if slot.revision > revision { None } else { slot.body.take() }
+            let slot = self.slot(revision);
+            let mut kept = slot.body.lock();
+            if slot.revision(&kept) > revision { None } else { kept.take() }
         };
         if let Some(body) = body {
             let (own, shared) = (body.own_bytes(), body.shared_bytes());
@@ -139,18 +163,20 @@ impl Ring {
     /// Lets go of all events.
     pub(super) fn clear(&self) {
         for slot in 0..self.slots.len() as u64 {
-            let revision = self.slot(slot).lock().revision;
-            self.forget(revision);
+            self.forget(self.slot(slot).revision.load(Ordering::Relaxed));
         }
     }
 
     /// Whether a revision has been published.
     pub(super) fn look(&self, revision: u64) -> Look {
-        let slot = self.slot(revision).lock();
-        if slot.revision == revision {
-            return Look::Published { last: slot.last };
+        let slot = self.slot(revision);
+        let there = slot.revision.load(Ordering::Acquire);
+        if there == revision {
+            // Of this revision, or of a later one that is just being published here. That one's change has published
+            // its last event before, so to wait for it is to wait for nobody who may still be long.
+            return Look::Published { last: slot.last.load(Ordering::Relaxed) };
         }
-        if slot.revision > revision || revision < self.floor() {
+        if there > revision || revision < self.floor() {
             return Look::Published { last: revision };
         }
         Look::NotYet
@@ -159,17 +185,19 @@ impl Ring {
     /// Whether a watch should look at a published revision: because it asked for such an event, or
     /// because it has to learn that it missed one.
     pub(super) fn concerns(&self, revision: u64, filter: &Filter) -> bool {
-        let slot = self.slot(revision).lock();
-        slot.revision != revision || slot.body.as_ref().is_none_or(|body| filter.matches(body))
+        let slot = self.slot(revision);
+        let kept = slot.body.lock();
+        slot.revision(&kept) != revision || kept.as_ref().is_none_or(|body| filter.matches(body))
     }
 
     /// Reads a published revision for a watch.
     pub(super) fn read(&self, revision: u64, filter: &Filter) -> Read {
-        let slot = self.slot(revision).lock();
-        if revision < self.floor() || slot.revision != revision {
+        let slot = self.slot(revision);
+        let kept = slot.body.lock();
+        if revision < self.floor() || slot.revision(&kept) != revision {
             return Read::Gone;
         }
-        match &slot.body {
+        match &*kept {
             None => Read::Gone,
             Some(body) if filter.matches(body) => Read::Event(Event::new(revision, body.clone())),
             Some(_) => Read::Other,
@@ -180,6 +208,6 @@ impl Ring {
     pub(super) fn pinned_bytes(&self) -> u64 {
         let own = self.bytes.load(Ordering::Relaxed);
         let shared = self.shared_bytes.load(Ordering::Relaxed);
-        own.saturating_sub(shared) + (self.slots.len() * size_of::<Mutex<Slot>>()) as u64
+        own.saturating_sub(shared) + (self.slots.len() * size_of::<Slot>()) as u64
     }
 }
