@@ -126,7 +126,7 @@ pub use set_options::{
     TTL_NONE,
 };
 pub use stats::{Latency, Stats, Timed};
-pub use store::{Held, Store, Transaction, Update};
+pub use store::{Held, Store, Transaction, Update, ValueSink};
 #[doc(hidden)]
 pub use sync::spawn as spawn_thread;
 pub use value::{Value, Within};

@@ -23,7 +23,7 @@ mod bytes;
 #[path = "words/shifts.rs"]
 mod bytes;
 
-pub(crate) use bytes::{MOVED, equal, first_number, load, move_if, number};
+pub(crate) use bytes::{MOVED, equal, first_number, load, load_into, move_if, number};
 
 /// Tells, after something was loaded, whether it belongs together.
 pub(crate) trait Holds {
@@ -169,6 +169,15 @@ mod tests {
                 let value = &plain[at..];
                 let mut copied = [const { MaybeUninit::uninit() }; 80];
                 assert_eq!(load(&shared, at, len, &mut copied), Some(value));
+                let mut whole = vec![MaybeUninit::new(7); len];
+                assert!(load_into(&shared, at, &mut whole));
+                // SAFETY: all of it was written when it was made.
+                assert!(
+                    whole
+                        .iter()
+                        .map(|byte| unsafe { byte.assume_init() })
+                        .eq(value.iter().copied())
+                );
                 let mut again = vec![0; len + 1];
                 let moved = move_if(&shared, at, len, &mut again, &Said(false));
                 assert!(!moved && again.iter().all(|byte| *byte == 0));
@@ -198,6 +207,7 @@ mod tests {
         }
         assert_eq!(load(&shared, 0, 16, &mut copied[..4]).map(<[u8]>::len), Some(16));
         assert_eq!(load(&shared, 0, 16, &mut copied[..3]), None);
+        assert!(!load_into(&shared, 13, &mut [const { MaybeUninit::uninit() }; 4]));
         let mut buffer = [0; 8];
         assert!(!move_if(&shared, 13, 4, &mut buffer, &Said(true)));
         assert!(!move_if(&shared, 0, 9, &mut buffer, &Said(true)));

@@ -6,6 +6,7 @@
 //! function interfaces of scripting languages hand out such pointers, and it costs nothing.
 
 use std::ffi::{CStr, CString, c_char, c_void};
+use std::mem::MaybeUninit;
 use std::{ptr, slice};
 
 use kvcore::Status;
@@ -269,16 +270,30 @@ impl Packing {
         Ok(Packing { buffer, used: 0, needed: 0 })
     }
 
-    /// Copies a value if it fits, and says where it is.
+    /// Room for the next value, if it fits.
     #[inline]
-    pub(crate) fn push(&mut self, value: &[u8]) -> kv_span_t {
-        self.needed = self.needed.saturating_add(value.len());
+    pub(crate) fn room(&mut self, len: usize) -> Option<&mut [MaybeUninit<u8>]> {
         let rest = self.buffer.from(self.used);
-        if value.len() > rest.capacity() {
-            return kv_span_t { offset: KV_SPAN_NONE, len: value.len() };
+        match len {
+            0 => Some(&mut []),
+            // SAFETY: the length is not 0, so neither is the capacity, and `data` is not NULL. The caller vouched
+            // for `capacity` bytes there that nobody else uses during the call.
+            len if len <= rest.capacity => unsafe {
+                Some(slice::from_raw_parts_mut(rest.data.cast(), len))
+            },
+            _ => None,
         }
-        let span = kv_span_t { offset: self.used, len: rest.take(value) };
-        self.used += span.len;
+    }
+
+    /// The next value has so many bytes, which are in the room if there was room for them. Says where it is.
+    #[inline]
+    pub(crate) fn found(&mut self, len: usize) -> kv_span_t {
+        self.needed = self.needed.saturating_add(len);
+        if len > self.buffer.capacity - self.used {
+            return kv_span_t { offset: KV_SPAN_NONE, len };
+        }
+        let span = kv_span_t { offset: self.used, len };
+        self.used += len;
         span
     }
 
@@ -424,6 +439,14 @@ mod tests {
         }
     }
 
+    /// Puts a value where there is room for it, as the engine does.
+    fn push(packing: &mut Packing, value: &[u8]) -> kv_span_t {
+        if let Some(room) = packing.room(value.len()) {
+            room.write_copy_of_slice(value);
+        }
+        packing.found(value.len())
+    }
+
     #[test]
     fn a_packing_takes_the_values_that_fit() {
         let mut memory = [7u8; 5];
@@ -431,16 +454,18 @@ mod tests {
         let packing = unsafe { Packing::new(memory.as_mut_ptr().cast(), 4) };
         let mut packing = packing.unwrap();
         let span = |offset, len| kv_span_t { offset, len };
-        assert_eq!(packing.push(b"ab"), span(0, 2));
-        assert_eq!(packing.push(b"cde"), span(KV_SPAN_NONE, 3));
+        assert_eq!(push(&mut packing, b"ab"), span(0, 2));
+        assert_eq!(push(&mut packing, b"cde"), span(KV_SPAN_NONE, 3));
         assert!(packing.is_short());
-        assert_eq!(packing.push(b"fg"), span(2, 2));
-        assert_eq!(packing.push(b""), span(4, 0));
+        // What was asked for and not used after all leaves its room to the next.
+        assert!(packing.room(1).is_some_and(|room| room.len() == 1));
+        assert_eq!(push(&mut packing, b"fg"), span(2, 2));
+        assert_eq!(push(&mut packing, b""), span(4, 0));
         assert_eq!(packing.needed(), 7);
         assert_eq!(memory, *b"abfg\x07");
         // SAFETY: NULL, with no bytes.
         let nothing = unsafe { Packing::new(ptr::null_mut(), 0) };
-        assert!(nothing.is_ok_and(|mut all| all.push(b"") == span(0, 0) && !all.is_short()));
+        assert!(nothing.is_ok_and(|mut all| push(&mut all, b"") == span(0, 0) && !all.is_short()));
     }
 
     #[test]

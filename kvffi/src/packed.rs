@@ -7,8 +7,9 @@
 //! the core reads in the order that suits its memory.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 
-use kvcore::{Expiry, Status};
+use kvcore::{Expiry, Status, ValueSink};
 
 use crate::arguments::{Out, Packing, Spans, packed};
 use crate::error::{Failure, kv_error_t};
@@ -36,6 +37,28 @@ pub struct kv_span_t {
 impl kv_span_t {
     /// What an absent key has.
     pub(crate) const ABSENT: kv_span_t = kv_span_t { offset: KV_SPAN_NONE, len: KV_SPAN_NONE };
+}
+
+/// Where the engine puts the values of kv_get_packed.
+struct PackedValues {
+    buffer: Packing,
+    spans: Spans,
+}
+
+impl ValueSink for PackedValues {
+    #[inline]
+    fn room(&mut self, _: usize, len: usize) -> Option<&mut [MaybeUninit<u8>]> {
+        self.buffer.room(len)
+    }
+
+    #[inline]
+    fn found(&mut self, number: usize, len: usize) {
+        self.spans.put(number, self.buffer.found(len));
+    }
+
+    /// Spans say so from the beginning.
+    #[inline]
+    fn absent(&mut self, _: usize) {}
 }
 
 /// Copies the values of `count` keys into one buffer. `out_spans`, with room for `count`, tells in
@@ -77,12 +100,10 @@ pub unsafe extern "C" fn kv_get_packed(
     guard::call_explained("kv_get_packed", store, err, move |store| {
         // SAFETY: as above.
         let keys = unsafe { packed("key", keys, key_lens, count) }?;
-        let (mut buffer, mut spans, out_len) = (buffer?, spans?, out_len?);
-        store.get_many_with(&keys, |index, value| {
-            if let Some(value) = value {
-                spans.put(index, buffer.push(value));
-            }
-        })?;
+        let out_len = out_len?;
+        let mut values = PackedValues { buffer: buffer?, spans: spans? };
+        store.get_many_to(&keys, &mut values)?;
+        let PackedValues { buffer, mut spans } = values;
         spans.keep();
         out_len.put(buffer.needed());
         Ok(if buffer.is_short() { Status::ShortBuffer } else { Status::Ok })

@@ -32,8 +32,8 @@ pub use kvcore::{
     Error, Event, EventKind, EventKinds, Expiry, Finding, Latency, OPTION_TABLE, OptionKind,
     Options, Order, Phase, Progress, RecoveryReport, Remaining, Removal, Result, SalvageReport,
     ScanOptions, SetOptions, SetOutcome, SnapshotInfo, Stats, Status, TTL_DEFAULT, TTL_KEEP,
-    TTL_NONE, Timed, Value, VerifyReport, WatchOptions, Watched, Within, duration_ms, salvage,
-    verify,
+    TTL_NONE, Timed, Value, ValueSink, VerifyReport, WatchOptions, Watched, Within, duration_ms,
+    salvage, verify,
 };
 #[cfg(feature = "remote")]
 pub use kvremote::NearStats;

@@ -7,7 +7,7 @@ use std::path::Path;
 use kvcore::{
     Batch, BatchOutcome, Capabilities, DeleteOutcome, Error, Expiry, Latency, Location, Options,
     RecoveryReport, Remaining, Result, ScanOptions, SetOptions, SetOutcome, SnapshotInfo, Stats,
-    Timed, Value, WatchOptions, Within,
+    Timed, Value, ValueSink, WatchOptions, Within,
 };
 #[cfg(feature = "remote")]
 use kvremote::{NearStats, RemoteStore};
@@ -236,6 +236,30 @@ impl Store {
                 let mut visit = visit;
                 for (number, value) in store.get_many(keys)?.iter().enumerate() {
                     visit(number, value.as_deref());
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Copies the values of many keys to where `sink` wants them, in their order.
+    ///
+    /// # Errors
+    /// Those of every call.
+    pub fn get_many_to<K: AsRef<[u8]>>(&self, keys: &[K], sink: &mut impl ValueSink) -> Result<()> {
+        match self {
+            Store::Local(store) => store.get_many_to(keys, sink),
+            #[cfg(feature = "remote")]
+            Store::Remote(store) => {
+                for (number, value) in store.get_many(keys)?.iter().enumerate() {
+                    let Some(value) = value else {
+                        sink.absent(number);
+                        continue;
+                    };
+                    if let Some(room) = sink.room(number, value.len()) {
+                        room.write_copy_of_slice(value);
+                    }
+                    sink.found(number, value.len());
                 }
                 Ok(())
             }

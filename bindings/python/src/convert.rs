@@ -6,11 +6,14 @@
 
 #![allow(unsafe_code)]
 
-use libkv::Value;
+use std::mem::MaybeUninit;
+use std::{ptr, slice};
+
+use libkv::{Value, ValueSink};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyString};
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::Backend;
 
@@ -24,6 +27,21 @@ pub(crate) fn key<'a>(object: &'a Bound<'_, PyAny>) -> PyResult<&'a [u8]> {
         Some(found) => found,
         None => Err(wrong_type(object, "a key is bytes or str")),
     }
+}
+
+/// The bytes of many keys, each as [`key`] takes them. Copies nothing.
+///
+/// # Errors
+/// As [`key`].
+pub(crate) fn keys<'a>(objects: &'a Bound<'_, PyTuple>) -> PyResult<Vec<&'a [u8]>> {
+    let mut keys = Vec::with_capacity(objects.len());
+    for object in objects.iter_borrowed() {
+        let bytes = key(&object)?;
+        // SAFETY: the bytes are those of an immutable object, and stay as they are as long as it lives. The
+        // tuple, which never changes either, holds it for 'a.
+        keys.push(unsafe { slice::from_raw_parts(bytes.as_ptr(), bytes.len()) });
+    }
+    Ok(keys)
 }
 
 #[inline]
@@ -146,4 +164,97 @@ pub(crate) fn value<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, 
 /// The bytes of a value, as `bytes`. Runs no Python code, so it may be called where a lock is held.
 pub(crate) fn value_of<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     owned(py, new_bytes(py, bytes))
+}
+
+/// A list that takes the values of many keys, each copied by the engine straight into its `bytes` object. It runs
+/// no Python code meanwhile, so the engine may fill it under a lock.
+///
+/// Its places are empty until they are filled, so nobody else may be given it, nor look for it: the thread stays
+/// attached from the beginning to [`finish`](ListOfValues::finish).
+pub(crate) struct ListOfValues<'py> {
+    list: Bound<'py, PyList>,
+    /// The object that the engine writes to.
+    made: Option<Bound<'py, PyAny>>,
+    /// What went wrong first. Nothing more is taken then.
+    fault: Option<PyErr>,
+}
+
+impl<'py> ListOfValues<'py> {
+    /// For so many keys.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub(crate) fn new(py: Python<'py>, len: usize) -> PyResult<Self> {
+        // SAFETY: the thread is attached; the function returns a new list, or null with an exception set.
+        let list = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyList_New(len.cast_signed())) }?;
+        // SAFETY: it is a list.
+        let list = unsafe { list.cast_into_unchecked() };
+        Ok(ListOfValues { list, made: None, fault: None })
+    }
+
+    /// The list, in which every place was filled.
+    ///
+    /// # Errors
+    /// `MemoryError`.
+    pub(crate) fn finish(self) -> PyResult<Bound<'py, PyList>> {
+        self.fault.map_or(Ok(self.list), Err)
+    }
+
+    #[inline]
+    fn fill(&mut self, place: usize, object: Bound<'py, PyAny>) {
+        let py = object.py();
+        // SAFETY: both are live objects, and the thread is attached. The function takes the reference to the
+        // object over, also if it refuses the place.
+        let set = unsafe {
+            ffi::PyList_SetItem(self.list.as_ptr(), place.cast_signed(), object.into_ptr())
+        };
+        if set != 0 {
+            self.fault.get_or_insert_with(|| PyErr::fetch(py));
+        }
+    }
+}
+
+impl ValueSink for ListOfValues<'_> {
+    #[inline]
+    fn room(&mut self, _: usize, len: usize) -> Option<&mut [MaybeUninit<u8>]> {
+        if self.fault.is_some() {
+            return None;
+        }
+        let py = self.list.py();
+        // SAFETY: the thread is attached. Without bytes to copy the function returns a new `bytes` object whose
+        // contents are still to be written, or null with an exception set.
+        let made = unsafe {
+            let made = ffi::PyBytes_FromStringAndSize(ptr::null(), len.cast_signed());
+            Bound::from_owned_ptr_or_err(py, made)
+        };
+        match made {
+            Ok(made) => {
+                let made = self.made.insert(made);
+                // SAFETY: it is a `bytes` object of this length, which nobody else has seen, so that it may be
+                // written. An empty one is shared by all, but has no bytes.
+                unsafe {
+                    let start = ffi::PyBytes_AsString(made.as_ptr());
+                    Some(slice::from_raw_parts_mut(start.cast(), len))
+                }
+            }
+            Err(fault) => {
+                (self.made, self.fault) = (None, Some(fault));
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn found(&mut self, number: usize, _: usize) {
+        if let Some(made) = self.made.take() {
+            self.fill(number, made);
+        }
+    }
+
+    #[inline]
+    fn absent(&mut self, number: usize) {
+        self.made = None;
+        let none = self.list.py().None().into_bound(self.list.py());
+        self.fill(number, none);
+    }
 }

@@ -3,8 +3,8 @@
 //! The GIL is released around the engine's work when there is much of it. Invariant: what the
 //! engine reads meanwhile belongs to immutable objects that the call itself holds references to.
 //!
-//! `get_many` makes no value handles. A few keys are read straight into the list, because handing
-//! over the GIL costs more than they do. Of many keys the engine copies a stretch into one run of
+//! `get_many` makes no value handles. Of a few keys the engine copies each value straight into its `bytes` object,
+//! with the GIL, because handing that over costs more than they do. Of many keys the engine copies a stretch into one run of
 //! bytes without the GIL, and the list is built from that: two copies, but other threads run.
 
 use libkv::Expiry;
@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMapping, PyString, PyTuple};
 
 use crate::Backend;
-use crate::convert::{Data, key, read, value_of};
+use crate::convert::{Data, ListOfValues, key, keys as names_of, read, value_of};
 use crate::errors::{OrRaise, guarded};
 use crate::store::Store;
 
@@ -36,36 +36,24 @@ pub(crate) fn get_many<'py>(
 ) -> PyResult<Bound<'py, PyList>> {
     let py = keys.py();
     let keys = keys_of("get_many", keys)?;
-    let objects: Vec<Borrowed<'_, 'py, PyAny>> = keys.iter_borrowed().collect();
-    let names = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
+    let names = names_of(&keys)?;
     guarded(py, store, |store| {
-        // Absent keys are done with, and no place is ever empty.
+        if names.len() < READ_RELEASE_FROM && !store.is_remote() {
+            let mut values = ListOfValues::new(py, names.len())?;
+            store.get_many_to(&names, &mut values).or_raise(py)?;
+            return values.finish();
+        }
+        // Absent keys are done with, and no place is ever empty where other threads may see it.
         let list = PyList::new(py, std::iter::repeat_n(None::<()>, names.len()))?;
         if store.is_remote() {
             read_remote(store, &names, &list)?;
-        } else if names.len() < READ_RELEASE_FROM {
-            read_direct(store, &names, &list)?;
-        } else {
-            for (stretch, names) in names.chunks(STRETCH_KEYS).enumerate() {
-                read_released(store, names, stretch * STRETCH_KEYS, &list)?;
-            }
+            return Ok(list);
+        }
+        for (stretch, names) in names.chunks(STRETCH_KEYS).enumerate() {
+            read_released(store, names, stretch * STRETCH_KEYS, &list)?;
         }
         Ok(list)
     })
-}
-
-/// Reads values straight into the list.
-fn read_direct(store: &Backend, names: &[&[u8]], list: &Bound<'_, PyList>) -> PyResult<()> {
-    let py = list.py();
-    let mut result = Ok(());
-    // What runs inside the engine is making `bytes` objects and putting them into the list in place
-    // of None: no Python code.
-    let read = store.get_many_with(names, |index, found| {
-        if let (Some(found), true) = (found, result.is_ok()) {
-            result = value_of(py, found).and_then(|value| list.set_item(index, value));
-        }
-    });
-    read.or_raise(py).and(result)
 }
 
 /// Reads values without the GIL, then puts them into the list from `first` on.
@@ -138,8 +126,7 @@ impl Store {
     fn delete_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<u64> {
         let py = keys.py();
         let keys = keys_of("delete_many", keys)?;
-        let objects: Vec<Borrowed<'_, '_, PyAny>> = keys.iter_borrowed().collect();
-        let names = objects.iter().map(|object| key(object)).collect::<PyResult<Vec<&[u8]>>>()?;
+        let names = names_of(&keys)?;
         guarded(py, &self.backend, |store| {
             if names.len() < RELEASE_FROM && !self.waits {
                 store.del_many(&names).or_raise(py)

@@ -88,6 +88,28 @@ impl Sight<'_> {
         words::move_if(self.place, value.start, len, buffer, self).then_some(len)
     }
 
+    /// How long the value is, if all of it is at hand.
+    #[inline(always)]
+    pub(crate) fn near_value_len(&self) -> Option<usize> {
+        let value = self.head.value_range();
+        (value.end <= size_of_val(self.place)).then(|| value.len())
+    }
+
+    /// Copies the value of [`near_value_len`](Sight::near_value_len) to room of just this length. Whether it
+    /// may be shown; if not, anything may have been written.
+    #[inline(always)]
+    pub(crate) fn copy_near(&self, room: &mut [MaybeUninit<u8>]) -> bool {
+        let value = self.head.value_range();
+        assert!(room.len() == value.len(), "room for another length");
+        words::load_into(self.place, value.start, room) && self.holds()
+    }
+
+    /// Whether what was seen of the entry may be told.
+    #[inline(always)]
+    pub(crate) fn is_sure(&self) -> bool {
+        self.holds()
+    }
+
     /// Whether the value is one for [`copy_short`](Sight::copy_short).
     #[inline(always)]
     pub(crate) fn is_short(&self, capacity: usize) -> bool {

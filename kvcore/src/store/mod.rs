@@ -13,12 +13,14 @@ mod group;
 mod ops;
 mod page;
 mod read;
+mod sink;
 mod stats;
 mod transact;
 
 use std::sync::Arc;
 
 pub(crate) use self::core::Core;
+pub use self::sink::ValueSink;
 pub use self::transact::{Held, Transaction, Update};
 use crate::background::Cleaner;
 use crate::clock::Clock;

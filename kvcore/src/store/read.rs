@@ -147,7 +147,7 @@ impl Store {
 
 impl Core {
     /// Reads many keys in waves.
-    fn read_waves<K: AsRef<[u8]>, R>(
+    pub(super) fn read_waves<K: AsRef<[u8]>, R>(
         &self,
         keys: &[K],
         reader: &mut impl Reader<R>,

@@ -82,6 +82,16 @@ pub(crate) fn load<'a>(
     }
 }
 
+/// Loads as many bytes as `to` has, of those that begin `at` a place of a run. False, and nothing is written,
+/// if they are not all in the run.
+#[inline(always)]
+pub(crate) fn load_into(run: &[AtomicU32], at: usize, to: &mut [MaybeUninit<u8>]) -> bool {
+    let Some(from) = start(run, at, to.len()) else { return false };
+    // SAFETY: `from` has so many bytes, and so has `to`, which is only ours.
+    unsafe { transfer(from, to.as_mut_ptr().cast(), to.len()) };
+    true
+}
+
 /// The longest run of bytes that [`move_if`] takes.
 pub(crate) const MOVED: usize = 8 * VECTOR;
 

@@ -73,6 +73,18 @@ pub(crate) fn load<'a>(
     Some(unsafe { std::slice::from_raw_parts(to.as_ptr().cast::<u8>().add(at % WORD), len) })
 }
 
+/// Loads as many bytes as `to` has, of those that begin `at` a place of a run. False, and nothing is written,
+/// if they are not all in the run.
+#[inline(always)]
+pub(crate) fn load_into(run: &[AtomicU32], at: usize, to: &mut [MaybeUninit<u8>]) -> bool {
+    let Some(words) = words(run, at, to.len()) else { return false };
+    let bytes = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).skip(at % WORD);
+    for (to, byte) in to.iter_mut().zip(bytes) {
+        to.write(byte);
+    }
+    true
+}
+
 /// The longest run of bytes that [`move_if`] takes.
 pub(crate) const MOVED: usize = 128;
 
