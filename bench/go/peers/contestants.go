@@ -24,8 +24,14 @@ type contestant struct {
 	// get reads a key, with a buffer that is used again and again; it gives the bytes and the buffer.
 	get func(key string, buffer []byte) []byte
 	// getMany reads several keys in one call; nil if there is no such call.
-	getMany func(keys []string)
+	getMany func(keys []string, room *room)
 	close   func()
+}
+
+// room is what one goroutine reads several keys into, again and again.
+type room struct {
+	values [][]byte
+	buffer []byte
 }
 
 // errMissing says that a key that was set is not there.
@@ -58,7 +64,7 @@ var stores = []struct {
 	ways []string
 	make func(entries int) []*contestant
 }{
-	{"libkv", []string{"libkv AppendGet", "libkv Get", "libkv GetMany of 32"}, fromLibkv},
+	{"libkv", []string{"libkv AppendGet", "libkv Get", "libkv GetMany of 32", "libkv AppendGetMany of 32"}, fromLibkv},
 	{"map", []string{"map and RWMutex, copied out"}, fromMap},
 	{"sync.Map", []string{"sync.Map, copied out"}, fromSyncMap},
 	{"freecache", []string{"freecache GetFn, copied out"}, fromFreecache},
@@ -81,14 +87,20 @@ func fromLibkv(int) []*contestant {
 		must(err)
 		return buffer
 	}
-	many := func(keys []string) {
+	many := func(keys []string, _ *room) {
 		_, err := store.GetMany(keys)
+		must(err)
+	}
+	manyInto := func(keys []string, room *room) {
+		var err error
+		room.values, room.buffer, err = store.AppendGetMany(room.values[:0], room.buffer[:0], keys)
 		must(err)
 	}
 	return []*contestant{
 		{set: set, get: into, close: func() { must(store.Close()) }},
 		{get: copied, close: nothing},
 		{getMany: many, close: nothing},
+		{getMany: manyInto, close: nothing},
 	}
 }
 

@@ -99,12 +99,12 @@ func (s *server) run(way *contestant, set bool, from int) {
 			way.set(s.keys[(from+i)%len(s.keys)], s.value)
 		}
 	case way.getMany != nil:
-		keys := make([]string, manyKeys)
+		keys, room := make([]string, manyKeys), new(room)
 		for i := 0; i < s.calls; i += manyKeys {
 			for j := range keys {
 				keys[j] = s.keys[(from+i+j)%len(s.keys)]
 			}
-			way.getMany(keys)
+			way.getMany(keys, room)
 		}
 	default:
 		buffer := make([]byte, 0, 2*valueBytes)

@@ -271,6 +271,22 @@ func BenchmarkGetMany(b *testing.B) {
 	}
 }
 
+// BenchmarkAppendGetMany is BenchmarkGetMany into memory that is used again.
+func BenchmarkAppendGetMany(b *testing.B) {
+	const many = 32
+	store, names, _ := benchStore(b, benchKeys)
+	var values [][]byte
+	var buffer []byte
+	b.ReportAllocs()
+	b.ResetTimer()
+	for i := 0; i < b.N; i += many {
+		var err error
+		if values, buffer, err = store.AppendGetMany(values[:0], buffer[:0], names[i%benchKeys:i%benchKeys+many]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkSetMany writes 100 keys a call; its time is of one key.
 func BenchmarkSetMany(b *testing.B) {
 	const many = 100

@@ -99,6 +99,6 @@
 // # Cost
 //
 // A single-key call is one call into C, which costs some 30 ns; GetMany, SetMany, DeleteMany and ApplyBatch make one for
-// all of their keys, an iterator one for many entries, and AppendGet is a Get that allocates nothing. Nothing that is
+// all of their keys, an iterator one for many entries, and AppendGet and AppendGetMany allocate nothing. Nothing that is
 // stored lies in Go's memory, so the garbage collector has nothing to look at, however many entries there are.
 package kvstore

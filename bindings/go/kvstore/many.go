@@ -24,6 +24,22 @@ func (s *Store) GetMany(keys []string) ([][]byte, error) {
 	return h.getMany(keys)
 }
 
+// AppendGetMany is GetMany into memory of the caller's, as AppendGet is Get. It appends the bytes of all values to buffer,
+// and a slice of them for each key to values, nil where a key is absent, and gives both, longer, as append does. It
+// allocates nothing where both have room, so a program that reads again and again leaves the garbage collector nothing to do:
+//
+//	values, buffer, err = store.AppendGetMany(values[:0], buffer[:0], keys)
+//
+// What it gave before is then overwritten. Each value ends at its capacity. On an error it gives both as they were; what
+// lies between the length of buffer and its capacity may have changed.
+func (s *Store) AppendGetMany(values [][]byte, buffer []byte, keys []string) ([][]byte, []byte, error) {
+	h, err := s.handle()
+	if err != nil {
+		return values, buffer, err
+	}
+	return h.appendGetMany(values, buffer, keys)
+}
+
 // SetMany stores values under as many keys, all of them or none, in one step: no other call sees some of them. Of a key
 // that comes twice the last value stays.
 func (s *Store) SetMany(keys []string, values [][]byte) error {

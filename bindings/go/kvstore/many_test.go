@@ -128,6 +128,60 @@ func TestGetManySharesOneAllocation(t *testing.T) {
 	}
 }
 
+func TestAppendGetMany(t *testing.T) {
+	store := newStore(t)
+	must(t, store.SetMany([]string{"a", "empty", "large"}, [][]byte{[]byte("1"), {}, pattern(100_000)}))
+	keys := []string{"a", "gone", "empty", "large"}
+	given, start := [][]byte{[]byte("before")}, []byte("start")
+	for range 2 {
+		values, buffer, err := store.AppendGetMany(given, start, keys)
+		must(t, err)
+		if len(values) != 5 || string(values[0]) != "before" || string(buffer[:5]) != "start" {
+			t.Fatalf("%d values, and a buffer of %d bytes", len(values), len(buffer))
+		}
+		if string(values[1]) != "1" || values[2] != nil || values[3] == nil || len(values[3]) != 0 ||
+			!bytes.Equal(values[4], pattern(100_000)) {
+			t.Errorf("got %d, %v and %v", len(values[1]), values[2], values[3])
+		}
+		if len(buffer) != len("start")+1+100_000 || cap(values[1]) != 1 {
+			t.Errorf("a buffer of %d bytes, a value of capacity %d", len(buffer), cap(values[1]))
+		}
+		given, start = values[:1], buffer[:5]
+	}
+	none, buffer, err := store.AppendGetMany(nil, nil, []string{"empty", "gone"})
+	must(t, err)
+	if none[0] == nil || none[1] != nil || len(buffer) != 0 {
+		t.Errorf("empty and absent are %v and %v", none[0], none[1])
+	}
+	keys[0] = strings.Repeat("k", 65_536)
+	values, buffer, err := store.AppendGetMany(given, start, keys)
+	wants(t, err, ErrTooLarge)
+	if len(values) != 1 || string(buffer) != "start" {
+		t.Error("an error gives what was there")
+	}
+}
+
+func TestAppendGetManyAllocatesNothing(t *testing.T) {
+	store := newStore(t)
+	keys := make([]string, 32)
+	for i := range keys {
+		keys[i] = strconv.Itoa(i)
+		must(t, store.Set(keys[i], pattern(100)))
+	}
+	var values [][]byte
+	var buffer []byte
+	allocations := testing.AllocsPerRun(100, func() {
+		var err error
+		if values, buffer, err = store.AppendGetMany(values[:0], buffer[:0], keys); err != nil {
+			t.Error(err)
+		}
+	})
+	// Now and then a pool that was emptied.
+	if !checkedBuild && allocations > 1 {
+		t.Errorf("%v allocations a call", allocations)
+	}
+}
+
 func TestSetMany(t *testing.T) {
 	store := newStore(t)
 	must(t, store.SetMany(nil, nil))

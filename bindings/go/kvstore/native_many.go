@@ -84,31 +84,41 @@ func (m *many) error() error {
 	return takeError(m.status, m.err)
 }
 
+// read reads keys that were packed, into the room from its start on, and notes in the spans where each value is. It says
+// how many bytes all values need, and whether the room was too small for that.
+func (s *scratch) read(h *handle, room []byte) (total int, short bool, err error) {
+	var answer many
+	C.kvgo_get_packed(h.store, bytesStart(s.keys), unsafe.SliceData(s.keyLens), C.size_t(len(s.keyLens)),
+		bytesStart(room), C.size_t(len(room)), unsafe.SliceData(s.spans), answer.start())
+	runtime.KeepAlive(h)
+	return int(answer.number), answer.status == C.KV_SHORT_BUFFER, answer.error()
+}
+
+// packKeys makes ready to read these keys.
+func (s *scratch) packKeys(keys []string) {
+	s.keys, s.keyLens = pack(s.keys, s.keyLens, keys)
+	s.spans = slices.Grow(s.spans[:0], len(keys))[:len(keys)]
+}
+
 // getMany reads all keys, in one call if the values fit the pooled memory, and gives the values in one run of bytes.
 func (h *handle) getMany(keys []string) ([][]byte, error) {
 	s := takeScratch()
 	defer s.giveBack()
-	s.keys, s.keyLens = pack(s.keys, s.keyLens, keys)
-	s.spans = slices.Grow(s.spans[:0], len(keys))[:len(keys)]
+	s.packKeys(keys)
 	if s.values == nil {
 		s.values = make([]byte, roomAtFirst)
 	}
 	room, pooled := s.values[:cap(s.values)], true
 	for more := 0; ; {
-		var answer many
-		C.kvgo_get_packed(h.store, bytesStart(s.keys), unsafe.SliceData(s.keyLens), C.size_t(len(keys)),
-			bytesStart(room), C.size_t(len(room)), unsafe.SliceData(s.spans), answer.start())
-		runtime.KeepAlive(h)
-		if err := answer.error(); err != nil {
-			return nil, err
-		}
-		total := int(answer.number)
+		total, short, err := s.read(h, room)
 		switch {
-		case answer.status == C.KV_OK && pooled:
+		case err != nil:
+			return nil, err
+		case !short && pooled:
 			// Not `make` and `copy`, which would clear the memory first.
-			return s.cut(append([]byte(nil), room[:total]...)), nil
-		case answer.status == C.KV_OK:
-			return s.cut(room), nil
+			return s.cut(make([][]byte, 0, len(keys)), append([]byte(nil), room[:total]...)), nil
+		case !short:
+			return s.cut(make([][]byte, 0, len(keys)), room), nil
 		case total+total/4 <= roomKept:
 			room = make([]byte, total+total/4)
 			s.values = room
@@ -121,16 +131,37 @@ func (h *handle) getMany(keys []string) ([][]byte, error) {
 	}
 }
 
-// cut gives the values out of the run of bytes that holds them all. Each ends at its capacity.
-func (s *scratch) cut(run []byte) [][]byte {
+// appendGetMany reads all keys, in one call if the buffer has room for the values.
+func (h *handle) appendGetMany(values [][]byte, buffer []byte, keys []string) ([][]byte, []byte, error) {
+	s := takeScratch()
+	defer s.giveBack()
+	s.packKeys(keys)
+	longer := buffer
+	for {
+		room := longer[len(buffer):cap(longer)]
+		total, short, err := s.read(h, room)
+		switch {
+		case err != nil:
+			return values, buffer, err
+		case !short:
+			return s.cut(slices.Grow(values, len(keys)), room[:total]), longer[:len(buffer)+total], nil
+		}
+		// A little more than is needed, since a value may grow meanwhile, and the next keys may have longer ones.
+		longer = slices.Grow(buffer, total+total/4)
+	}
+}
+
+// cut appends the values, out of the run of bytes that holds them all. Each ends at its capacity.
+func (s *scratch) cut(values [][]byte, run []byte) [][]byte {
 	if run == nil {
 		run = []byte{} // an empty value is not nil
 	}
-	values := make([][]byte, len(s.spans))
-	for i, span := range s.spans {
-		if span.len != C.KV_SPAN_NONE {
+	for _, span := range s.spans {
+		if span.len == C.KV_SPAN_NONE {
+			values = append(values, nil)
+		} else {
 			end := span.offset + span.len
-			values[i] = run[span.offset:end:end]
+			values = append(values, run[span.offset:end:end])
 		}
 	}
 	return values
