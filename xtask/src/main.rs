@@ -9,6 +9,7 @@
 
 mod artifacts;
 mod bench;
+mod calls;
 mod debian;
 mod demo;
 mod docs;
@@ -50,6 +51,9 @@ usage: cargo xtask COMMAND
   page                    take the pictures of the live page anew, into docs/images
   docs                    build the pages of the Rust, C, C++, Python and Go interfaces into target/docs
   tsan                    run the engine's concurrent tests under ThreadSanitizer (nightly Rust)
+  calls [--calls N] [--seed N]
+                          make ten million random calls of the C interface under AddressSanitizer, and fewer under
+                          valgrind, and write bench/results/calls.md
   bench [ARGUMENT...]     build everything and run the benchmarks
   torture [RIG...] [--quick | --seed N --runs N --minutes N --work DIR]
                           kill writers, cut power, fail calls and damage files, and write docs/fault-report.md
@@ -87,6 +91,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "page" => no_more(rest).and_then(|()| server::pictures(&Artifacts::new()?)),
         "tsan" => no_more(rest).and_then(|()| tsan::run()),
         "quickstart" => quickstart::run(&Artifacts::new()?, rest),
+        "calls" => calls::run(&Artifacts::new()?, rest),
         "bench" => bench::run(&Artifacts::new()?, rest),
         "torture" => torture::run(&Artifacts::new()?, rest),
         "failover" => failover::run(&Artifacts::new()?, rest),
