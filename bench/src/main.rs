@@ -6,8 +6,8 @@
 //!
 //! The surfaces are compared by `surfaces`, a file for each part: `race` (Rust and C), `python`,
 //! `go`, `ttl`. The engines are compared by `engines`, what they keep on disk by `durable`, and the server with
-//! Redis by `server`; the remote store is compared by `remote`. What has to hold for long, or against somebody who means harm, has a command of its own in
-//! `trials`.
+//! Redis by `server`; the remote store is compared by `remote`. What has to hold for long, beside others, or against
+//! somebody who means harm, has a command of its own in `trials`.
 
 // The engine reaches time and files through its seams; this program is no part of the engine.
 #![allow(clippy::disallowed_methods)]
@@ -75,6 +75,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "churn" => trials::churn::run(root, rest),
         "limit" => trials::limit::run(root, rest),
         "collide" => trials::collide::run(root, rest),
+        "watch" => trials::watch::run(root, rest),
         _ => surfaces::run(root, arguments),
     }
 }

@@ -172,12 +172,8 @@ mod tests {
                 let mut whole = vec![MaybeUninit::new(7); len];
                 assert!(load_into(&shared, at, &mut whole));
                 // SAFETY: all of it was written when it was made.
-                assert!(
-                    whole
-                        .iter()
-                        .map(|byte| unsafe { byte.assume_init() })
-                        .eq(value.iter().copied())
-                );
+                let is = |(byte, value): (&MaybeUninit<u8>, &u8)| unsafe { byte.assume_init() } == *value;
+                assert!(whole.iter().zip(value).all(is));
                 let mut again = vec![0; len + 1];
                 let moved = move_if(&shared, at, len, &mut again, &Said(false));
                 assert!(!moved && again.iter().all(|byte| *byte == 0));

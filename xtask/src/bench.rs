@@ -15,7 +15,7 @@ use crate::report::say;
 use crate::tools;
 
 /// What measures the engine alone.
-const ENGINE_ALONE: [&str; 4] = ["churn", "collide", "hits", "limit"];
+const ENGINE_ALONE: [&str; 5] = ["churn", "collide", "hits", "limit", "watch"];
 /// What compares engines, and libkv in Rust with C and Go.
 const ENGINES: &str = "memory";
 /// What compares engines that keep their data on disk.

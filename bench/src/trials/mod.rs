@@ -1,5 +1,6 @@
-//! What has to hold for long, or against somebody who means harm.
+//! What has to hold for long, beside others, or against somebody who means harm.
 
 pub mod churn;
 pub mod collide;
 pub mod limit;
+pub mod watch;
