@@ -98,12 +98,6 @@ static void locations(void) {
   close_store(store);
 
   store = NULL;
-  CHECK_STATUS(kv_open("valkey-sentinel://localhost", NULL, &store, &err), KV_ERR_UNSUPPORTED);
-  CHECK_TEXT_HAS(kv_error_message(err), "valkey-cluster://");
-  kv_error_free(err);
-  CHECK_STATUS(kv_open("valkey://localhost:1?timeout=1s", NULL, &store, &err), KV_ERR_UNAVAILABLE);
-  kv_error_free(err);
-  CHECK_STATUS(kv_open("valkey://a:1,b:2", NULL, &store, NULL), KV_ERR_INVALID);
   CHECK_STATUS(kv_open("kv::memory:?max_entries=many", NULL, &store, NULL), KV_ERR_INVALID);
   CHECK_STATUS(kv_open("caf\xe9", NULL, &store, NULL), KV_ERR_INVALID);
   CHECK(store == NULL);
