@@ -43,7 +43,8 @@ const GET_MANY: &str = "1,000 keys of three masters";
 
 const EMBEDDED: &str = "embedded get";
 const NEAR_HIT: &str = "near hit";
-const OURS: &str = "remote get";
+const OURS: &str = "remote get_into";
+const DATED: &str = "remote get, with the deadline";
 const CLIENT: &str = "client, multiplexed";
 const BLOCKING: &str = "client, blocking";
 const ROUND_TRIP: &str = "get of a cluster";
@@ -157,12 +158,17 @@ fn gets(sizes: &Sizes, samples: &mut Samples) -> Result<()> {
     let mut client = Client::connect(&server)?;
     let mut blocking = server.connection();
     let key = |number: usize| keys[number % HOT].as_str();
+    let mut buffer = [0; VALUE.len()];
     for round in 0..sizes.rounds {
         println!("{GET}: round {} of {}", round + 1, sizes.rounds);
         let took = each_us(sizes.gets, |number| {
-            ours.get(key(number))?.context("a key is missing").map(drop)
+            ours.get_into(key(number), &mut buffer)?.context("a key is missing").map(drop)
         })?;
         samples.add(GET, "1 thread", OURS, "us", took);
+        let took = each_us(sizes.gets, |number| {
+            ours.get(key(number))?.context("a key is missing").map(drop)
+        })?;
+        samples.add(GET, "1 thread", DATED, "us", took);
         let took = each_us(sizes.gets, |number| {
             client.get(key(number))?.context("a key is missing").map(drop)
         })?;
