@@ -74,6 +74,11 @@ impl Limit {
         self.taken.load(Ordering::Acquire)
     }
 
+    /// What is taken, for who holds no lock: whoever sees a new limit sees what was counted for it.
+    fn seen(&self) -> Option<u64> {
+        (self.max() != UNLIMITED).then(|| self.taken())
+    }
+
     /// Takes so much unless more than `max` would be taken.
     #[inline]
     fn take(&self, more: u64, max: u64) -> bool {
@@ -132,12 +137,12 @@ impl Budget {
 
     /// Entries taken now, reservations included; `None` while they are not counted.
     pub(crate) fn entries_taken(&self) -> Option<u64> {
-        self.entries.counts().then(|| self.entries.taken())
+        self.entries.seen()
     }
 
     /// Bytes taken now, reservations included; `None` while they are not counted.
     pub(crate) fn bytes_taken(&self) -> Option<u64> {
-        self.bytes.counts().then(|| self.bytes.taken())
+        self.bytes.seen()
     }
 
     /// Takes room, or takes nothing and answers `false`.

@@ -3,8 +3,8 @@
 //! Owns `kv_span_t`, and the packed form: the bytes of many strings one after the other, and an
 //! array of their lengths. Nothing in it points anywhere, so that languages which must not hand out
 //! pointers to pointers (Go), or for which each pointer is work (ctypes), pass it as it is; and no
-//! handle per value comes back. Values are told by offset and length, not by length alone, because
-//! the core reads in the order that suits its memory.
+//! handle per value comes back. Values are told by offset and length, not by length alone, so that
+//! the core may read in the order that suits its memory.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -62,8 +62,8 @@ impl ValueSink for PackedValues {
 }
 
 /// Copies the values of `count` keys into one buffer. `out_spans`, with room for `count`, tells in
-/// the order of the keys where each value is; between values nothing is promised, and their order
-/// in the buffer is not that of the keys. Each key is read on its own: this is no snapshot. A key
+/// the order of the keys where each value is; between values and behind the last one any byte of the
+/// buffer may change, and their order in it need not be that of the keys. Each key is read on its own: this is no snapshot. A key
 /// that comes twice gets two copies.
 ///
 /// Only whole values are copied. If they do not all fit, the answer is KV_SHORT_BUFFER, `*out_len`

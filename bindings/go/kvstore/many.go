@@ -30,8 +30,8 @@ func (s *Store) GetMany(keys []string) ([][]byte, error) {
 //
 //	values, buffer, err = store.AppendGetMany(values[:0], buffer[:0], keys)
 //
-// What it gave before is then overwritten. Each value ends at its capacity. On an error it gives both as they were; what
-// lies between the length of buffer and its capacity may have changed.
+// What it gave before is then overwritten. Each value ends at its capacity. On an error it gives both as they were. In
+// any case all that lies between the length of buffer and its capacity may have changed.
 func (s *Store) AppendGetMany(values [][]byte, buffer []byte, keys []string) ([][]byte, []byte, error) {
 	h, err := s.handle()
 	if err != nil {

@@ -3,8 +3,9 @@ package kvstore
 // The calls into C on many keys.
 //
 // Owns: the memory in which keys and values are packed for a crossing. Keys go as one run of bytes and their lengths,
-// because Go memory handed to C may hold no pointers to further Go memory; values come back in one buffer. The memory is
-// pooled, and nothing of it is given out: what a caller gets is a copy of the size it needs.
+// because Go memory handed to C may hold no pointers to further Go memory; values come back in one buffer. The memory
+// for keys is pooled, and nothing of it is given out; so is that for values, of which a caller gets a copy of the size it
+// needs, unless it brings the memory (appendGetMany).
 
 /*
 #cgo noescape kvgo_get_packed

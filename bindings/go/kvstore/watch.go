@@ -73,8 +73,8 @@ type Event struct {
 // cannot be watched.
 //
 // A channel that is read too slowly, while more changes come than the option watch_buffer keeps, skips values; it then
-// gives the value that the key has by that time. So it does, for every change, of a store on servers. Until the context is done somebody has to read the channel, or a
-// goroutine waits.
+// gives the value that the key has by that time. So it does, for every change, of a store on servers, and waits for
+// servers that cannot be reached. Until the context is done somebody has to read the channel, or a goroutine waits.
 func (s *Store) Watch(ctx context.Context, key string) <-chan []byte {
 	values := make(chan []byte)
 	// Servers tell which key was set, and not to what.
@@ -85,7 +85,7 @@ func (s *Store) Watch(ctx context.Context, key string) <-chan []byte {
 		case event.Kind == EventTouched:
 			return true
 		case event.Kind == EventLagged, event.Kind == EventSet && !can.WatchHistory:
-			now, err := s.Get(key)
+			now, err := s.getOnceReachable(ctx, key)
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return false
 			}
@@ -99,6 +99,22 @@ func (s *Store) Watch(ctx context.Context, key string) <-chan []byte {
 		}
 	})
 	return values
+}
+
+// getOnceReachable is Get, again while the servers cannot be reached: a watch outlives a failover.
+func (s *Store) getOnceReachable(ctx context.Context, key string) ([]byte, error) {
+	const pause = 100 * time.Millisecond
+	for {
+		value, err := s.Get(key)
+		if !errors.Is(err, ErrUnavailable) {
+			return value, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
 }
 
 // WatchPrefix gives every change of the keys that begin with a prefix, which may be empty, and every Clear. The channel

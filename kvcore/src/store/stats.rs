@@ -31,10 +31,13 @@ impl Store {
     pub fn memory_bytes(&self) -> Result<u64> {
         self.core.state.check_read()?;
         let charged = |shard| self.core.read_shard(shard).bytes() as u64;
-        Ok(match self.core.context.budget.bytes_taken() {
+        let bytes = match self.core.context.budget.bytes_taken() {
             Some(taken) => taken,
             None => (0..self.core.shard_count()).map(charged).sum(),
-        })
+        };
+        // A store that was closed meanwhile may be empty, and that is no answer.
+        self.core.state.check_open()?;
+        Ok(bytes)
     }
 
     /// What one shard holds and has done; `None` if there are not so many shards. Shards are counted from

@@ -18,7 +18,8 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use super::event::{Body, Event};
 use super::options::Filter;
 
-/// What one revision came to. In a cache line of its own, because neighbours are written by threads that race.
+/// What one revision came to. In two cache lines of its own, because neighbours are written by threads that race, and
+/// a processor fetches lines in pairs.
 #[repr(align(64))]
 struct Slot {
     /// The last revision that was published here; 0 before there was one. Written under the lock of the body.
@@ -172,9 +173,11 @@ impl Ring {
         let slot = self.slot(revision);
         let there = slot.revision.load(Ordering::Acquire);
         if there == revision {
-            // Of this revision, or of a later one that is just being published here. That one's change has published
-            // its last event before, so to wait for it is to wait for nobody who may still be long.
-            return Look::Published { last: slot.last.load(Ordering::Relaxed) };
+            // Of this revision, or of a later one that is just being published here, which is a round ahead at least:
+            // then this one is about to make room, and is the last that may be waited for.
+            let last = slot.last.load(Ordering::Relaxed);
+            let is_own = last - revision < self.slots.len() as u64;
+            return Look::Published { last: if is_own { last } else { revision } };
         }
         if there > revision || revision < self.floor() {
             return Look::Published { last: revision };
