@@ -117,6 +117,8 @@ pub async fn write(
     let body = front.read_body(body, bytes_max).await?;
     caller.calls.begin();
     let change = front.change(move |store, changes| {
+        // Whole, with its share of the memory for bodies, until it is written.
+        let body = body;
         let outcome = store.set_with(&key, &body.bytes, &options)?;
         if matches!(outcome, SetOutcome::Stored { .. }) {
             changes.set(&key);

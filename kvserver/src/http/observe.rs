@@ -40,7 +40,7 @@ pub async fn readyz(State(front): State<Arc<Front>>) -> Result<&'static str, Pro
     if shared.data.last_fault().is_some() {
         return Err(Problem::busy("an earlier failure stopped all writes: restart the server"));
     }
-    front.check_store().await?;
+    front.check_store().await.map_err(|_| Problem::busy("the store does not answer"))?;
     Ok("ready\n")
 }
 
@@ -82,7 +82,7 @@ fn families(front: &Front) -> [(&'static str, &'static str, &'static str, u64); 
             "counter",
             of(&counters.tls_failed),
         ),
-        ("commands_total", "Commands of the Redis protocol.", "counter", counters.calls()),
+        ("commands_total", "Commands, and calls of HTTP and gRPC.", "counter", counters.calls()),
         ("errors_total", "Errors answered to such commands.", "counter", of(&counters.errors)),
         ("denied_total", "Refusals for a missing permission.", "counter", denied),
         ("writable", "1 unless a failure stopped writes.", "gauge", {

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::Session;
 use super::execute;
-use super::pipeline::{Pipeline, Stop};
+use super::pipeline::{LOOK_AGAIN, Pipeline, Stop};
 use crate::commands::After;
 use crate::resp::make_room;
 use crate::shared::Shared;
@@ -147,7 +147,16 @@ impl Connection {
 
     /// Waits until something can be done, and does it: reads, or writes.
     async fn wait(&mut self) -> io::Result<Event> {
-        poll_fn(|cx| self.poll(cx)).await
+        if !self.pipeline.may_be_held_up() {
+            return poll_fn(|cx| self.poll(cx)).await;
+        }
+        match tokio::time::timeout(LOOK_AGAIN, poll_fn(|cx| self.poll(cx))).await {
+            Ok(event) => event,
+            Err(_) => {
+                self.pipeline.looked();
+                Ok(Event::Progress)
+            }
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Event>> {

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::{Session, execute, waiting};
 use crate::commands::{After, runs};
@@ -17,6 +18,12 @@ use crate::shared::clients::End;
 /// Requests of one connection that are served before others have their turn, and bytes of their replies.
 const REQUESTS_AT_ONCE: usize = 4096;
 const REPLY_BYTES_AT_ONCE: usize = 64 << 10;
+
+/// How often a client whom only tight memory holds up looks whether it still is: nobody would wake it.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// After so many looks it goes on all the same. Then clients that take too much are thrown out, as without waiting.
+const LOOKS_MAX: u32 = 50;
 
 /// Why serving stops for a moment, or for ever.
 pub(super) enum Stop {
@@ -40,12 +47,14 @@ pub(super) struct Pipeline {
     pub(super) out: Replies,
     /// How much of `out` is written.
     pub(super) written: usize,
+    /// How often in a row it was looked whether memory is still tight, as long as that alone holds the client up.
+    looks: u32,
 }
 
 impl Pipeline {
     pub(super) fn new(shared: Arc<Shared>, session: Session) -> Pipeline {
         let (reader, out) = (Reader::new(), Replies::new(Protocol::Two));
-        Pipeline { shared, session, reader, out, written: 0 }
+        Pipeline { shared, session, reader, out, written: 0, looks: 0 }
     }
 
     /// Bytes of replies that wait for the client to read them.
@@ -54,11 +63,22 @@ impl Pipeline {
     }
 
     /// Whether so many replies wait that no more requests are served. Where memory is tight, those of one turn are
-    /// enough: then a thousand clients that do not read wait, and nobody has to go for them.
+    /// enough: then a thousand clients that do not read wait, and nobody has to go for them. Not for ever, though: a
+    /// client may read only once it has written all, and memory may be tight for good.
     pub(super) fn is_full(&self) -> bool {
         let waiting = self.waiting();
         waiting > self.shared.options.reply_bytes_max
-            || waiting > REPLY_BYTES_AT_ONCE && self.shared.are_clients_tight()
+            || self.may_be_held_up() && self.looks < LOOKS_MAX && self.shared.are_clients_tight()
+    }
+
+    /// Whether tight memory would hold this client up.
+    pub(super) fn may_be_held_up(&self) -> bool {
+        self.waiting() > REPLY_BYTES_AT_ONCE
+    }
+
+    /// It was looked again whether memory is tight, [`LOOK_AGAIN`] after the last time.
+    pub(super) fn looked(&mut self) {
+        self.looks = self.looks.saturating_add(1);
     }
 
     /// Serves requests in `input` and says how many bytes of it they took.
@@ -69,6 +89,9 @@ impl Pipeline {
         }
         self.out.begin(REPLY_BYTES_AT_ONCE);
         self.session.clock = None;
+        if !self.may_be_held_up() {
+            self.looks = 0;
+        }
         let (mut taken, before) = (0, self.out.len());
         for _ in 0..REQUESTS_AT_ONCE {
             if self.is_full() || self.out.len() - before > REPLY_BYTES_AT_ONCE {

@@ -80,7 +80,11 @@ impl Server {
             let (shared, accepts) = (Arc::clone(&shared), accepts.take());
             let fronts = fronts.try_clone()?;
             let place = Place { number, is_tls };
-            let body = move || serve(&runtime, &shared, place, queue, accepts, fronts);
+            let body = move || {
+                serve(&runtime, &shared, place, queue, accepts, fronts);
+                // A gateway does not wait for servers that do not answer.
+                runtime.shutdown_background();
+            };
             threads.push(kvcore::spawn_thread(&format!("kv-resp-{number}"), body)?);
         }
         Ok(Server { shared, address, http_address, grpc_address, threads })
