@@ -59,7 +59,25 @@ impl Caller {
         request: &Request,
         kind: Kind,
     ) -> Result<Vec<Value>> {
-        let deadline = Instant::now() + self.settings.timeout;
+        self.call_until(self.deadline(), slot, request, kind).await
+    }
+
+    /// Until when a call that begins now may take.
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.settings.timeout
+    }
+
+    /// As [`call`](Caller::call), for a part of a call that began before.
+    ///
+    /// # Errors
+    /// As [`call`](Caller::call).
+    pub(crate) async fn call_until(
+        &self,
+        deadline: Instant,
+        slot: u16,
+        request: &Request,
+        kind: Kind,
+    ) -> Result<Vec<Value>> {
         let acks = if kind == Kind::Read { 0 } else { self.settings.ack_replicas };
         let lane = if acks == 0 { Lane::Quick } else { Lane::Acked };
         let mut pause = FIRST_PAUSE;
@@ -121,13 +139,14 @@ impl Caller {
         Err(fault::unavailable(&what, last.as_ref()))
     }
 
-    /// Sends a request for several slots that one server was last seen with, once. `None` if it has to be sent
-    /// again, slot by slot.
+    /// Sends a request for several slots that one server was last seen with, once, and leaves time to send it again.
+    /// `None` if it has to be, slot by slot.
     ///
     /// # Errors
     /// What the server refuses for good, and too few replicas.
     pub(crate) async fn call_once(
         &self,
+        deadline: Instant,
         (slot, request): (u16, Request),
         kind: Kind,
     ) -> Result<Option<Vec<Value>>> {
@@ -137,7 +156,7 @@ impl Caller {
             let lent = self.link.wire(lane).await?;
             self.send(lent, slot, &request, acks).await
         };
-        match tokio::time::timeout(self.settings.timeout / 2, sent).await {
+        match timeout_at(deadline - self.settings.timeout / 2, sent).await {
             Ok(Ok((replies, confirmed))) => check_confirmed(replies, confirmed, acks).map(Some),
             Ok(Err(Failure::Final(error))) => Err(error),
             Ok(Err(_)) | Err(_) => Ok(None),
@@ -154,7 +173,7 @@ impl Caller {
         commands: &[Cmd],
         kind: Kind,
     ) -> Result<Vec<Value>> {
-        let deadline = Instant::now() + self.settings.timeout;
+        let deadline = self.deadline();
         let mut pause = FIRST_PAUSE;
         let mut last = None;
         while Instant::now() < deadline {
@@ -164,7 +183,12 @@ impl Caller {
                 for command in commands {
                     pipeline.add_command(command.clone());
                 }
-                node.send_packed_commands(&pipeline, 0, commands.len()).await.map_err(Failure::of)
+                let replies = node.send_packed_commands(&pipeline, 0, commands.len()).await;
+                let replies = replies.map_err(Failure::of)?;
+                match passing(&replies) {
+                    Some(failure) => Err(failure),
+                    None => Ok(replies),
+                }
             };
             let until = self.attempt_until(kind, Lane::Quick, deadline);
             let failure = match timeout_at(until, sent).await {
@@ -227,16 +251,10 @@ impl Caller {
         };
         let (replies, confirmed) =
             sent.and_then(|all| request.replies(all, acks)).map_err(Failure::of)?;
-        for reply in &replies {
-            if let Value::ServerError(error) = reply {
-                match Failure::of(error.clone().into()) {
-                    // An error of one command is the answer of that command.
-                    Failure::Final(_) => {}
-                    passing => return Err(self.if_cluster(passing)),
-                }
-            }
+        match passing(&replies) {
+            Some(failure) => Err(self.if_cluster(failure)),
+            None => Ok((replies, confirmed)),
         }
-        Ok((replies, confirmed))
     }
 
     /// A server that sends its callers elsewhere is one of a cluster.
@@ -278,13 +296,7 @@ impl Caller {
         match timeout_at(self.attempt_until(kind, Lane::Quick, deadline), asked).await {
             Ok(Ok(all)) => {
                 let (replies, confirmed) = request.asked(all, acks);
-                let passing = replies.iter().any(|reply| match reply {
-                    Value::ServerError(error) => {
-                        !matches!(Failure::of(error.clone().into()), Failure::Final(_))
-                    }
-                    _ => false,
-                });
-                Ok((!passing).then_some((replies, confirmed)))
+                Ok(passing(&replies).is_none().then_some((replies, confirmed)))
             }
             Ok(Err(Failure::Final(error))) => Err(error),
             lost => {
@@ -299,9 +311,23 @@ impl Caller {
     }
 }
 
-/// Refuses a change that too few replicas have.
+/// The first error among replies that is no answer, since it passes.
+fn passing(replies: &[Value]) -> Option<Failure> {
+    replies.iter().find_map(|reply| match reply {
+        Value::ServerError(error) => match Failure::of(error.clone().into()) {
+            // An error of one command is the answer of that command.
+            Failure::Final(_) => None,
+            failure => Some(failure),
+        },
+        _ => None,
+    })
+}
+
+/// Refuses a change that too few replicas have. Where nothing was changed the answer stands: replicas have nothing to
+/// confirm.
 fn check_confirmed(replies: Vec<Value>, confirmed: u64, acks: u64) -> Result<Vec<Value>> {
-    if confirmed >= acks {
+    let changed = |reply: &Value| !matches!(reply, Value::ServerError(_) | Value::Nil);
+    if confirmed >= acks || !replies.iter().any(changed) {
         return Ok(replies);
     }
     Err(Error::new(
@@ -317,4 +343,33 @@ fn check_confirmed(replies: Vec<Value>, confirmed: u64, acks: u64) -> Result<Vec
 fn endpoint(text: &str) -> Option<Endpoint> {
     let (host, port) = text.rsplit_once(':')?;
     Some(Endpoint { host: host.to_string(), port: port.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(line: &str) -> Value {
+        redis::parse_redis_value(format!("{line}\r\n").as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn replicas_confirm_changes_alone() {
+        let refused = |reply: &str| check_confirmed(vec![said(reply)], 0, 1).is_err();
+        for changed in ["+OK", ":0", ":1"] {
+            assert!(refused(changed), "{changed}");
+        }
+        for unchanged in ["_", "-WRONGTYPE x"] {
+            assert!(!refused(unchanged), "{unchanged}");
+        }
+        assert!(check_confirmed(vec![said("_"), said("+OK")], 0, 1).is_err());
+        assert!(check_confirmed(vec![said("+OK")], 1, 1).is_ok());
+    }
+
+    #[test]
+    fn an_answer_of_one_command_does_not_pass() {
+        assert!(passing(&[said("+OK"), said("-WRONGTYPE x")]).is_none());
+        let failure = passing(&[said("-WRONGTYPE x"), said("-LOADING x")]);
+        assert!(matches!(failure, Some(Failure::NotNow(_))));
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns: [`Engine`]. Callers stay synchronous: [`Engine::wait`] polls a future on the caller's own thread and
 //! parks in between, so it works inside another runtime too, where tokio's own way of blocking panics.
-//! Invariant: in a child of `fork`, where that thread does not exist, nothing here is waited for.
+//! Invariants: in a child of `fork`, where that thread does not exist, nothing here is waited for; stopping waits for
+//! no name that is being looked up, which takes as long as the system's resolver likes.
 
 use std::future::Future;
 use std::pin::pin;
@@ -45,6 +46,8 @@ impl Engine {
         let thread = kvcore::spawn_thread("kv-remote", move || {
             // It ends when told, or when the sender is gone: both mean stop.
             let _ = runtime.block_on(stopped);
+            // Dropping it would wait for names that are being looked up.
+            runtime.shutdown_background();
         })
         .map_err(failed)?;
         Ok(Engine { handle, running: Mutex::new(Some((stop, thread))) })
@@ -104,6 +107,23 @@ mod tests {
         assert_eq!(engine.wait(receiver), Ok(7));
         engine.stop();
         engine.stop();
+    }
+
+    #[test]
+    fn stopping_waits_for_no_lookup() {
+        let engine = Engine::start().unwrap();
+        let (begun, begins) = oneshot::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        engine.spawn(async move {
+            // As the looking up of a name, it blocks a thread beside the engine's.
+            drop(tokio::task::spawn_blocking(move || {
+                let _ = begun.send(());
+                let _ = ends.recv();
+            }));
+        });
+        engine.wait(begins).unwrap();
+        engine.stop();
+        assert!(end.send(()).is_ok(), "it was waited for");
     }
 
     #[test]

@@ -51,6 +51,8 @@ impl Failure {
             | ServerErrorKind::MasterDown
             | ServerErrorKind::BusyLoading
             | ServerErrorKind::ReadOnly => Failure::NotNow(error),
+            // It says so instead of taking the connection.
+            _ if text(&error).contains("max number of clients reached") => Failure::NotSent(error),
             _ => Failure::Final(server_error(&error)),
         }
     }
@@ -134,6 +136,8 @@ mod tests {
         assert!(matches!(Failure::of(lost), Failure::Lost(_)));
         let refused = RedisError::from(std::io::Error::from(std::io::ErrorKind::ConnectionRefused));
         assert!(matches!(Failure::of(refused), Failure::NotSent(_)));
+        let full = Failure::of(said("ERR max number of clients reached"));
+        assert!(matches!(full, Failure::NotSent(_)), "{full:?}");
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! connection while that waits; one each goes to single masters for what cannot be routed (scans, counting, a key
 //! on its move); listeners have connections of their own. All of them are made when they are first needed and again
 //! after they were lost. Invariant: a connection that is under suspicion is given to no further call, and those that
-//! have it let it go at once. So it is closed, and the server forgets what still waits there: otherwise a change that
-//! was given up could be made after one that came later, on the next connection.
+//! have it let it go at once. So it is closed, and with it goes what the server has not got yet: otherwise a change that
+//! was given up could be made after one that came later, on the next connection. That is why every connection is reset
+//! when it is closed (`SO_LINGER` of 0): else the system would go on sending what was not acknowledged.
 //!
 //! The client of the cluster mends lost connections by itself. It does not notice a server that went silent,
 //! so a call that timed out has it made anew.
@@ -24,6 +25,7 @@ use redis::cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, Sl
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
     Pipeline, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, TlsCertificates, Value,
+    io::tcp::TcpSettings,
 };
 
 use tokio::sync::watch;
@@ -263,6 +265,7 @@ impl Link {
             servers.iter().map(|server| self.info(server)).collect::<Result<Vec<_>, _>>()?;
         let builder = ClusterClientBuilder::new(infos)
             .retries(0)
+            .tcp_settings(tcp_settings())
             .connection_timeout(self.connection_timeout())
             .response_timeout(self.timeout * 2)
             .use_protocol(ProtocolVersion::RESP3);
@@ -304,7 +307,8 @@ impl Link {
                 settings = settings.set_username(user);
             }
         }
-        Ok(address.into_connection_info()?.set_redis_settings(settings))
+        let info = address.into_connection_info()?;
+        Ok(info.set_redis_settings(settings).set_tcp_settings(tcp_settings()))
     }
 }
 
@@ -345,6 +349,11 @@ impl Wire {
             }
         }
     }
+}
+
+/// How sockets are closed: what was not sent by then never is.
+fn tcp_settings() -> TcpSettings {
+    TcpSettings::default().set_linger_time(Duration::ZERO)
 }
 
 /// To the master of a slot.

@@ -4,6 +4,7 @@
 //! command for each slot, which a server does as a whole or not at all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use kvcore::{Expiry, Result, SetOptions, Value};
@@ -169,6 +170,7 @@ impl Inner {
         items: &[Item],
         kind: Kind,
     ) -> Result<Vec<Vec<redis::Value>>> {
+        let deadline = self.caller.deadline();
         let topology = self.caller.link.known_topology();
         let owner = |slot| topology.as_ref().and_then(|topology| topology.owner(slot));
         let mut groups: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();
@@ -178,7 +180,8 @@ impl Inner {
         let mut answers: Vec<Option<Vec<redis::Value>>> = items.iter().map(|_| None).collect();
         let chunks: Vec<&[usize]> =
             groups.values().flat_map(|places| places.chunks(PIPELINE)).collect();
-        let sent = chunks.iter().map(|chunk| self.caller.call_once(request(items, chunk), kind));
+        let once = |chunk: &&[usize]| self.caller.call_once(deadline, request(items, chunk), kind);
+        let sent = chunks.iter().map(once);
         let mut again: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
         for (chunk, sent) in chunks.iter().zip(join_all(sent).await) {
             match sent? {
@@ -188,8 +191,13 @@ impl Inner {
                 }),
             }
         }
+        if !again.is_empty() && self.caller.link.is_cluster() {
+            // The next call may group by what is true then; without it this one goes on as well.
+            let link = Arc::clone(&self.caller.link);
+            drop(tokio::spawn(async move { link.refresh_topology().await.map(drop) }));
+        }
         let calls = again.iter().map(|(slot, places)| async move {
-            self.caller.call(*slot, &request(items, places).1, kind).await
+            self.caller.call_until(deadline, *slot, &request(items, places).1, kind).await
         });
         for (places, replies) in again.values().zip(join_all(calls).await) {
             deal(items, places, replies?, &mut answers);

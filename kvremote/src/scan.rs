@@ -196,7 +196,12 @@ impl Iterator for RemoteScan {
         if matches!(self.ended, Some(Some(_))) {
             return None;
         }
-        self.try_next().transpose()
+        let next = self.try_next();
+        if let Err(error) = &next {
+            // That the store was closed ends it too.
+            self.ended = Some(Some(error.clone()));
+        }
+        next.transpose()
     }
 }
 

@@ -53,6 +53,8 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if self.guard.is_forked() {
             self.engine.abandon();
+            // Closing connections takes locks of the runtime, which may have been held at the moment of the fork.
+            std::mem::forget(Arc::clone(&self.caller));
         } else {
             self.engine.stop();
         }
@@ -172,8 +174,11 @@ impl RemoteStore {
         self.inner.poison(message);
     }
 
-    /// What the near cache has done; all zero if there is none.
+    /// What the near cache has done; all zero if there is none, and on a handle that was inherited.
     pub fn near_stats(&self) -> NearStats {
+        if self.is_forked() {
+            return NearStats::default();
+        }
         self.inner.near.as_ref().map(|near| near.stats()).unwrap_or_default()
     }
 }

@@ -212,6 +212,10 @@ impl RemoteWatch {
 impl RemoteWatchCancel {
     /// Ends the watch: whoever waits for it is woken.
     pub fn cancel(&self) {
+        // A lock may have been held at the moment of the fork by a thread that is not here.
+        if self.inner.upgrade().is_none_or(|inner| inner.is_forked()) {
+            return;
+        }
         if let Some(shared) = self.shared.upgrade() {
             shared.queue.lock().is_cancelled = true;
             shared.wake();
