@@ -46,7 +46,7 @@ impl Clock {
     }
 
     /// Unix time in whole milliseconds, never negative.
-    pub(crate) fn now_ms(&self) -> i64 {
+    pub fn now_ms(&self) -> i64 {
         match &self.0 {
             Source::System { offset_ns } => (boot_ns() + offset_ns) / 1_000_000,
             Source::Manual(time) => time.load(Ordering::SeqCst),

@@ -343,9 +343,14 @@ impl Expire {
         }
     }
 
-    /// Whether it removes the key at once.
-    pub(crate) fn deletes(&self) -> bool {
-        self.words().0 == "DEL"
+    /// Whether it may remove the key before a call is over that begins now, a Unix time, and takes so long.
+    pub(crate) fn may_delete(&self, now_ms: i64, call_ms: i64) -> bool {
+        match self.words() {
+            ("DEL", _) => true,
+            ("PEXPIRE", after) => after <= call_ms,
+            ("PEXPIREAT", at) => at <= now_ms.saturating_add(call_ms),
+            _ => false,
+        }
     }
 
     /// The commands; the first one's reply says whether the key was there.
@@ -501,6 +506,17 @@ mod tests {
         assert_eq!(Expire::After(TTL_NONE).words(), ("PERSIST", 0));
         assert_eq!(Expire::After(5).words(), ("PEXPIRE", 5));
         assert_eq!(Expire::At(5).words(), ("PEXPIREAT", 5));
+        for (expire, may) in [
+            (Expire::After(-5), true),
+            (Expire::After(10), true),
+            (Expire::After(11), false),
+            (Expire::After(TTL_NONE), false),
+            (Expire::At(110), true),
+            (Expire::At(111), false),
+            (Expire::At(TTL_NONE), false),
+        ] {
+            assert_eq!(expire.may_delete(100, 10), may, "{:?}", expire.words());
+        }
     }
 
     #[test]

@@ -290,8 +290,10 @@ impl Inner {
 
     fn expire(&self, known: &[u8], expire: &Expire) -> Result<bool> {
         let (slot, key) = self.key(known)?;
-        // A deletion would find nothing the second time; a deadline answers the same.
-        let kind = if expire.deletes() { Kind::Once } else { Kind::Set };
+        // What is gone by the second time would be found absent; any other deadline answers the same.
+        let call_ms = i64::try_from(self.settings.timeout.as_millis()).unwrap_or(i64::MAX);
+        let may_delete = expire.may_delete(self.clock.now_ms(), call_ms);
+        let kind = if may_delete { Kind::Once } else { Kind::Set };
         self.change(slot, known, &expire.request(&key), kind)
     }
 

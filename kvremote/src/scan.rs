@@ -49,10 +49,13 @@ impl RemoteStore {
     ///
     /// # Errors
     /// `Unsupported` for an order or a range, which would need all keys of all servers first, and for one
-    /// moment, which servers do not share; those of every call.
+    /// moment, which servers do not share; those of every call. A range that ends before the empty key is served: it
+    /// has nothing in it.
     pub fn scan(&self, options: &ScanOptions) -> Result<RemoteScan> {
         self.inner.check()?;
-        if options.order != Order::None || !options.start.is_empty() || options.end.is_some() {
+        let is_empty = options.end.as_deref() == Some(b"");
+        let has_range = !options.start.is_empty() || options.end.is_some();
+        if options.order != Order::None || (has_range && !is_empty) {
             return Err(Error::new(
                 Status::Unsupported,
                 "a store on a server scans in no order and without a range: give a prefix, and sort what comes",
@@ -67,7 +70,11 @@ impl RemoteStore {
         Ok(RemoteScan {
             inner: Arc::clone(&self.inner),
             keys_only: options.keys_only,
-            left: if options.limit == 0 { u64::MAX } else { options.limit },
+            left: match options.limit {
+                _ if is_empty => 0,
+                0 => u64::MAX,
+                limit => limit,
+            },
             pages: Pages::new(&self.inner, &options.prefix)?,
             ready: VecDeque::new(),
             ended: None,

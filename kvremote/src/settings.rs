@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Settings`], and the list of options that a server cannot honour. Invariant: an option that has no
 //! meaning there is refused unless it is at its default, so that nobody relies on a limit or a log that is
-//! not there.
+//! not there; no callback of the caller is kept.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Settings {
             max_value_bytes: usize::try_from(options.number("max_value_bytes"))
                 .unwrap_or(usize::MAX),
             watch_buffer: usize::try_from(options.number("watch_buffer")).unwrap_or(usize::MAX),
-            options,
+            options: options.without_progress(),
         })
     }
 
@@ -148,6 +148,16 @@ mod tests {
         assert_eq!(refused("tls_ca_file", "/x").status(), Status::Invalid);
         let callback = Options::new().on_remove(kvcore::Causes::ALL, |_| {});
         assert_eq!(Settings::new(callback).err().map(|e| e.status()), Some(Status::Unsupported));
+    }
+
+    #[test]
+    fn callbacks_are_let_go() {
+        let kept = std::sync::Arc::new(());
+        let held = std::sync::Arc::clone(&kept);
+        let options = Options::new().on_progress(move |_| assert_eq!(*held, ()));
+        let settings = Settings::new(options).unwrap();
+        assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+        drop(settings);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) near: Option<Arc<Near>>,
     /// An empty store of the engine, which knows whether this process was forked off.
     guard: Store,
+    /// For deadlines that may pass during a call.
+    pub(crate) clock: Clock,
     is_closed: AtomicBool,
     /// What stopped the store, if a panic did.
     fault: OnceLock<Error>,
@@ -89,8 +91,9 @@ impl RemoteStore {
             0 => None,
             bytes => Some(Arc::new(Near::new(bytes, settings.near_max_ttl_ms)?)),
         };
-        let (clock, _) = Clock::manual(0);
-        let guard = Store::with_clock(Options::new().with("shards", "1")?, clock)?;
+        let (standing, _) = Clock::manual(0);
+        let guard = Store::with_clock(Options::new().with("shards", "1")?, standing)?;
+        let clock = Clock::system();
         let engine = Engine::start()?;
         let link = Arc::new(Link::new(address, &settings));
         let opened = engine.wait(async {
@@ -111,12 +114,13 @@ impl RemoteStore {
         let caller = Arc::new(Caller::new(link, Arc::clone(&settings)));
         let (is_closed, counters) = (AtomicBool::new(false), Counters::default());
         let fault = OnceLock::new();
-        let inner = Inner { engine, caller, settings, near, guard, is_closed, fault, counters };
+        let inner =
+            Inner { engine, caller, settings, near, guard, clock, is_closed, fault, counters };
         Ok(RemoteStore { inner: Arc::new(inner) })
     }
 
     /// Closes the store for all handles: calls that come later answer `Closed`. Calls that are under way end as
-    /// they would have, or with `Closed`. May be called again.
+    /// they would have, or with `Closed`. Connections stay until the last handle goes. May be called again.
     ///
     /// # Errors
     /// `Forked`.

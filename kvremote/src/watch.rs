@@ -10,8 +10,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use kvcore::{Error, Event, EventKind, Result, Status, WatchOptions, Watched};
 use parking_lot::{Condvar, Mutex};
+use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
@@ -19,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::address::Endpoint;
 use crate::call::Kind;
+use crate::fault::Failure;
 use crate::link::Link;
 use crate::near::listen::{LOOK, SILENCE};
 use crate::replies;
@@ -75,7 +78,8 @@ impl RemoteStore {
     ///
     /// # Errors
     /// `Unsupported` to begin at a revision, and if a server does not tell events of the kinds asked for;
-    /// `Unavailable` if not every master answers; `TooLarge` for a key over its limit.
+    /// `Unavailable` if not every master answers; `Invalid` if the user may not subscribe; `TooLarge` for a key over
+    /// its limit.
     pub fn watch(&self, options: &WatchOptions) -> Result<RemoteWatch> {
         let inner = &self.inner;
         inner.key(options.key_or_prefix())?;
@@ -102,7 +106,8 @@ impl RemoteStore {
         inner.spawn(run(link, Arc::downgrade(&shared), ready));
         let answer = inner.wait(async { timeout(inner.settings.timeout, subscribed).await });
         match answer {
-            Ok(Ok(())) => Ok(RemoteWatch { inner: Arc::clone(inner), shared }),
+            Ok(Ok(Ok(()))) => Ok(RemoteWatch { inner: Arc::clone(inner), shared }),
+            Ok(Ok(Err(refused))) => Err(refused),
             _ => Err(Error::new(
                 Status::Unavailable,
                 "not every server took the subscription in time: retry later",
@@ -300,14 +305,11 @@ fn event(message: &[Value], prefix: &[u8]) -> Option<Event> {
 }
 
 /// Keeps a subscription at every master until the watch is gone, and says through `ready` when the first ones
-/// stand.
-async fn run(link: Arc<Link>, shared: Weak<Shared>, ready: oneshot::Sender<()>) {
+/// stand, or that one was refused. Waits with nothing in hand that keeps the watch.
+async fn run(link: Arc<Link>, shared: Weak<Shared>, ready: oneshot::Sender<Result<()>>) {
     let mut subscribed: HashMap<Endpoint, AbortHandle> = HashMap::new();
     let mut ready = Some(ready);
-    while let Some(watch) = shared.upgrade() {
-        if watch.queue.lock().is_cancelled {
-            break;
-        }
+    while shared.upgrade().is_some_and(|watch| !watch.queue.lock().is_cancelled) {
         if let Ok(topology) = link.refresh_topology().await {
             subscribed.retain(|server, task| {
                 let stays = topology.masters().contains(server);
@@ -332,17 +334,19 @@ async fn run(link: Arc<Link>, shared: Weak<Shared>, ready: oneshot::Sender<()>) 
                     lags,
                 );
                 subscribed.insert(server.clone(), tokio::spawn(task).abort_handle());
-                first.push(standing);
+                // Without a word it ends only with the watch.
+                first.push(async { standing.await.unwrap_or(Err(Status::Closed.into())) });
             }
-            if let Some(ready) = ready.take() {
-                for standing in first {
-                    // Who waits for it has a deadline.
-                    let _ = standing.await;
+            if let Some(mut ready) = ready.take() {
+                tokio::select! {
+                    stand = try_join_all(first) => {
+                        // Who waited may have gone, and the watch with them.
+                        let _ = ready.send(stand.map(drop));
+                    }
+                    () = ready.closed() => break,
                 }
-                let _ = ready.send(());
             }
         }
-        drop(watch);
         sleep(LOOK).await;
     }
     subscribed.values().for_each(AbortHandle::abort);
@@ -353,7 +357,7 @@ async fn subscribe(
     link: Arc<Link>,
     shared: Weak<Shared>,
     server: Endpoint,
-    stands: oneshot::Sender<()>,
+    stands: oneshot::Sender<Result<()>>,
     lags: bool,
 ) {
     let (mut stands, mut lags) = (Some(stands), lags);
@@ -365,12 +369,13 @@ async fn subscribe(
     }
 }
 
-/// Listens until the connection is lost or silent. `None` is all that it ends with.
+/// Listens until the connection is lost or silent. `None` is all that it ends with. Of a first refusal that will stay
+/// one it tells who waits.
 async fn subscribe_once(
     link: &Link,
     shared: &Weak<Shared>,
     server: &Endpoint,
-    stands: &mut Option<oneshot::Sender<()>>,
+    stands: &mut Option<oneshot::Sender<Result<()>>>,
     lags: bool,
 ) -> Option<()> {
     let lost = Arc::new(Notify::new());
@@ -382,14 +387,25 @@ async fn subscribe_once(
             _ => {}
         }
     };
-    let mut connection = timeout(SILENCE, link.listener(server, pushed)).await.ok()?.ok()?;
     let pattern = shared.upgrade()?.pattern();
-    timeout(SILENCE, connection.psubscribe(pattern)).await.ok()?.ok()?;
+    let subscribed = subscribed(link, server, pushed, pattern);
+    let mut connection = match timeout(SILENCE, subscribed).await.ok()? {
+        Ok(connection) => connection,
+        Err(Failure::Final(refused))
+            if matches!(refused.status(), Status::Invalid | Status::Unsupported) =>
+        {
+            if let Some(stands) = stands.take() {
+                let _ = stands.send(Err(refused));
+            }
+            return None;
+        }
+        Err(_) => return None,
+    };
     if lags {
         shared.upgrade()?.lagged();
     }
     if let Some(stands) = stands.take() {
-        let _ = stands.send(());
+        let _ = stands.send(Ok(()));
     }
     loop {
         tokio::select! {
@@ -401,6 +417,18 @@ async fn subscribe_once(
         answer.ok()?.ok()?;
         shared.upgrade()?;
     }
+}
+
+/// A connection that is told of the channels of a pattern.
+async fn subscribed(
+    link: &Link,
+    server: &Endpoint,
+    pushed: impl Fn(PushInfo) + Send + Sync + 'static,
+    pattern: Vec<u8>,
+) -> Result<MultiplexedConnection, Failure> {
+    let mut connection = link.listener(server, pushed).await?;
+    connection.psubscribe(pattern).await.map_err(Failure::of)?;
+    Ok(connection)
 }
 
 #[cfg(test)]

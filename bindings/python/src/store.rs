@@ -201,10 +201,11 @@ impl Store {
         }
     }
 
-    /// Store all pairs of a mapping, or none of them.
+    /// Store all pairs of a mapping, or none of them (on a cluster, perhaps some).
     ///
     /// Takes a mapping or an iterable of pairs. ttl is as for set and applies to each. An error
-    /// (see set) stores nothing. Releases the GIL for many pairs.
+    /// (see set) stores nothing, except on a cluster: there each pair is stored by itself, and an
+    /// error may leave some of them stored. Releases the GIL for many pairs.
     #[pyo3(signature = (mapping, *, ttl=None))]
     fn set_many<'py>(
         &self,

@@ -142,6 +142,15 @@ impl Options {
         self.progress.take()
     }
 
+    /// The same without a callback of [`on_progress`](Options::on_progress), for who keeps options without opening
+    /// anything that has progress to tell.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_progress(mut self) -> Options {
+        self.progress = None;
+        self
+    }
+
     /// Whether somebody wants to know of removals.
     pub fn has_callback(&self) -> bool {
         self.listener.is_some()

@@ -33,6 +33,9 @@ pub(crate) const LOOK: Duration = Duration::from_millis(500);
 /// Time before a listener is connected again.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// The longest such time, after a server refused to tell again and again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
 /// One master with its part.
 struct Listener {
     part: u16,
@@ -101,24 +104,27 @@ fn follow(
 
 /// Listens to one server for as long as it is a master, connecting again whenever that is needed.
 async fn listen(link: Arc<Link>, near: Weak<Near>, part: u16, server: Endpoint, prefix: Vec<u8>) {
+    let mut pause = PAUSE;
     loop {
         // Whatever went wrong, the next attempt may go better: the cache is bypassed meanwhile.
-        let _ = listen_once(&link, &near, part, &server, &prefix).await;
+        let _ = listen_once(&link, &near, part, &server, &prefix, &mut pause).await;
         match near.upgrade() {
             Some(near) => near.break_seal(part),
             None => return,
         }
-        sleep(PAUSE).await;
+        sleep(pause).await;
     }
 }
 
-/// Listens on one connection until it is lost or silent. `None` is all that it ends with.
+/// Listens on one connection until it is lost or silent. `None` is all that it ends with. `pause` becomes longer if the
+/// server refuses to tell.
 async fn listen_once(
     link: &Link,
     near: &Weak<Near>,
     part: u16,
     server: &Endpoint,
     prefix: &[u8],
+    pause: &mut Duration,
 ) -> Option<()> {
     let lost = Arc::new(Notify::new());
     let heard = {
@@ -134,8 +140,10 @@ async fn listen_once(
     }
     let confirmed = timeout(SILENCE, connection.send_packed_command(&track)).await;
     if !matches!(confirmed, Ok(Ok(Value::Okay))) {
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
         return None;
     }
+    *pause = PAUSE;
     near.upgrade()?.seal(part);
     loop {
         tokio::select! {

@@ -17,6 +17,7 @@ mod own;
 #[allow(dead_code)]
 mod race;
 mod refusals;
+mod scripted;
 #[allow(dead_code)]
 mod servers;
 mod single;

@@ -1,6 +1,8 @@
 //! What cannot be done, each with its documented error, in no error a password.
 
-use kvcore::{Batch, Options, Order, Result, ScanOptions, SetOptions, Status, WatchOptions};
+use kvcore::{
+    Batch, Options, Order, Result, ScanOptions, SetOptions, SetOutcome, Status, WatchOptions,
+};
 use kvremote::RemoteStore;
 
 use crate::servers::{Server, cluster, one};
@@ -25,6 +27,7 @@ fn what_a_server_cannot_do() {
         assert_eq!(status(store.scan(&ScanOptions::new().order(Order::Asc))), unsupported);
         assert_eq!(status(store.scan(&ScanOptions::new().start("a"))), unsupported);
         assert_eq!(status(store.scan(&ScanOptions::new().end("z"))), unsupported);
+        assert_eq!(store.scan(&ScanOptions::new().end("")).unwrap().count(), 0);
         assert_eq!(status(store.scan(&ScanOptions::new().point_in_time())), unsupported);
         assert_eq!(status(store.watch(&WatchOptions::all().from_revision(1))), unsupported);
         assert_eq!(status(store.clear()), unsupported);
@@ -103,6 +106,28 @@ fn a_cluster_without_slots() {
     let server = Server::start(&["--cluster-enabled", "yes"]);
     let error = open(&format!("valkey-cluster://{}?timeout=1s", server.address())).unwrap_err();
     assert_eq!(error.status(), Status::Unavailable, "{error}");
+}
+
+#[test]
+fn channels_that_are_forbidden() {
+    let server = Server::start(&["--notify-keyspace-events", "KA"]);
+    server.say(&["ACL", "SETUSER", "me", "on", ">right", "~*", "resetchannels", "+@all"]);
+    let store = open(&format!("valkey://me:right@{}", server.address())).unwrap();
+    let refused = || status(store.watch(&WatchOptions::prefix("user:")));
+    assert_eq!(refused(), Some(Status::Invalid));
+    server.say(&["ACL", "SETUSER", "me", "&__keyspace@0__:user:*"]);
+    assert_eq!(refused(), None);
+}
+
+#[test]
+fn replicas_that_confirm_no_change() {
+    let store = one().open("prefix=confirmed:&ack_replicas=1&timeout=400ms");
+    // Made, but there is no replica.
+    assert_eq!(status(store.set("k", "v")), Some(Status::Io));
+    let absent = SetOptions::default().if_absent();
+    assert_eq!(store.set_with("k", "w", &absent), Ok(SetOutcome::Exists));
+    assert_eq!(status(store.incr("k", 1, kvcore::Expiry::Default)), Some(Status::Type));
+    one().open("prefix=confirmed:").clear().unwrap();
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use kvcore::{Batch, BatchOutcome, EventKind, Options, Status, WatchOptions, Watched};
+use kvcore::{Batch, BatchOutcome, EventKind, Options, ScanOptions, Status, WatchOptions, Watched};
 use kvremote::RemoteStore;
 
 use crate::servers::{Server, one};
@@ -139,9 +139,12 @@ fn stats_add_up() {
 fn a_closed_store_answers_closed() {
     let store = one().open("");
     let other = store.clone();
+    let mut scan = other.scan(&ScanOptions::new()).unwrap();
     store.shutdown().unwrap();
     store.shutdown().unwrap();
     assert_eq!(other.get("k").map(drop).map_err(|e| e.status()), Err(Status::Closed));
     assert_eq!(other.set("k", "v").map_err(|e| e.status()), Err(Status::Closed));
+    assert!(matches!(scan.next(), Some(Err(error)) if error.status() == Status::Closed));
+    assert!(scan.next().is_none());
     assert!(RemoteStore::open("a/directory", Options::new()).is_err());
 }
