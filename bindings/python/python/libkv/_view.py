@@ -144,7 +144,7 @@ class View(MutableMapping[_K, _V], Generic[_K, _V]):
         )
 
     def set_many(self, mapping: _Pairs[_K, _V], *, ttl: Ttl | None = None) -> None:
-        """Store all pairs, or none of them."""
+        """Store all pairs, or none of them (on a cluster, perhaps some)."""
         # Type checkers disagree about the items of what may be a mapping with pairs for keys.
         pairs: Any = mapping.items() if isinstance(mapping, Mapping) else mapping
         encode_key, encode = self._keys.encode, self._values.encode
