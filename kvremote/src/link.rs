@@ -351,9 +351,9 @@ impl Wire {
     }
 }
 
-/// How sockets are closed: what was not sent by then never is.
+/// A command goes out at once, however small, and what was not sent when a socket is closed never is.
 fn tcp_settings() -> TcpSettings {
-    TcpSettings::default().set_linger_time(Duration::ZERO)
+    TcpSettings::default().set_linger_time(Duration::ZERO).set_nodelay(true)
 }
 
 /// To the master of a slot.
