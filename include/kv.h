@@ -738,8 +738,8 @@ typedef struct kv_span_t {
 
 /**
  * Copies the values of `count` keys into one buffer. `out_spans`, with room for `count`, tells in
- * the order of the keys where each value is; between values nothing is promised, and their order
- * in the buffer is not that of the keys. Each key is read on its own: this is no snapshot. A key
+ * the order of the keys where each value is; between values and behind the last one any byte of the
+ * buffer may change, and their order in it need not be that of the keys. Each key is read on its own: this is no snapshot. A key
  * that comes twice gets two copies.
  *
  * Only whole values are copied. If they do not all fit, the answer is KV_SHORT_BUFFER, `*out_len`
