@@ -1,10 +1,10 @@
 //! Tells a store that it has crossed a `fork`, and keeps its lock from crossing one.
 //!
-//! Owns: the process's fork generation, and the files whose descriptors a child must not keep. A
-//! child starts with a copy of every lock, held or not, and without the threads that would release
-//! them, so an inherited store must not be used there. The child's handler moves a counter, which a
-//! call compares with the one its store opened under, and closes descriptors; a child of a process
-//! with threads may do little else.
+//! Owns: the process's fork generation, what every process has for itself, and the files whose
+//! descriptors a child must not keep. A child starts with a copy of every lock, held or not, and
+//! without the threads that would release them, so an inherited store must not be used there. The
+//! child's handler moves a counter, which a call compares with the one its store opened under, and
+//! closes descriptors; a child of a process with threads may do little else.
 //!
 //! Why descriptors have to be closed there: a `flock` lasts until the last descriptor of the open
 //! file is gone, so a child would hold the directory of a parent that has died.
@@ -72,6 +72,35 @@ extern "C" fn in_child() {
             // SAFETY: the descriptor belongs to the slot, and whoever put it there finds the slot
             // changed and keeps away from it. An error leaves nothing to do.
             unsafe { libc::close(fd) };
+        }
+    }
+}
+
+/// What every process has for itself: a child of `fork` starts with a new one, since a lock in an
+/// inherited one may never be free there. They are never freed.
+pub(crate) struct PerProcess<T: 'static>(AtomicPtr<(u32, T)>);
+
+impl<T: Default + Sync> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        PerProcess(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// This process's.
+    pub(crate) fn current(&self) -> &'static T {
+        loop {
+            let current = self.0.load(Ordering::Acquire);
+            // SAFETY: the pointer is null or was leaked by this function, and is never freed.
+            match unsafe { current.as_ref() } {
+                Some((of, own)) if *of == generation() => return own,
+                _ => {}
+            }
+            let own = Box::into_raw(Box::new((generation(), T::default())));
+            let first =
+                self.0.compare_exchange(current, own, Ordering::AcqRel, Ordering::Acquire).is_ok();
+            if !first {
+                // SAFETY: another thread was first, so nobody has seen this one.
+                drop(unsafe { Box::from_raw(own) });
+            }
         }
     }
 }
@@ -225,6 +254,21 @@ mod tests {
         while unsafe { libc::waitpid(child, &mut status, 0) } < 0 {}
         assert!(libc::WIFEXITED(status));
         libc::WEXITSTATUS(status) as u8
+    }
+
+    #[test]
+    fn a_child_has_its_own() {
+        static OWN: PerProcess<AtomicU32> = PerProcess::new();
+        let _alone = alone();
+        watch();
+        OWN.current().store(7, Ordering::SeqCst);
+        let look = || {
+            // A few bytes of the allocator, which glibc keeps fit for a child.
+            let fresh = OWN.current().swap(1, Ordering::SeqCst) == 0;
+            u8::from(fresh && OWN.current().load(Ordering::SeqCst) == 1)
+        };
+        assert_eq!(ask_child(look), 1);
+        assert_eq!(OWN.current().load(Ordering::SeqCst), 7);
     }
 
     fn some_file() -> io::Result<File> {

@@ -84,7 +84,8 @@ mod snapshot;
 mod stats;
 mod store;
 mod striped;
-mod sync;
+#[doc(hidden)]
+pub mod sync;
 mod table;
 mod value;
 mod varint;

@@ -11,12 +11,12 @@ mod runs;
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::budget::allocation;
 use crate::entry::{Head, NEVER};
 use crate::error::Result;
+use crate::fork::PerProcess;
 use crate::striped::Striped;
 use block::Block;
 
@@ -30,12 +30,16 @@ pub(crate) struct PinMeter {
 }
 
 /// Meters of stores that are gone. No lock of shuttle's: it outlives a scene.
-static SPARE: parking_lot::Mutex<Vec<&'static PinMeter>> = parking_lot::Mutex::new(Vec::new());
+static SPARE: PerProcess<Mutex<Vec<&'static PinMeter>>> = PerProcess::new();
+
+fn spare() -> MutexGuard<'static, Vec<&'static PinMeter>> {
+    SPARE.current().lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl PinMeter {
     /// The meter of a new store.
     pub(crate) fn lease() -> &'static PinMeter {
-        let mut spare = SPARE.lock();
+        let mut spare = spare();
         let unused = spare.iter().position(|meter| meter.bytes() == 0);
         match unused {
             Some(index) => spare.swap_remove(index),
@@ -45,7 +49,7 @@ impl PinMeter {
 
     /// Gives the meter back once the store is gone.
     pub(crate) fn give_back(&'static self) {
-        SPARE.lock().push(self);
+        spare().push(self);
     }
 
     pub(crate) fn bytes(&self) -> u64 {

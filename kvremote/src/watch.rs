@@ -11,8 +11,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use kvcore::sync::{Condvar, Mutex};
 use kvcore::{Error, Event, EventKind, Result, Status, WatchOptions, Watched};
-use parking_lot::{Condvar, Mutex};
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
 use tokio::sync::{Notify, oneshot};
@@ -178,7 +178,7 @@ impl RemoteWatch {
                 return Ok(Watched::TimedOut);
             }
             let pause = left.map_or(LOOK_UP, |left| left.min(LOOK_UP));
-            if self.shared.more.wait_for(&mut queue, pause).timed_out() {
+            if self.shared.more.wait_for(&mut queue, pause) {
                 left = left.map(|left| left - pause);
             }
         }

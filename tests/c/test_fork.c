@@ -9,7 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* Stores whose threads wait while it happens: what a lock or a condition keeps of them must not get in the
+ * way of the child's own. */
+enum { ASLEEP = 8 };
+
 static kv_store_t *store;
+static kv_store_t *asleep[ASLEEP];
 static volatile sig_atomic_t stop;
 
 /* Holds the store's locks, and the allocator's, most of the time. */
@@ -115,6 +120,9 @@ enum { BUSY = KV_TEST_SLOW == 1 ? 2 : 0 };
 int main(void) {
   pthread_t busy[2];
   store = open_store("shards", "2", NULL);
+  for (int n = 0; n < ASLEEP; n++) {
+    asleep[n] = open_store("shards", "1", NULL);
+  }
   CHECK_STATUS(set_text(store, "k", "value"), KV_OK);
   for (int n = 0; n < BUSY; n++) {
     CHECK(pthread_create(&busy[n], NULL, keep_busy, NULL) == 0);
@@ -129,5 +137,8 @@ int main(void) {
   CHECK_VALUE(store, "k", "value");
   CHECK_STATUS(set_text(store, "k", "still here"), KV_OK);
   close_store(store);
+  for (int n = 0; n < ASLEEP; n++) {
+    close_store(asleep[n]);
+  }
   return 0;
 }

@@ -8,12 +8,10 @@
 
 use std::ptr::{self, NonNull};
 // Heaps are no part of what shuttle explores.
-use std::sync::atomic::{AtomicPtr, Ordering::*};
-
-use parking_lot::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::runs::Runs;
-use crate::fork;
+use crate::fork::{self, PerProcess};
 
 /// Bytes mapped at a time, at least. They are addresses until they are used.
 const AREA: usize = 64 << 20;
@@ -29,34 +27,25 @@ pub(super) struct Heaps {
     generation: u32,
 }
 
-/// The heaps of this process; those of an earlier one stay as they are.
-static CURRENT: AtomicPtr<Heaps> = AtomicPtr::new(ptr::null_mut());
+impl Default for Heaps {
+    fn default() -> Self {
+        let runs = || Mutex::new(Runs::new());
+        Heaps { shared: runs(), paged: runs(), generation: fork::generation() }
+    }
+}
+
+/// Those of an earlier process stay as they are.
+static CURRENT: PerProcess<Heaps> = PerProcess::new();
 
 /// The heaps for new blocks.
 pub(super) fn current() -> &'static Heaps {
-    loop {
-        let current = CURRENT.load(Acquire);
-        // SAFETY: the pointer is null or was leaked by this function, and is never freed.
-        match unsafe { current.as_ref() } {
-            Some(heaps) if heaps.generation == fork::generation() => return heaps,
-            _ => {}
-        }
-        let heaps = Box::into_raw(Box::new(Heaps {
-            shared: Mutex::new(Runs::new()),
-            paged: Mutex::new(Runs::new()),
-            generation: fork::generation(),
-        }));
-        if CURRENT.compare_exchange(current, heaps, AcqRel, Acquire).is_err() {
-            // SAFETY: another thread was first, so nobody has seen this one.
-            drop(unsafe { Box::from_raw(heaps) });
-        }
-    }
+    CURRENT.current()
 }
 
 impl Heaps {
     fn runs(&self, paged: bool) -> MutexGuard<'_, Runs> {
         let runs = if paged { &self.paged } else { &self.shared };
-        runs.lock()
+        runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A run of exactly `bytes`, of which nothing is known.

@@ -31,8 +31,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
+use kvcore::sync::{Mutex, RwLock};
 use kvcore::{Options, Result, SetOptions, Store, Value};
-use parking_lot::{Mutex, RwLock};
 
 use crate::slot::SLOTS;
 
