@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use kvcore::{Capabilities, Clock, Error, Location, Options, RemotePlace, Result, Status, Store};
 use redis::Value;
+use tokio::sync::Notify;
 
 use crate::address::{Address, Endpoint};
 use crate::call::{Caller, Kind};
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     /// For deadlines that may pass during a call.
     pub(crate) clock: Clock,
     is_closed: AtomicBool,
+    /// Wakes whoever has to know that it was closed.
+    pub(crate) closing: Arc<Notify>,
     /// What stopped the store, if a panic did.
     fault: OnceLock<Error>,
     pub(crate) counters: Counters,
@@ -112,10 +115,21 @@ impl RemoteStore {
             engine.spawn(listen::run(Arc::clone(&link), Arc::downgrade(near), prefix));
         }
         let caller = Arc::new(Caller::new(link, Arc::clone(&settings)));
-        let (is_closed, counters) = (AtomicBool::new(false), Counters::default());
+        let (is_closed, closing) = (AtomicBool::new(false), Arc::default());
+        let counters = Counters::default();
         let fault = OnceLock::new();
-        let inner =
-            Inner { engine, caller, settings, near, guard, clock, is_closed, fault, counters };
+        let inner = Inner {
+            engine,
+            caller,
+            settings,
+            near,
+            guard,
+            clock,
+            is_closed,
+            closing,
+            fault,
+            counters,
+        };
         Ok(RemoteStore { inner: Arc::new(inner) })
     }
 
@@ -129,6 +143,7 @@ impl RemoteStore {
             return Err(Status::Forked.into());
         }
         self.inner.is_closed.store(true, Ordering::Release);
+        self.inner.closing.notify_waiters();
         if let Some(near) = &self.inner.near {
             near.shutdown();
         }
@@ -193,11 +208,16 @@ impl Inner {
     /// # Errors
     /// `Forked`, `Closed`.
     #[inline]
+    /// Whether it was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         if self.guard.is_forked() {
             return Err(Status::Forked.into());
         }
-        if self.is_closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(Status::Closed.into());
         }
         if self.fault.get().is_some() {

@@ -4,14 +4,15 @@
 //! subscription to each master, and whatever happens while one of them is down is lost: the watch says so with
 //! [`Watched::Lagged`] once it is subscribed again. Events tell the key and what happened, neither value nor
 //! revision. Invariant: nothing is missed in silence, be it that a connection was lost, that masters changed, or
-//! that the watch was read too slowly.
+//! that the watch was read too slowly. The descriptor, if there is one, is readable exactly while something waits to
+//! be read, be it that the watch or its store has ended.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use kvcore::sync::{Condvar, Mutex};
+use kvcore::sync::{Condvar, Mutex, MutexGuard, Signal};
 use kvcore::{Error, Event, EventKind, Result, Status, WatchOptions, Watched};
 use redis::aio::MultiplexedConnection;
 use redis::{PushInfo, PushKind, Value};
@@ -64,6 +65,25 @@ struct Shared {
 struct Queue {
     told: VecDeque<Told>,
     is_cancelled: bool,
+    /// Whether the store was closed.
+    is_closed: bool,
+    signal: Option<Signal>,
+}
+
+impl Queue {
+    /// What comes next.
+    fn pop(&mut self) -> Option<Told> {
+        let told = self.told.pop_front();
+        if self.is_quiet() {
+            self.signal.iter().for_each(Signal::clear);
+        }
+        told
+    }
+
+    /// Whether who reads has to wait.
+    fn is_quiet(&self) -> bool {
+        self.told.is_empty() && !self.is_cancelled && !self.is_closed
+    }
 }
 
 /// What waits to be read.
@@ -102,8 +122,7 @@ impl RemoteStore {
             changed: Notify::new(),
         });
         let (ready, subscribed) = oneshot::channel();
-        let link = Arc::clone(&inner.caller.link);
-        inner.spawn(run(link, Arc::downgrade(&shared), ready));
+        inner.spawn(run(Arc::downgrade(inner), Arc::downgrade(&shared), ready));
         let answer = inner.wait(async { timeout(inner.settings.timeout, subscribed).await });
         match answer {
             Ok(Ok(Ok(()))) => Ok(RemoteWatch { inner: Arc::clone(inner), shared }),
@@ -167,7 +186,7 @@ impl RemoteWatch {
             if queue.is_cancelled {
                 return Ok(Watched::Cancelled);
             }
-            match queue.told.pop_front() {
+            match queue.pop() {
                 Some(Told::Event(event)) => return Ok(Watched::Event(event)),
                 Some(Told::Lagged(missed)) => {
                     return Ok(Watched::Lagged { revision: 0, missed });
@@ -193,10 +212,27 @@ impl RemoteWatch {
     }
 
     /// Waits until [`try_next`](RemoteWatch::try_next) may have something new to answer, for a task that must not
-    /// hold its thread up. Works in any runtime, and may be dropped at any time. That the store is closed wakes
-    /// nobody here.
+    /// hold its thread up. Works in any runtime, and may be dropped at any time.
     pub async fn changed(&self) {
         self.shared.changed.notified().await;
+    }
+
+    /// A descriptor for `poll` and `epoll`: readable while [`next`](RemoteWatch::next) has something to give, level
+    /// triggered, never to be read or closed by the caller. It is made by the first call and goes with the watch.
+    /// `None` if the system has none to give, and in a process that was forked off.
+    pub fn fd(&mut self) -> Option<i32> {
+        if self.inner.is_forked() {
+            return None;
+        }
+        let mut queue = self.shared.queue.lock();
+        if queue.signal.is_none() {
+            let signal = Signal::new().ok()?;
+            if !queue.is_quiet() {
+                signal.set();
+            }
+            queue.signal = Some(signal);
+        }
+        queue.signal.as_ref().map(Signal::fd)
     }
 
     /// A handle that ends this watch from any thread.
@@ -222,8 +258,9 @@ impl RemoteWatchCancel {
             return;
         }
         if let Some(shared) = self.shared.upgrade() {
-            shared.queue.lock().is_cancelled = true;
-            shared.wake();
+            let mut queue = shared.queue.lock();
+            queue.is_cancelled = true;
+            shared.wake(queue);
         }
     }
 
@@ -249,12 +286,20 @@ impl Shared {
             _ if is_full => queue.told.push_back(Told::Lagged(1)),
             _ => queue.told.push_back(Told::Event(event)),
         }
-        drop(queue);
-        self.wake();
+        self.wake(queue);
+    }
+
+    /// Says that the store was closed.
+    fn close(&self) {
+        let mut queue = self.queue.lock();
+        queue.is_closed = true;
+        self.wake(queue);
     }
 
     /// Tells who waits to look again. One task at most does, since a watch belongs to one thread at a time.
-    fn wake(&self) {
+    fn wake(&self, queue: MutexGuard<'_, Queue>) {
+        queue.signal.iter().for_each(Signal::set);
+        drop(queue);
         self.more.notify_all();
         self.changed.notify_one();
     }
@@ -265,8 +310,7 @@ impl Shared {
         if !matches!(queue.told.back(), Some(Told::Lagged(_))) {
             queue.told.push_back(Told::Lagged(0));
         }
-        drop(queue);
-        self.wake();
+        self.wake(queue);
     }
 
     /// What a server tells.
@@ -305,8 +349,9 @@ fn event(message: &[Value], prefix: &[u8]) -> Option<Event> {
 }
 
 /// Keeps a subscription at every master until the watch is gone, and says through `ready` when the first ones
-/// stand, or that one was refused. Waits with nothing in hand that keeps the watch.
-async fn run(link: Arc<Link>, shared: Weak<Shared>, ready: oneshot::Sender<Result<()>>) {
+/// stand, or that one was refused. Waits with nothing in hand that keeps the watch or the store.
+async fn run(store: Weak<Inner>, shared: Weak<Shared>, ready: oneshot::Sender<Result<()>>) {
+    let Some(link) = store.upgrade().map(|store| Arc::clone(&store.caller.link)) else { return };
     let mut subscribed: HashMap<Endpoint, AbortHandle> = HashMap::new();
     let mut ready = Some(ready);
     while shared.upgrade().is_some_and(|watch| !watch.queue.lock().is_cancelled) {
@@ -347,7 +392,13 @@ async fn run(link: Arc<Link>, shared: Weak<Shared>, ready: oneshot::Sender<Resul
                 }
             }
         }
-        sleep(LOOK).await;
+        let closed = store.upgrade().map(|store| Arc::clone(&store.closing));
+        let Some(closed) = closed else { break };
+        let _ = timeout(LOOK, closed.notified()).await;
+        if store.upgrade().is_some_and(|store| store.is_closed()) {
+            shared.upgrade().inspect(|watch| watch.close());
+            break;
+        }
     }
     subscribed.values().for_each(AbortHandle::abort);
 }

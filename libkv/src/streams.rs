@@ -150,13 +150,12 @@ impl Watch {
         })
     }
 
-    /// A descriptor that is readable while something waits to be read; `None` if there is none to give, and for
-    /// a remote store.
+    /// A descriptor that is readable while something waits to be read; `None` if there is none to give.
     pub fn fd(&mut self) -> Option<i32> {
         match &mut self.0 {
             Watching::Local(watch) => watch.fd(),
             #[cfg(feature = "remote")]
-            Watching::Remote(_) => None,
+            Watching::Remote(watch) => watch.fd(),
         }
     }
 

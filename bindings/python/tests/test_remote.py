@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -106,7 +108,38 @@ def test_a_watch_tells_keys() -> None:
         assert second is not None
         assert (first.kind, first.key, first.value, first.revision) == ("set", b"a1", None, 0)
         assert second.kind == "deleted"
-        assert watch.fileno() == -1
+
+
+def test_a_watch_has_a_descriptor() -> None:
+    with libkv.open(at("one", "prefix=watchfd:")) as store, store.watch() as watch:
+        fd = watch.fileno()
+
+        def is_readable(seconds: float) -> bool:
+            return bool(select.select([fd], [], [], seconds)[0])
+
+        assert fd >= 0
+        assert fd == watch.fileno()
+        assert not is_readable(0)
+        store.set("a", "v")
+        assert is_readable(30)
+        assert watch.next(0) is not None
+        assert not is_readable(0)
+        store.close()
+        assert is_readable(30)
+        with pytest.raises(libkv.ClosedError):
+            watch.next(0)
+
+
+def test_a_watch_is_awaited() -> None:
+    async def first(store: libkv.Store) -> libkv.Event:
+        with store.watch(prefix="a") as watch:
+            waiting = asyncio.ensure_future(anext(watch))
+            await asyncio.sleep(0)
+            store.set("a1", "v")
+            return await asyncio.wait_for(waiting, 30)
+
+    with libkv.open(at("one", "prefix=watchasync:")) as store:
+        assert asyncio.run(first(store)).key == b"a1"
 
 
 def test_the_near_cache_is_in_the_statistics() -> None:

@@ -8,7 +8,7 @@ mod signal;
 mod thread;
 
 pub use locks::{Condvar, Mutex, MutexGuard, ReadGuard, RwLock, WriteGuard};
-pub(crate) use signal::Signal;
+pub use signal::Signal;
 pub(crate) use std::thread::scope;
 pub use thread::spawn;
 pub(crate) use thread::{Thread, spawn_scoped};

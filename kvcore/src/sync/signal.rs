@@ -9,7 +9,7 @@ use std::io;
 
 /// A descriptor that is readable while it is set.
 #[derive(Debug)]
-pub(crate) struct Signal(std::fs::File);
+pub struct Signal(std::fs::File);
 
 impl Signal {
     /// A signal that is not set.
@@ -17,7 +17,7 @@ impl Signal {
     /// # Errors
     /// What the system says if it has no descriptor to give, `Unsupported` where there are none.
     #[cfg(target_os = "linux")]
-    pub(crate) fn new() -> io::Result<Signal> {
+    pub fn new() -> io::Result<Signal> {
         use std::os::fd::FromRawFd;
         // SAFETY: takes two numbers and touches no memory of ours.
         let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
@@ -33,25 +33,25 @@ impl Signal {
     /// # Errors
     /// `Unsupported`.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn new() -> io::Result<Signal> {
+    pub fn new() -> io::Result<Signal> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
     /// The number of the descriptor, which stays this signal's.
-    pub(crate) fn fd(&self) -> i32 {
+    pub fn fd(&self) -> i32 {
         use std::os::fd::AsRawFd;
         self.0.as_raw_fd()
     }
 
     /// Makes it readable.
-    pub(crate) fn set(&self) {
+    pub fn set(&self) {
         use std::io::Write;
         // It fails only if the count is at its highest, and then the descriptor is readable.
         let _ = (&self.0).write(&1u64.to_ne_bytes());
     }
 
     /// Makes it unreadable.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         use std::io::Read;
         // It fails only if the count is zero already.
         let _ = (&self.0).read(&mut [0; 8]);
