@@ -182,7 +182,7 @@ impl Durable {
         self.snapshot_held(core, &|| core.state.check_open().is_err(), &mut last)
     }
 
-    fn snapshot_if_changed(&self, core: &Core, cancelled: &dyn Fn() -> bool) -> Result<()> {
+    fn snapshot_if_changed(&self, core: &Core, cancelled: &picture::Cancelled<'_>) -> Result<()> {
         let mut last = self.last_snapshot.lock();
         if core.context.revision() == *last {
             return Ok(());
@@ -200,7 +200,7 @@ impl Durable {
         &self,
         core: &Core,
         waited: f64,
-        cancelled: &dyn Fn() -> bool,
+        cancelled: &picture::Cancelled<'_>,
     ) -> Result<bool> {
         let files = &core.context.files;
         let interval_ms = files.snapshot_interval_ms();
@@ -217,12 +217,13 @@ impl Durable {
     fn snapshot_held(
         &self,
         core: &Core,
-        cancelled: &dyn Fn() -> bool,
+        cancelled: &picture::Cancelled<'_>,
         last: &mut u64,
     ) -> Result<SnapshotInfo> {
         let disk = &**self.directory.disk();
         begin_segment(core)?;
-        let taken = picture::take(core, disk, cancelled, self.place(core, None))?;
+        let taken =
+            picture::take(core, disk, picture::packers(core), cancelled, self.place(core, None))?;
         self.publish(core, taken, last)
     }
 
@@ -389,7 +390,7 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<SalvageRe
 /// # Errors
 /// `Io`, `NoSpace`: the file is as it was.
 pub(crate) fn snapshot_to(core: &Core, path: &Path) -> Result<SnapshotInfo> {
-    picture::write_to(core, &RealDisk, path)
+    picture::write_to(core, &RealDisk, picture::packers(core), path)
 }
 
 /// Exchanges the contents of a store for those of a snapshot file.

@@ -3,7 +3,8 @@
 //! The moment is chosen under the locks of all shards, for as long as it takes to note a few numbers.
 //! Then the shards are gone through a few buckets at a time. What changes before the snapshot has come
 //! to it leaves an image (`shard/journal.rs`, `images.rs`), which is written like any other entry: the
-//! order in a file means nothing. Blocks are compressed and written with no lock held.
+//! order in a file means nothing. So several threads can do it, each with the next shard that nobody has.
+//! Blocks are compressed and written with no lock held.
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +19,14 @@ use crate::snapshot::{
     self, BlockBuilder, Pushed, Saved, SnapshotHead, SnapshotSummary, SnapshotWriter,
 };
 use crate::store::Core;
-use crate::sync::WriteGuard;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, WriteGuard, scope, spawn_scoped};
 
 /// Buckets that are gone through under one hold of a shard's lock.
 const BUCKETS: usize = 64;
+
+/// Whether a snapshot is to be ended early. Asked by all threads that write it.
+pub(super) type Cancelled<'a> = dyn Fn() -> bool + Sync + 'a;
 
 /// What a snapshot came to.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,14 +76,25 @@ impl Taken {
     }
 }
 
-/// Takes a snapshot. `place` says where it goes and what its head is, once the moment is known.
+/// How many threads write a snapshot: half of what the machine runs at once, since others go on writing to the
+/// store. One where time is set by hand, which promises that nothing happens by itself.
+pub(super) fn packers(core: &Core) -> usize {
+    if core.context.clock.is_manual() {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(1, usize::from) / 2
+}
+
+/// Takes a snapshot with so many threads, this one among them. `place` says where it goes and what its head is,
+/// once the moment is known.
 ///
 /// # Errors
 /// `Closed` once it is cancelled; `Io`, `NoSpace`: no file is left behind, as far as the disk lets it be removed.
 pub(super) fn take(
     core: &Core,
     disk: &dyn Disk,
-    cancelled: &dyn Fn() -> bool,
+    packers: usize,
+    cancelled: &Cancelled<'_>,
     place: impl Fn(&Cut) -> (PathBuf, SnapshotHead),
 ) -> Result<Taken> {
     let _one_at_a_time = core.context.journal.taking.lock();
@@ -86,8 +102,8 @@ pub(super) fn take(
     loop {
         let cut = begin(core, &mut core.lock_all());
         let (tmp, head) = place(&cut);
-        let written = write(core, disk, &tmp, &head, cancelled, |core, shard, now, pages| {
-            core.write_shard(shard).show_picture(BUCKETS, now, core.context.pins, pages)
+        let written = write(core, disk, &tmp, &head, |writer| {
+            pack_side_by_side(packers, core, writer, cancelled)
         });
         core.context.journal.images.end();
         (0..core.shard_count()).for_each(|shard| core.write_shard(shard).end_picture());
@@ -106,13 +122,18 @@ pub(super) fn take(
     }
 }
 
-/// Takes a snapshot to a file of the caller's.
+/// Takes a snapshot to a file of the caller's, with so many threads.
 ///
 /// # Errors
 /// As [`take`]; the file is as it was.
-pub(super) fn write_to(core: &Core, disk: &dyn Disk, path: &Path) -> Result<SnapshotInfo> {
+pub(super) fn write_to(
+    core: &Core,
+    disk: &dyn Disk,
+    packers: usize,
+    path: &Path,
+) -> Result<SnapshotInfo> {
     let closed = || core.state.check_open().is_err();
-    let taken = take(core, disk, &closed, |cut| {
+    let taken = take(core, disk, packers, &closed, |cut| {
         let head = SnapshotHead {
             store_id: [0; 16],
             lsn: cut.lsn,
@@ -150,8 +171,10 @@ pub(super) fn take_held(
     let cut = begin(core, shards);
     core.context.journal.images.end();
     let (tmp, head) = place(&cut);
-    let written = write(core, disk, &tmp, &head, &|| false, |_, shard, now, pages| {
-        shards[shard].show_picture(BUCKETS, now, core.context.pins, pages)
+    let written = write(core, disk, &tmp, &head, |writer| {
+        pack(core, writer, &|| false, 0..core.shard_count(), |shard, now, pages| {
+            shards[shard].show_picture(BUCKETS, now, core.context.pins, pages)
+        })
     });
     shards.iter_mut().for_each(|shard| shard.end_picture());
     match written {
@@ -179,37 +202,19 @@ fn begin(core: &Core, shards: &mut [WriteGuard<'_, Shard>]) -> Cut {
     Cut { revision, lsn, segment: segment.unwrap_or(0), time_ms }
 }
 
-/// Writes and verifies the file. `show` goes on with the picture of a shard. `None` if the store was
-/// cleared meanwhile.
+/// Writes and verifies the file. `pack` writes the blocks, and says no if the store was cleared meanwhile;
+/// there is no file to speak of then.
 fn write(
     core: &Core,
     disk: &dyn Disk,
     tmp: &Path,
     head: &SnapshotHead,
-    cancelled: &dyn Fn() -> bool,
-    mut show: impl FnMut(&Core, usize, &Now<'_>, &mut Pages) -> bool,
+    pack: impl FnOnce(&SnapshotWriter) -> Result<bool>,
 ) -> Result<Option<SnapshotSummary>> {
     remove(disk, tmp);
-    let mut writer = Pages {
-        writer: SnapshotWriter::create(disk, tmp, head, core.compression())?,
-        open: None,
-        full: Vec::new(),
-        large: Vec::new(),
-    };
-    let now = Now::new(&core.context.clock);
-    for shard in 0..core.shard_count() {
-        let mut more = true;
-        while more {
-            if cancelled() {
-                return Err(Status::Closed.into());
-            }
-            more = show(core, shard, &now, &mut writer);
-            writer.flush()?;
-            match core.context.journal.images.take() {
-                Some(images) => writer.images(images)?,
-                None => return Ok(None),
-            }
-        }
+    let writer = SnapshotWriter::create(disk, tmp, head, core.compression())?;
+    if !pack(&writer)? {
+        return Ok(None);
     }
     let summary = writer.finish()?;
     if !is_planted(Planted::NoVerify) {
@@ -218,15 +223,78 @@ fn write(
     Ok(Some(summary))
 }
 
-/// Collects entries in blocks under a lock, and writes them without.
-struct Pages {
-    writer: SnapshotWriter,
+/// Writes the blocks of all shards with several threads. No if the store was cleared meanwhile.
+fn pack_side_by_side(
+    threads: usize,
+    core: &Core,
+    writer: &SnapshotWriter,
+    cancelled: &Cancelled<'_>,
+) -> Result<bool> {
+    let next = AtomicUsize::new(0);
+    let answer = Mutex::new(Ok(true));
+    let run = || {
+        let shards = std::iter::from_fn(|| {
+            let shard = next.fetch_add(1, Ordering::Relaxed);
+            (shard < core.shard_count()).then_some(shard)
+        });
+        let packed = pack(core, writer, cancelled, shards, |shard, now, pages| {
+            core.write_shard(shard).show_picture(BUCKETS, now, core.context.pins, pages)
+        });
+        let mut answer = answer.lock();
+        // A failure is the answer, and of several the first: it is what the others met with.
+        if answer.is_ok() && !matches!(packed, Ok(true)) {
+            *answer = packed;
+        }
+    };
+    scope(|scope| {
+        for _ in 1..threads.min(core.shard_count()) {
+            // With fewer threads it only takes longer.
+            let _ = spawn_scoped(scope, "kv-pack", run);
+        }
+        run();
+    });
+    let answer = answer.lock();
+    answer.clone()
+}
+
+/// Writes the blocks of some shards, and the images that wait meanwhile, of whatever shard. `show` goes on with
+/// the picture of a shard. No if the store was cleared meanwhile.
+fn pack(
+    core: &Core,
+    writer: &SnapshotWriter,
+    cancelled: &dyn Fn() -> bool,
+    shards: impl Iterator<Item = usize>,
+    mut show: impl FnMut(usize, &Now<'_>, &mut Pages<'_>) -> bool,
+) -> Result<bool> {
+    let mut pages = Pages { writer, open: None, full: Vec::new(), large: Vec::new() };
+    let now = Now::new(&core.context.clock);
+    for shard in shards {
+        let mut more = true;
+        while more {
+            if cancelled() {
+                return Err(Status::Closed.into());
+            }
+            more = show(shard, &now, &mut pages);
+            pages.flush()?;
+            // After the last step of a shard this is whatever it had to leave, unless another thread has it.
+            match core.context.journal.images.take() {
+                Some(images) => pages.images(images)?,
+                None => return Ok(false),
+            }
+        }
+    }
+    pages.finish().map(|()| true)
+}
+
+/// Collects entries in blocks under a lock, and writes them without. One thread's.
+struct Pages<'a> {
+    writer: &'a SnapshotWriter,
     open: Option<BlockBuilder>,
     full: Vec<BlockBuilder>,
     large: Vec<Image>,
 }
 
-impl Pages {
+impl Pages<'_> {
     /// Adds a small entry. Touches no file.
     fn add(&mut self, key: &[u8], value: &[u8], head: &Head, access: u8) {
         let saved = saved(key, value, head, access);
@@ -263,16 +331,13 @@ impl Pages {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<SnapshotSummary> {
+    fn finish(mut self) -> Result<()> {
         self.flush()?;
-        if let Some(mut open) = self.open.take() {
-            self.writer.write_block(&mut open)?;
-        }
-        self.writer.finish()
+        self.open.take().map_or(Ok(()), |mut open| self.writer.write_block(&mut open))
     }
 }
 
-impl Viewer for Pages {
+impl Viewer for Pages<'_> {
     fn see(&mut self, key: &[u8], value: &[u8], head: &Head, access: u8) {
         self.add(key, value, head, access);
     }

@@ -11,9 +11,10 @@ mod restoring;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::io::SimDisk;
+use super::picture;
+use crate::io::{RealDisk, SimDisk};
 use crate::snapshot::{BlockBuffer, SnapshotReader};
-use crate::{Clock, Error, Options, Store};
+use crate::{Clock, Error, Options, Status, Store};
 
 /// Where a store is on a simulated disk.
 const DIR: &str = "/data/store";
@@ -56,7 +57,7 @@ impl Drop for Place {
 }
 
 fn held(place: &Place) -> BTreeMap<Vec<u8>, (Vec<u8>, i64, u64)> {
-    let reader = SnapshotReader::open(&crate::io::RealDisk, &place.0).unwrap();
+    let reader = SnapshotReader::open(&RealDisk, &place.0).unwrap();
     let mut buffer = BlockBuffer::new();
     let mut held = BTreeMap::new();
     for index in 0..reader.blocks().len() {
@@ -168,12 +169,18 @@ fn a_warm_start_keeps_the_order_of_use() {
     assert!(left >= 48, "{left} of 50 that were used last are left");
 }
 
-#[test]
-fn a_snapshot_beside_writers_is_one_moment() {
-    let place = Place::new("beside");
-    let store = Store::memory(Options::new().with("shards", "8").unwrap()).unwrap();
+/// Takes snapshots with so many threads while another one writes, and looks at each.
+fn snapshots_beside_a_writer(packers: usize) {
+    let place = Place::new(&format!("beside-{packers}"));
+    let options = [("shards", "8"), ("compression", "lz4")];
+    let options = options.iter().try_fold(Options::new(), |all, (name, to)| all.with(name, to));
+    let store = Store::memory(options.unwrap()).unwrap();
     let filler: Vec<(String, &str)> = (0..20_000).map(|n| (format!("filler {n}"), "x")).collect();
     store.set_many(&filler, crate::Expiry::Default).unwrap();
+    let large: Vec<u8> = (0..100_000_u32).map(|n| n as u8).collect();
+    for n in 0..20 {
+        store.set(format!("large {n}"), &large).unwrap();
+    }
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let writer = || {
@@ -185,18 +192,50 @@ fn a_snapshot_beside_writers_is_one_moment() {
                 let key = format!("filler {}", n % 20_000);
                 store.del(&key).unwrap();
                 store.set(&key, "x").unwrap();
+                store.set(format!("large {}", n % 20), &large).unwrap();
             }
         };
         let handle = scope.spawn(writer);
         for _ in 0..10 {
-            let info = store.snapshot(Some(&place.0)).unwrap();
+            let info = picture::write_to(&store.core, &RealDisk, packers, &place.0).unwrap();
             let held = held(&place);
+            assert_eq!(info.entries, held.len() as u64, "an entry twice, or one too many");
             assert_eq!(held.get(&b"left"[..]).map(|e| &e.0), held.get(&b"right"[..]).map(|e| &e.0));
             let fillers = held.keys().filter(|key| key.starts_with(b"filler")).count();
             assert!((19_999..=20_000).contains(&fillers), "{fillers}");
+            let larges: Vec<_> = held.iter().filter(|(key, _)| key.starts_with(b"large")).collect();
+            assert!(larges.len() == 20 && larges.iter().all(|(_, entry)| entry.0 == large));
             assert!(held.values().all(|entry| entry.2 <= info.revision));
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         handle.join().unwrap();
     });
+}
+
+#[test]
+fn a_snapshot_beside_writers_is_one_moment() {
+    snapshots_beside_a_writer(1);
+}
+
+#[test]
+fn a_snapshot_that_several_threads_write_is_one_moment() {
+    snapshots_beside_a_writer(3);
+}
+
+#[test]
+fn what_fails_for_one_of_several_threads_fails_the_snapshot() {
+    let disk = SimDisk::new(1);
+    let store = open(&disk, &[("persistence", "wal"), ("sync", "never")]).unwrap();
+    let value: Vec<u8> = (0..60_000_u32).map(|n| (n * n >> 3) as u8).collect();
+    for n in 0..40 {
+        store.set(format!("{n}"), &value).unwrap();
+    }
+    let to = Path::new(DIR).join("copy");
+    let snapshot = || picture::write_to(&store.core, &*disk.disk(), 2, &to);
+    disk.set_capacity(Some(4 << 20));
+    let before = disk.paths();
+    assert_eq!(snapshot().unwrap_err().status(), Status::NoSpace);
+    assert_eq!(disk.paths(), before);
+    disk.set_capacity(None);
+    assert_eq!(snapshot().unwrap().entries, 40);
 }
