@@ -207,7 +207,7 @@ async fn grpc_does_what_the_cluster_can() {
 #[test]
 fn a_server_that_is_silent_holds_up_nobody_else() {
     let server = Server::start(&[]);
-    let rig = Rig::new(&format!("valkey://{}/?timeout=1s", server.address()));
+    let rig = Rig::new(&format!("valkey://{}/?timeout=5s", server.address()));
     assert_eq!(rig.put("k", "v"), 204);
     server.signal("-STOP");
     std::thread::scope(|scope| {

@@ -27,7 +27,9 @@ fn command(arguments: &[&str]) -> Command {
 
 impl Running {
     fn start(arguments: &[&str]) -> Running {
-        let mut child = command(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = command(arguments);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("kv-server: listening on ").unwrap().to_owned();
@@ -48,6 +50,14 @@ impl Running {
         let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It is there still only if the test has failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -129,7 +139,7 @@ fn nothing_told_is_lost(name: &str, end: impl FnOnce(Running)) {
     let (address, all) = (server.address.clone(), AtomicUsize::new(0));
     let told = std::thread::scope(|scope| {
         let writers = scope.spawn(|| write_until_the_end(&address, &all));
-        while all.load(Ordering::Relaxed) < 400 {
+        while all.load(Ordering::Relaxed) < 400 && !writers.is_finished() {
             std::thread::yield_now();
         }
         end(server);

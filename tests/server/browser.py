@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -193,7 +194,9 @@ def browser() -> Iterator[Browser]:
                     break
             else:
                 raise AssertionError(f"Chromium ended with {process.wait()}: {''.join(said)}")
-            with connect(found[1], max_size=None) as connection:
+            # Who reads nothing of what it says stops it in the end.
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            with connect(found[1], max_size=None, open_timeout=PATIENCE_SECONDS, ping_interval=None) as connection:
                 yield Browser(connection)
         finally:
             process.terminate()

@@ -22,7 +22,7 @@ SAID = {"listening": "resp", "HTTP": "http", "gRPC": "grpc"}
 LINE = re.compile(r"kv-server: (listening|HTTP|gRPC) on 127\.0\.0\.1:(\d+)( \(TLS\))?$")
 
 # Longer than any of these programs takes on a busy machine. Who needs it has hung.
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 
 
 def program(name: str = "KV_SERVER") -> str:

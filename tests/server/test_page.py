@@ -68,7 +68,7 @@ def page(chromium: Browser, server: Server, width: int = 1200, scheme: str = "li
 def fill(client: redis.Redis) -> None:
     """Keys as an application has them, some with deadlines."""
     for number in range(120):
-        client.set(f"session:{number:04}", '{"user": %d, "cart": ["lamp", "chair"]}' % number, ex=60 + 45 * number)
+        client.set(f"session:{number:04}", '{"user": %d, "cart": ["lamp", "chair"]}' % number, ex=600 + 40 * number)
     for number in range(40):
         client.set(f"user:{number}", f"Ada {number}")
     client.set("café:menu", "crème brûlée\nmille-feuille", px=9_000_000)

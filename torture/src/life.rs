@@ -18,7 +18,7 @@ use crate::workload::writer::Orders;
 use crate::workload::{Bound, Dump, Ledger, Model, Persistence, Setting, Verdict, wall_ms};
 
 /// How long opening may take before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How a rig ends a life. The writer has been started and is running.
 pub trait End {

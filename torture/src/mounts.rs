@@ -115,10 +115,10 @@ impl Ext4 {
     /// Unmounts it.
     ///
     /// # Errors
-    /// What `umount` said, if it did so for a second.
+    /// What `umount` said, if it did so for half a minute.
     pub fn unmount(&mut self) -> Result<()> {
         let mut result = Ok(String::new());
-        for _ in 0..100 {
+        for _ in 0..3000 {
             result = run("umount", &[text(&self.at)?]);
             if result.is_ok() {
                 self.mounted = false;

@@ -80,13 +80,13 @@ pub fn test(artifacts: &Artifacts) -> Result<()> {
         cmd!(sh, "{tree}/tests/c/test_c_conformance tests/conformance").run()?;
         cmd!(sh, "{python} -m pytest -q {tests}/test_conformance.py").run()?;
         let _there = sh.push_dir(&kvstore);
-        cmd!(sh, "go test -count=1 -run ^TestConformance$ .").run()?;
+        cmd!(sh, "go test -count=1 -timeout=60m -run ^TestConformance$ .").run()?;
     }
     say("what Python and Go have beyond the cases");
     cmd!(sh, "{python} -m pytest -q {tests}/test_remote.py").run()?;
     {
         let _there = sh.push_dir(&kvstore);
-        cmd!(sh, "go test -count=1 -run ^TestRemote .").run()?;
+        cmd!(sh, "go test -count=1 -timeout=60m -run ^TestRemote .").run()?;
     }
     for at in [&one, &cluster] {
         say(&format!("the example, on {at}"));

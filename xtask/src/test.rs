@@ -181,7 +181,7 @@ fn go(artifacts: &Artifacts) -> Result<()> {
         ensure!(unformatted.is_empty(), "in {module}, run gofmt -w on: {unformatted}");
         cmd!(sh, "go vet ./...").run()?;
         // Go would answer from its cache even if only libkv.so has changed.
-        cmd!(sh, "go test -race -count=1 ./...").run()?;
+        cmd!(sh, "go test -race -count=1 -timeout=60m ./...").run()?;
     }
     Ok(())
 }

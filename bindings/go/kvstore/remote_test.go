@@ -71,7 +71,7 @@ func TestRemoteIterators(t *testing.T) {
 
 func TestRemoteWatchGivesValues(t *testing.T) {
 	store := onServers(t, "one", "prefix=go-watch:")
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	values := store.Watch(ctx, "k")
 	if err := store.Set("k", []byte("v")); err != nil {
@@ -94,7 +94,7 @@ func TestRemoteNearCacheIsInTheStatistics(t *testing.T) {
 	if err := store.Set("k", []byte("v")); err != nil {
 		t.Fatal(err)
 	}
-	for range 500 {
+	for range 6000 {
 		if value, err := store.Get("k"); err != nil || string(value) != "v" {
 			t.Fatalf("got %q, %v", value, err)
 		}

@@ -18,7 +18,7 @@ def in_child(work: Callable[[], None]) -> int:
     """Runs `work` in a forked child and returns its exit status; the test process waits."""
     child = os.fork()
     if child == 0:
-        signal.alarm(30)
+        signal.alarm(300)
         status = 1
         try:
             work()
@@ -101,7 +101,7 @@ def test_a_child_leaves_the_with_block_cleanly(code: int) -> None:
             store["k"] = "v"
             child = os.fork()
             if child == 0:
-                signal.alarm(30)
+                signal.alarm(300)
                 raise SystemExit(code)
     except SystemExit as leaving:
         os._exit(leaving.code if isinstance(leaving.code, int) else 99)
@@ -113,11 +113,12 @@ def test_a_child_leaves_the_with_block_cleanly(code: int) -> None:
 
 
 PROGRAM = """
-import libkv, os, sys
+import libkv, os, signal, sys
 store = libkv.open(cleanup_interval="1ms")
 store.set_many({str(n): "v" for n in range(1000)}, ttl=0.5)
 child = os.fork()
 if child == 0:
+    signal.alarm(300)
     try:
         store["k"]
     except libkv.ForkedError:
@@ -152,7 +153,7 @@ codes = []
 for _ in range(20):
     child = os.fork()
     if child == 0:
-        signal.alarm(30)
+        signal.alarm(300)
         try:
             len(store)
         except libkv.ForkedError:

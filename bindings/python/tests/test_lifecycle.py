@@ -257,7 +257,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

@@ -118,9 +118,9 @@ def test_a_slow_callback_delays_no_write() -> None:
             store[str(n)] = ""
             del store[str(n)]
         stats = store.stats()
+        record.set_open(True)
         assert stats.callbacks_dropped == 8
         assert stats.pinned_bytes > 0
-        record.set_open(True)
     assert [key for _, key, _ in record.told] == [b"first", b"0", b"1"]
 
 

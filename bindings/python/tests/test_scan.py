@@ -99,7 +99,8 @@ def test_what_expires_after_it_was_read_ahead_does_not_come(store: libkv.Store) 
         for key in keys[:100]:
             batch.set(key, b"v", ttl=0.05)
     scan = store.scan(order="asc", keys_only=True)
-    deadline = max(entry.expire_at or 0 for key in keys[:100] if (entry := store.entry(key)))
+    left = (entry for key in keys[:100] if (entry := store.entry(key)))
+    deadline = max((entry.expire_at or 0 for entry in left), default=0)
     first = next(scan)
     while time.time() <= deadline:
         time.sleep(0.01)

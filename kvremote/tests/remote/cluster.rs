@@ -73,7 +73,7 @@ fn replicas_confirm_changes_or_the_call_says_so() {
     let mut batch = Batch::new();
     batch.set("{k}1", "v").del("{k}2");
     assert_eq!(store.write(&batch), Ok(BatchOutcome::Applied { applied: 1, missing: 1 }));
-    let store = cluster().open("prefix=acks:&ack_replicas=5&timeout=500ms");
+    let store = cluster().open("prefix=acks:&ack_replicas=5&timeout=5s");
     let error = store.set("k", "w").unwrap_err();
     assert_eq!(error.status(), Status::Io);
     assert!(error.message().contains("1 of 5"), "{error}");

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use kvcore::{Expiry, Status};
 use kvremote::RemoteStore;
 
+use crate::race::End;
 use crate::servers::{Cluster, wait_until};
 
 /// Threads, each with keys of its own.
@@ -52,7 +53,7 @@ fn load(store: &RemoteStore, thread: usize, stop: &AtomicBool, calls: &AtomicU64
 
 #[test]
 fn a_killed_master_is_replaced() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::to_be_killed();
     // What a replica has confirmed outlives its master.
     let acked = cluster.open("prefix=acked:&ack_replicas=1");
     for number in 0..100 {
@@ -61,6 +62,7 @@ fn a_killed_master_is_replaced() {
     let store = cluster.open("prefix=load:&timeout=10s&near=4MiB");
     let (stop, calls) = (AtomicBool::new(false), AtomicU64::new(0));
     let counted: Vec<Counted> = std::thread::scope(|scope| {
+        let end = End(&stop);
         let threads: Vec<_> = (0..THREADS)
             .map(|thread| {
                 let (store, stop, calls) = (&store, &stop, &calls);
@@ -74,7 +76,7 @@ fn a_killed_master_is_replaced() {
         go_on(500);
         cluster.kill_master(0);
         go_on(500);
-        stop.store(true, Ordering::Relaxed);
+        drop(end);
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     for (thread, Counted { surely, perhaps }) in counted.into_iter().enumerate() {

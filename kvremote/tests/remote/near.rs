@@ -51,8 +51,10 @@ fn a_flush_empties_it() {
     store.set("k", "v").unwrap();
     assert!(store.get("k").unwrap().is_some());
     let before = store.near_stats().hits;
-    assert!(store.get("k").unwrap().is_some());
-    assert_eq!(store.near_stats().hits, before + 1);
+    // On a busy machine its listener may count as silent for a moment.
+    wait_until("the near cache answers", || {
+        store.get("k").unwrap().is_some() && store.near_stats().hits > before
+    });
     server.say(&["FLUSHALL"]);
     wait_until("the flush was told", || store.get("k").unwrap().is_none());
 }
@@ -60,7 +62,7 @@ fn a_flush_empties_it() {
 #[test]
 fn a_silent_server_is_not_vouched_for() {
     let server = Server::start(&[]);
-    let store = confirmed(server.open("near=1MiB&timeout=500ms"));
+    let store = confirmed(server.open("near=1MiB&timeout=5s"));
     store.set("k", "v").unwrap();
     assert!(store.get("k").unwrap().is_some());
     server.signal("-STOP");

@@ -94,8 +94,8 @@ pub struct Race<'a> {
     faults: Mutex<Vec<String>>,
 }
 
-/// Ends all threads of a race when it goes, be it by a panic.
-struct End<'a>(&'a AtomicBool);
+/// Ends all threads that look at a flag when it goes, be it by a panic.
+pub struct End<'a>(pub &'a AtomicBool);
 
 impl Drop for End<'_> {
     fn drop(&mut self) {

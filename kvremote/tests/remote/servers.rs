@@ -30,8 +30,8 @@ wait $server 2> /dev/null
 rm -rf "$folder"
 "#;
 
-/// How often something is looked at that takes a while, and how long in between.
-const LOOKS: usize = 1500;
+/// How often something is looked at that takes a while on a busy machine, and how long in between.
+const LOOKS: usize = 15_000;
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Waits until something holds.
@@ -110,9 +110,12 @@ impl Server {
             shell.stdin(Stdio::piped()).stdout(Stdio::piped());
             let life = Mutex::new(Life::begin(shell.spawn().unwrap()));
             let server = Server { port, bus, life };
-            for _ in 0..100 {
-                if server.try_connect().is_some() {
+            for _ in 0..LOOKS {
+                if server.is_itself() {
                     return server;
+                }
+                if server.has_ended() {
+                    break;
                 }
                 std::thread::sleep(LOOK);
             }
@@ -132,9 +135,26 @@ impl Server {
     fn try_connect(&self) -> Option<redis::Connection> {
         let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).unwrap();
         let mut connection = client.get_connection_with_timeout(Duration::from_millis(500)).ok()?;
+        // A server that is stopped takes connections and answers nothing.
+        connection.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
         // A server that asks for a password answers as well.
         let ping = redis::cmd("PING").query::<String>(&mut connection);
         ping.is_ok_and(|pong| pong == "PONG").then_some(connection)
+    }
+
+    /// Whether it answers, and not another server that took the port before it.
+    fn is_itself(&self) -> bool {
+        let Some(mut connection) = self.try_connect() else { return false };
+        let told: Option<String> = redis::cmd("INFO").arg("server").query(&mut connection).ok();
+        let own = format!("process_id:{}\r", self.life.lock().unwrap().pid);
+        told.is_some_and(|told| told.contains(&own))
+    }
+
+    /// Whether its process is over, and only its shell has not asked after it yet.
+    fn has_ended(&self) -> bool {
+        let pid = self.life.lock().unwrap().pid;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z'))
     }
 
     /// A connection beside the store's, once the server is not loading any more.
@@ -190,7 +210,8 @@ impl Server {
     /// Sends a signal to it.
     pub fn signal(&self, signal: &str) {
         let pid = self.life.lock().unwrap().pid.to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        let kill = format!("kill {signal} {pid}");
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 }
 
@@ -229,10 +250,20 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster, and waits until every replica has what its master has: a master that goes before that
-    /// takes everything with it.
+    /// Starts a cluster that no busy machine upsets.
     pub fn start() -> Cluster {
-        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"];
+        Cluster::start_with("10000")
+    }
+
+    /// Starts a cluster whose masters are missed soon.
+    pub fn to_be_killed() -> Cluster {
+        Cluster::start_with("1500")
+    }
+
+    /// Starts a cluster in which a master that is silent for so many ms counts as lost, and waits until every
+    /// replica has what its master has: a master that goes before that takes everything with it.
+    fn start_with(node_timeout: &str) -> Cluster {
+        let arguments = ["--cluster-enabled", "yes", "--cluster-node-timeout", node_timeout];
         let events = ["--notify-keyspace-events", "KA"];
         let all: Vec<&str> = arguments.into_iter().chain(events).collect();
         let servers: Vec<Server> = (0..6).map(|_| Server::start(&all)).collect();
@@ -242,12 +273,9 @@ impl Cluster {
             if let Some((from, to)) = slots.get(number) {
                 server.say(&["CLUSTER", "ADDSLOTSRANGE", from, to]);
             }
-            let (port, bus) = (server.port.to_string(), server.bus.to_string());
-            servers[0].say(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         let cluster = Cluster { servers };
-        cluster
-            .wait_for("everybody knows everybody", |info| info.contains("cluster_known_nodes:6"));
+        cluster.meet();
         for number in 0..3 {
             let master = cluster.servers[number].say(&["CLUSTER", "MYID"]);
             let replica = &cluster.servers[number + 3];
@@ -263,6 +291,24 @@ impl Cluster {
             });
         }
         cluster
+    }
+
+    /// Makes all known to each other. A server that does not answer in time is forgotten, so all are named again
+    /// until everybody knows everybody.
+    fn meet(&self) {
+        let knows_all = |server: &Server| {
+            server.say(&["CLUSTER", "INFO"]).contains("cluster_known_nodes:6")
+                && !server.say(&["CLUSTER", "NODES"]).contains("handshake")
+        };
+        wait_until("everybody knows everybody", || {
+            for server in &self.servers[1..] {
+                let (port, bus) = (server.port.to_string(), server.bus.to_string());
+                if !self.servers[0].say(&["CLUSTER", "NODES"]).contains(&format!(":{port}@")) {
+                    self.servers[0].say(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+                }
+            }
+            self.servers.iter().all(knows_all)
+        });
     }
 
     fn wait_for(&self, what: &str, holds: impl Fn(&str) -> bool) {
@@ -383,7 +429,8 @@ impl Places {
             ("cluster", first.join(",")),
             ("silent", self.silent.address()),
             ("slotless", self.slotless.address()),
-            ("nobody", format!("127.0.0.1:{}", free_port())),
+            // Nobody but the system itself may listen there.
+            ("nobody", "127.0.0.1:1".into()),
         ]
     }
 }

@@ -117,10 +117,9 @@ impl BenchArgs {
     fn measure(&self, session: &Session) -> Result<Histogram<u64>> {
         let sessions: Vec<Session> =
             (0..self.threads).map(|_| session.another()).collect::<Result<_>>()?;
-        let end = Instant::now() + Duration::from_millis(self.time);
         std::thread::scope(|scope| {
             let run = |(number, session): (usize, Session)| {
-                scope.spawn(move || self.run_thread(session, number as u64 + 1, end))
+                scope.spawn(move || self.run_thread(session, number as u64 + 1))
             };
             let threads: Vec<_> = sessions.into_iter().enumerate().map(run).collect();
             let mut all = histogram()?;
@@ -132,11 +131,12 @@ impl BenchArgs {
         })
     }
 
-    fn run_thread(&self, mut session: Session, seed: u64, end: Instant) -> Result<Histogram<u64>> {
+    fn run_thread(&self, mut session: Session, seed: u64) -> Result<Histogram<u64>> {
         let mut latencies = histogram()?;
         let mut choice = Choice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let value = vec![b'y'; self.value_bytes];
         let mut began = Instant::now();
+        let end = began + Duration::from_millis(self.time);
         while began < end {
             match &mut session {
                 Session::Store(store) => self.call(store, &mut choice, &value)?,

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kvcore::{Options, Store};
+use kvcore::{Clock, Options, Store};
 use kvserver::{Server, ServerOptions, Shared};
 
 /// A server that runs until this is dropped.
@@ -21,6 +21,12 @@ impl Running {
     /// A server in memory with one thread.
     pub fn new() -> Running {
         Running::with(ServerOptions { threads: 1, ..ServerOptions::default() })
+    }
+
+    /// A server in memory whose time stands still.
+    pub fn at_rest() -> Running {
+        let store = Store::with_clock(Options::new(), Clock::manual(1_700_000_000_000).0).unwrap();
+        Running::on(store, ServerOptions { threads: 1, ..ServerOptions::default() })
     }
 
     /// A server in memory.
@@ -40,7 +46,7 @@ impl Running {
         let address = self.server.as_ref().map(Server::address).unwrap();
         let stream = TcpStream::connect(address).unwrap();
         // A test that waits longer has failed.
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(180))).unwrap();
         Client { stream, read: Vec::new(), at: 0 }
     }
 }

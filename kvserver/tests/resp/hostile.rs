@@ -173,8 +173,12 @@ fn headers_that_promise_too_much_are_refused_at_once() {
 #[test]
 fn a_byte_now_and_then_is_no_way_to_stay_without_a_password() {
     let password = Some("secret".to_owned());
-    let options = ServerOptions { password, handshake_timeout_s: 1, ..small() };
-    let running = Running::with(options);
+    let options = |seconds| ServerOptions {
+        password: password.clone(),
+        handshake_timeout_s: seconds,
+        ..small()
+    };
+    let running = Running::with(options(1));
     let mut slow = running.client();
     slow.send(b"*2\r\n$4\r\nAUTH\r\n$1000\r\n");
     let sent = (0..900).take_while(|_| {
@@ -182,7 +186,8 @@ fn a_byte_now_and_then_is_no_way_to_stay_without_a_password() {
         slow.try_send(b"x")
     });
     assert!(sent.count() < 900, "it was let go on for 18 s");
-    let mut known = running.client();
+    let patient = Running::with(options(60));
+    let mut known = patient.client();
     assert_eq!(known.ask("AUTH secret"), "+OK");
     assert_eq!(known.ask("PING"), "+PONG");
 }

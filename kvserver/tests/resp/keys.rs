@@ -7,7 +7,7 @@ use kvserver::ServerOptions;
 
 #[test]
 fn deadlines_and_their_conditions() {
-    let running = Running::new();
+    let running = Running::at_rest();
     check(
         &mut running.client(),
         &[
@@ -43,7 +43,7 @@ fn deadlines_and_their_conditions() {
 
 #[test]
 fn names() {
-    let running = Running::new();
+    let running = Running::at_rest();
     check(
         &mut running.client(),
         &[

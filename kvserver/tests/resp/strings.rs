@@ -4,7 +4,7 @@ use crate::client::{Running, check, request};
 
 #[test]
 fn set_and_its_options() {
-    let running = Running::new();
+    let running = Running::at_rest();
     check(
         &mut running.client(),
         &[

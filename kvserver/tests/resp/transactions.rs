@@ -4,7 +4,7 @@ use crate::client::{Running, check};
 
 #[test]
 fn queued_commands_are_done_as_one() {
-    let running = Running::new();
+    let running = Running::at_rest();
     check(
         &mut running.client(),
         &[

@@ -1,12 +1,12 @@
 //! The two programs with TLS: `kv` on a server that speaks it, and `kv-server` whose certificates are renewed.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use kvserver::ServerOptions;
 
 use crate::certificates::{Authority, Files, Pair};
-use crate::rig::{Rig, options, redis_lines, secured, talk, tls};
+use crate::rig::{Program, Rig, options, redis_lines, secured, talk, tls};
 
 /// A server that asks for certificates, and the arguments by which `kv` reaches it.
 fn rig(files: &Files) -> (Rig, Vec<String>) {
@@ -74,13 +74,14 @@ fn sighup_reads_the_certificates_again_and_says_what_came_of_it() {
         (cert, files.write("server.key", &pair.key))
     };
     let (cert, key) = write(&old.server_until(2001));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_kv-server"))
-        .args(["--resp=127.0.0.1:0", "--http=off", "--grpc=off"])
-        .args([format!("--tls-cert-file={}", cert.display())])
-        .args([format!("--tls-key-file={}", key.display())])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut program = Program::start(
+        Command::new(env!("CARGO_BIN_EXE_kv-server"))
+            .args(["--resp=127.0.0.1:0", "--http=off", "--grpc=off"])
+            .args([format!("--tls-cert-file={}", cert.display())])
+            .args([format!("--tls-key-file={}", key.display())]),
+    );
+    let child = &mut program.0;
+    let id = child.id();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
     let expired = lines.next().unwrap();
     assert!(expired.contains("expired"), "{expired}");
@@ -89,7 +90,7 @@ fn sighup_reads_the_certificates_again_and_says_what_came_of_it() {
     let address = address.strip_suffix(" (TLS)").unwrap().parse().unwrap();
     let signal = |name: &str| {
         // The shell has a `kill` of its own, where no program of that name is installed.
-        let kill = format!("kill -{name} {}", child.id());
+        let kill = format!("kill -{name} {id}");
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     };
     files.write("server.pem", "nothing");

@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,24 @@ pub struct Rig {
     server: Option<Server>,
     pub shared: Arc<Shared>,
     pub store: Store,
+}
+
+/// A program that does not outlive a test that fails.
+pub struct Program(pub Child);
+
+impl Program {
+    /// Starts it. What it says to its standard error can be read.
+    pub fn start(command: &mut Command) -> Program {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Program(command.spawn().unwrap())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Options with all front ends on free ports.
@@ -103,7 +122,7 @@ impl Drop for Rig {
 /// A connection, on which a test that waits for long has failed.
 pub fn connected(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(180))).unwrap();
     stream
 }
 

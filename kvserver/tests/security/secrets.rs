@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +13,7 @@ use kvserver::ServerOptions;
 
 use crate::certificates::Files;
 use crate::grpc::Client;
-use crate::rig::{Rig, basic, http_request, with_password};
+use crate::rig::{Program, Rig, basic, http_request, with_password};
 
 /// What every secret of these tests has in it.
 const MARK: &str = "s3cr3t";
@@ -176,8 +176,8 @@ fn no_line_of_the_process_shows_a_secret() {
     has_none(&printed(&[&fronts[..], &[&users]].concat(), ""), "--users-file");
 
     // A server that lives: what it says from its first to its last line.
-    let mut child =
-        Command::new(program).args(fronts).arg(&password).stderr(Stdio::piped()).spawn().unwrap();
+    let mut program = Program::start(Command::new(program).args(fronts).arg(&password));
+    let child = &mut program.0;
     let mut lines = BufReader::new(child.stderr.take().unwrap());
     let mut said = String::new();
     lines.read_line(&mut said).unwrap();

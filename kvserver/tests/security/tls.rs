@@ -203,7 +203,7 @@ fn others_are_let_in_by_certificates_alone() {
 fn a_handshake_that_does_not_go_on_ends_with_its_time() {
     let (files, authority) = (Files::new(), Authority::new("servers"));
     let tls = tls(&files, &authority.server(), None);
-    let options = ServerOptions { tls: Some(tls), handshake_timeout_s: 1, ..options() };
+    let options = ServerOptions { tls: Some(tls), handshake_timeout_s: 10, ..options() };
     let rig = Rig::new(options);
     let mut silent: Vec<_> = rig.fronts().iter().map(|(address, _)| connected(*address)).collect();
     // Others are served meanwhile.

@@ -40,7 +40,7 @@ const ERRNOS: [(&str, i32); 13] = [
 const FIRST: u64 = 15;
 const LAST: u64 = 32;
 /// How long a program may take before it counts as hanging.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// A call that is interrupted for ever is repeated for ever, by the standard library of Rust for one;
 /// the system never does that.
 const INTERRUPTIONS: u64 = 50;

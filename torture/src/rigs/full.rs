@@ -23,8 +23,10 @@ pub const NAME: &str = "full";
 /// How many cycles there are to be.
 pub const GOAL: u64 = 200;
 const BYTES: u64 = 24 << 20;
-/// How soon writes must be taken again.
+/// How soon writes must be taken again, where that is measured.
 const SOON: Duration = Duration::from_secs(1);
+/// The same where it is not: a busy disk may take that long for one commit of its journal.
+const AT_LAST: Duration = Duration::from_secs(60);
 /// More writes than the disk has room for.
 const WRITES_MAX: u64 = 200_000;
 
@@ -86,7 +88,8 @@ fn run_on(arguments: &Arguments, disk: &Path, name: &str, goal: u64) -> Result<(
     };
     let mut sum = Sum::default();
     for number in (0..goal).take_while(|_| !arguments.is_over()) {
-        let ran = one(&mut cycle, disk, &dir, number, &mut sum);
+        let soon = if arguments.results.is_some() { SOON } else { AT_LAST };
+        let ran = one(&mut cycle, disk, &dir, number, soon, &mut sum);
         ran.with_context(|| {
             format!(
                 "cycle {number} on {name}; again with: kvtorture full --seed {}",
@@ -115,7 +118,14 @@ fn run_on(arguments: &Arguments, disk: &Path, name: &str, goal: u64) -> Result<(
     results::add(arguments, &row)
 }
 
-fn one(cycle: &mut Cycle, disk: &Path, dir: &Path, number: u64, sum: &mut Sum) -> Result<()> {
+fn one(
+    cycle: &mut Cycle,
+    disk: &Path,
+    dir: &Path,
+    number: u64,
+    soon: Duration,
+    sum: &mut Sum,
+) -> Result<()> {
     let ballast = disk.join("ballast");
     fill(&ballast)?;
     sum.refused += cycle.write_until_refused()?;
@@ -129,8 +139,8 @@ fn one(cycle: &mut Cycle, disk: &Path, dir: &Path, number: u64, sum: &mut Sum) -
             Ok(()) => break,
             Err(error) if error.status() == Status::NoSpace => {
                 ensure!(
-                    freed.elapsed() <= SOON,
-                    "VIOLATION: no write is taken for {SOON:?}: {error}"
+                    freed.elapsed() <= soon,
+                    "VIOLATION: no write is taken for {soon:?}: {error}"
                 );
                 std::thread::sleep(Duration::from_millis(1));
             }
@@ -138,7 +148,7 @@ fn one(cycle: &mut Cycle, disk: &Path, dir: &Path, number: u64, sum: &mut Sum) -
         }
     }
     let took = freed.elapsed();
-    ensure!(took <= SOON, "VIOLATION: the first write was taken after {took:?}");
+    ensure!(took <= soon, "VIOLATION: the first write was taken after {took:?}");
     sum.slowest = sum.slowest.max(took);
     for _ in 0..50 {
         cycle.write().map_err(|error| anyhow::anyhow!("VIOLATION: {error}"))?;

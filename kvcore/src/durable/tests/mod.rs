@@ -226,7 +226,7 @@ fn a_snapshot_that_several_threads_write_is_one_moment() {
 fn what_fails_for_one_of_several_threads_fails_the_snapshot() {
     let disk = SimDisk::new(1);
     let store = open(&disk, &[("persistence", "wal"), ("sync", "never")]).unwrap();
-    let value: Vec<u8> = (0..60_000_u32).map(|n| (n * n >> 3) as u8).collect();
+    let value: Vec<u8> = (0..60_000_u32).map(|n| ((n * n) >> 3) as u8).collect();
     for n in 0..40 {
         store.set(format!("{n}"), &value).unwrap();
     }

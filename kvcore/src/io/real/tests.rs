@@ -270,6 +270,9 @@ fn beside_a_child(act: impl Fn() -> bool, meanwhile: impl FnOnce()) {
     // SAFETY: the child calls `act`, which keeps to what is allowed, and the system.
     let child = unsafe { libc::fork() };
     if child == 0 {
+        // Whoever ends it may have failed before that.
+        // SAFETY: takes a number.
+        unsafe { libc::alarm(600) };
         let said = [u8::from(act())];
         loop {
             // SAFETY: writes one byte, and waits for the signal that ends the child.

@@ -9,7 +9,7 @@ use kvcore::simulation::{Fault, SYNCS};
 use crate::runs::World;
 
 /// After so long a call that ought not to wait is held to hang. Nothing waits for it when all is well.
-const LONG: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(60);
 
 /// Lets a writer hang in its sync, and another one behind it. Meanwhile everything is read. Then the sync
 /// fails, and neither may be told that its write is safe.
