@@ -99,7 +99,7 @@ impl Directory {
             return Err(store_is_missing(path));
         } else {
             let identity = Identity {
-                store_id: fresh_id(),
+                store_id: random::id()?,
                 created_at_ms: now_ms,
                 roll: Roll::default(),
                 edition: 0,
@@ -463,12 +463,4 @@ fn write_note(disk: &dyn Disk, dir: &Path, name: &str, bytes: &[u8]) -> Result<(
         disk.sync_dir(dir)
     })();
     written.map_err(|error| failed("cannot write", &dir.join(name), &error))
-}
-
-/// A new identity.
-fn fresh_id() -> [u8; 16] {
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&random::up_to(u64::MAX).to_le_bytes());
-    id[8..].copy_from_slice(&random::up_to(u64::MAX).to_le_bytes());
-    id
 }

@@ -3,8 +3,9 @@
 //! Owns: the process's fork generation, what every process has for itself, and the files whose
 //! descriptors a child must not keep. A child starts with a copy of every lock, held or not, and
 //! without the threads that would release them, so an inherited store must not be used there. The
-//! child's handler moves a counter, which a call compares with the one its store opened under, and
-//! closes descriptors; a child of a process with threads may do little else.
+//! child's handler moves a counter, which a call compares with the one its store opened under, lets go
+//! of what belonged to other threads, and closes descriptors; a child of a process with threads may do
+//! little else.
 //!
 //! Why descriptors have to be closed there: a `flock` lasts until the last descriptor of the open
 //! file is gone, so a child would hold the directory of a parent that has died.
@@ -19,6 +20,8 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
+
+use crate::{random, striped};
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 static WATCH: Once = Once::new();
@@ -67,6 +70,8 @@ extern "C" fn in_child() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     // Other threads of the parent may have been forking too; none of that goes on here.
     OVER.store(BEGUN.load(Ordering::SeqCst), Ordering::SeqCst);
+    striped::forget_others();
+    random::reseed(fresh_seed());
     for slot in slots() {
         if let Some(fd) = fd_of(slot.word.swap(0, Ordering::SeqCst)) {
             // SAFETY: the descriptor belongs to the slot, and whoever put it there finds the slot
@@ -74,6 +79,18 @@ extern "C" fn in_child() {
             unsafe { libc::close(fd) };
         }
     }
+}
+
+/// A number that no other child draws its random numbers from.
+fn fresh_seed() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes to `now`, and asks for a number; a child may do both.
+    let pid = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now);
+        libc::getpid()
+    };
+    let nanos = (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64);
+    nanos ^ u64::from(pid as u32) << 32
 }
 
 /// What every process has for itself: a child of `fork` starts with a new one, since a lock in an

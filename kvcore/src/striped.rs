@@ -128,6 +128,12 @@ fn add(place: &AtomicU64, stripe: usize, number: u64) {
 /// A bit for each stripe that a thread has.
 static TAKEN: AtomicU32 = AtomicU32::new(0);
 
+/// Gives back the stripes of all other threads, in a child of `fork`, which does not have them.
+pub(crate) fn forget_others() {
+    let mine = MINE.get();
+    TAKEN.store(if mine < OWN { 1 << mine } else { 0 }, Ordering::Relaxed);
+}
+
 /// Gives a thread's stripe back when the thread ends.
 struct Kept(Cell<usize>);
 

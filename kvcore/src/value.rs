@@ -57,6 +57,15 @@ impl PinMeter {
     }
 }
 
+/// A meter of no store.
+struct Leased(&'static PinMeter);
+
+impl Default for Leased {
+    fn default() -> Self {
+        Leased(PinMeter::lease())
+    }
+}
+
 /// A value too large to copy: bytes that the store and its callers share.
 pub(crate) struct LargeValue {
     bytes: Block,
@@ -169,10 +178,10 @@ impl Value {
     /// A value that came from a server: these bytes, no version, and the deadline that the server told, in Unix
     /// milliseconds.
     pub fn remote(bytes: &[u8], expire_at_ms: Option<i64>) -> Value {
-        static METER: OnceLock<&'static PinMeter> = OnceLock::new();
+        static METER: PerProcess<Leased> = PerProcess::new();
         let deadline = expire_at_ms.unwrap_or(NEVER);
         let info = ValueInfo { version: 0, deadline, access: None };
-        Value::copy(bytes, METER.get_or_init(PinMeter::lease), info)
+        Value::copy(bytes, METER.current().0, info)
     }
 
     /// The revision of the store at which this value was written or its deadline last changed; 0 if it came

@@ -227,7 +227,11 @@ pub unsafe extern "C" fn kv_scan_free(scan: *mut kv_scan_t) {
     guard::or((), "kv_scan_free", || {
         if !scan.is_null() {
             // SAFETY: it came from `kv_scan`, and the caller gives it up here.
-            drop(unsafe { Box::from_raw(scan) });
+            let mut scan = unsafe { Box::from_raw(scan) };
+            if scan.store.is_forked() {
+                // Another thread may have been changing it.
+                std::mem::forget(scan.shown.take());
+            }
         }
     });
 }

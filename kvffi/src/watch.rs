@@ -274,7 +274,11 @@ pub unsafe extern "C" fn kv_watch_free(watch: *mut kv_watch_t) {
     guard::or((), "kv_watch_free", || {
         if !watch.is_null() {
             // SAFETY: it came from `kv_watch`, and the caller gives it up here.
-            drop(unsafe { Box::from_raw(watch) });
+            let watch = unsafe { Box::from_raw(watch) };
+            if watch.cancel.is_forked() {
+                // Another thread may have been changing what it shows.
+                std::mem::forget(watch);
+            }
         }
     });
 }

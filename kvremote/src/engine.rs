@@ -40,7 +40,9 @@ impl Engine {
         let failed = |error: std::io::Error| {
             Error::new(Status::Io, format!("cannot start a thread: {error}"))
         };
-        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        // Signals belong to the host; and what the runtime keeps of them crosses a `fork`.
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_io().enable_time().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let thread = kvcore::spawn_thread("kv-remote", move || {

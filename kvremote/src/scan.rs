@@ -36,6 +36,15 @@ pub struct RemoteScan {
     ended: Option<Option<Error>>,
 }
 
+impl Drop for RemoteScan {
+    fn drop(&mut self) {
+        if self.inner.is_forked() {
+            // Another thread may have been changing them.
+            std::mem::forget(std::mem::take(&mut self.ready));
+        }
+    }
+}
+
 /// The pages of keys of all masters.
 pub(crate) struct Pages {
     pattern: Vec<u8>,

@@ -250,6 +250,15 @@ impl RemoteWatch {
     }
 }
 
+impl Drop for RemoteWatch {
+    fn drop(&mut self) {
+        if self.inner.is_forked() {
+            // The engine's thread may have been changing it.
+            std::mem::forget(Arc::clone(&self.shared));
+        }
+    }
+}
+
 impl RemoteWatchCancel {
     /// Ends the watch: whoever waits for it is woken.
     pub fn cancel(&self) {

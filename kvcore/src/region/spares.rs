@@ -6,17 +6,17 @@
 //!
 //! The first touch of a huge page clears 2 MiB, which takes from a fifth of a millisecond to several:
 //! too long for one write. So a region that is near the end of a chunk asks for a spare, and finds it
-//! here when it gets there. If it comes too early, or the thread is missing, as in the child of a
-//! `fork`, it touches a chunk of its own. To put the pages of a chunk in use into a huge one takes as long, and is
+//! here when it gets there. If it comes too early, or the thread is missing, it touches a chunk of its own. To put the pages of a chunk in use into a huge one takes as long, and is
 //! done by the same thread. Spares that nobody took in some seconds are given back.
 
 use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::*};
 use std::thread::Thread;
 use std::time::Duration;
 
 use super::memory;
+use crate::fork::PerProcess;
 use crate::sync::spawn;
 
 /// The most chunks that wait to be taken.
@@ -27,7 +27,15 @@ const PATIENCE: Duration = Duration::from_secs(4);
 
 static SPARES: [AtomicPtr<()>; PLACES] = [const { AtomicPtr::new(ptr::null_mut()) }; PLACES];
 static WANTED: AtomicUsize = AtomicUsize::new(0);
-static HELPER: OnceLock<Option<Thread>> = OnceLock::new();
+/// The thread, as [`wake`] found or started it.
+static HELPER: PerProcess<Helper> = PerProcess::new();
+
+#[derive(Default)]
+struct Helper {
+    /// Whoever sets it starts the thread.
+    is_started: AtomicBool,
+    thread: OnceLock<Thread>,
+}
 
 /// Chunks in small pages that are to have a huge one. The first chunks of a region begin that way; once
 /// they are mostly in use, only lookups count, and those miss the translation cache far less often then.
@@ -53,12 +61,18 @@ pub(super) fn want() {
     wake();
 }
 
-/// Wakes the thread, or starts it.
+/// Wakes the thread, or starts it. Waits for nobody who does: the thread looks at everything when it begins.
 fn wake() {
-    // If the system has no thread to give, there are no spares.
-    let start = || spawn("kv-pages", serve).ok().map(|handle| handle.thread().clone());
-    if let Some(helper) = HELPER.get_or_init(start) {
-        helper.unpark();
+    let helper = HELPER.current();
+    if let Some(thread) = helper.thread.get() {
+        thread.unpark();
+    } else if !helper.is_started.swap(true, AcqRel)
+        && let Ok(handle) = spawn("kv-pages", serve)
+    {
+        // If the system has no thread to give, there are no spares. One that was asked for meanwhile, after the
+        // thread had looked, is made with the next one.
+        let _ = helper.thread.set(handle.thread().clone());
+        handle.thread().unpark();
     }
 }
 

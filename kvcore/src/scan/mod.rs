@@ -132,6 +132,15 @@ pub struct Scan {
     ended: Option<Option<Error>>,
 }
 
+impl Drop for Scan {
+    fn drop(&mut self) {
+        if self.store.is_forked() {
+            // Another thread may have been changing it.
+            std::mem::forget(self.way.take());
+        }
+    }
+}
+
 enum Way {
     Walk(Walk),
     Passes(Passes),

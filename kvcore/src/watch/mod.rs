@@ -316,6 +316,8 @@ impl Drop for Watch {
         if self.core.state.is_forked() {
             // Nothing that this process inherited may be touched, not even to free it.
             std::mem::forget((Arc::clone(&self.core), Arc::clone(&self.listener)));
+            // Another thread may have been changing these.
+            std::mem::forget((self.ahead.take(), self.replay.take()));
         } else {
             self.core.context.feed.leave(&self.listener);
         }
