@@ -4,6 +4,8 @@
 //! its thread, what goes to servers by the clock: waiting is what is measured there. Each turn of a round asks
 //! every subject, so that a slow moment falls on all of them.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::Instant;
 
@@ -49,6 +51,7 @@ const CLIENT: &str = "client, multiplexed";
 const BLOCKING: &str = "client, blocking";
 const ROUND_TRIP: &str = "get of a cluster";
 const MANY_AT_ONCE: &str = "get_many";
+const FLOOR: &str = "the same GETs, nothing but sockets";
 
 /// How much is done.
 struct Sizes {
@@ -182,12 +185,65 @@ fn gets(sizes: &Sizes, samples: &mut Samples) -> Result<()> {
     Ok(())
 }
 
+/// One request to each master for its part of some keys, by blocking sockets. Of the replies only the bytes are
+/// counted: it is what the servers themselves take, and the system.
+struct Floor(Vec<Part>);
+
+/// The part of one master.
+struct Part {
+    socket: TcpStream,
+    packed: Vec<u8>,
+    reply_len: usize,
+}
+
+impl Floor {
+    fn connect(masters: &[Server], keys: &[String]) -> Result<Floor> {
+        /// `$100`, the value, and the ends of both lines.
+        const REPLY_LEN: usize = 4 + 2 + VALUE.len() + 2;
+        let part = |master: &Server| -> Result<Part> {
+            let (mut packed, mut count) = (Vec::new(), 0);
+            let mut connection = master.connection();
+            for key in keys {
+                // Whoever does not have the slot refuses.
+                if connection.exists::<_, bool>(key).is_ok() {
+                    redis::cmd("GET").arg(key).write_packed_command(&mut packed);
+                    count += 1;
+                }
+            }
+            let socket = TcpStream::connect(master.address())?;
+            socket.set_nodelay(true)?;
+            Ok(Part { socket, packed, reply_len: count * REPLY_LEN })
+        };
+        let parts = masters.iter().map(part).collect::<Result<Vec<_>>>()?;
+        let len: usize = parts.iter().map(|part| part.reply_len).sum();
+        anyhow::ensure!(len == keys.len() * REPLY_LEN, "the masters do not have each key once");
+        Ok(Floor(parts))
+    }
+
+    fn ask(&mut self, room: &mut [u8]) -> Result<()> {
+        for part in &mut self.0 {
+            part.socket.write_all(&part.packed)?;
+        }
+        for part in &mut self.0 {
+            let mut left = part.reply_len;
+            while left > 0 {
+                let came = part.socket.read(room)?;
+                anyhow::ensure!(came > 0, "a server has gone");
+                left = left.checked_sub(came).context("more came than was asked for")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Many keys of a cluster at once, beside one of them.
 fn many(sizes: &Sizes, samples: &mut Samples) -> Result<()> {
     let keys = keys(MANY);
     let cluster = Cluster::start();
     let store = cluster.open("");
     filled(&store, &keys)?;
+    let mut floor = Floor::connect(cluster.masters(), &keys)?;
+    let mut room = vec![0; 64 << 10];
     for round in 0..sizes.rounds {
         println!("{GET_MANY}: round {} of {}", round + 1, sizes.rounds);
         let took = each_us(sizes.many, |_| {
@@ -196,6 +252,8 @@ fn many(sizes: &Sizes, samples: &mut Samples) -> Result<()> {
             Ok(())
         })?;
         samples.add(GET_MANY, "1 thread", MANY_AT_ONCE, "us", took);
+        let took = each_us(sizes.many, |_| floor.ask(&mut room))?;
+        samples.add(GET_MANY, "1 thread", FLOOR, "us", took);
         let took = each_us(sizes.gets, |number| {
             store.get(&keys[number % MANY])?.context("a key is missing").map(drop)
         })?;

@@ -93,6 +93,18 @@ impl Request {
         Request { commands, is_atomic: true }
     }
 
+    /// Its commands as they are sent, for a request that only reads.
+    pub(crate) fn packed(&self) -> Vec<u8> {
+        let mut packed = Vec::new();
+        self.commands.iter().for_each(|command| command.write_packed_command(&mut packed));
+        packed
+    }
+
+    /// How many commands it has, and so how many replies.
+    pub(crate) fn len(&self) -> usize {
+        self.commands.len()
+    }
+
     /// The single command, if it is one that needs no company.
     pub(crate) fn single(&self, ack_replicas: u64) -> Option<&Cmd> {
         (ack_replicas == 0 && !self.is_atomic && self.commands.len() == 1)

@@ -20,10 +20,11 @@ impl RemoteStore {
     /// `Type` if the key holds something other than a string; those of every call.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
         let key = key.as_ref();
-        let value = match self.inner.near_value(key)? {
-            Some(value) => Some(value),
-            None => self.inner.fetch(key)?.map(|(value, at)| Value::remote(&value, at)),
-        };
+        self.inner.check()?;
+        if let Some(value) = self.inner.near.as_ref().and_then(|near| near.value(key)) {
+            return Ok(Some(value));
+        }
+        let value = self.inner.fetch(key)?.map(|(value, at)| Value::remote(&value, at));
         self.inner.counters.read(value.is_some());
         Ok(value)
     }
@@ -47,10 +48,10 @@ impl RemoteStore {
             _ => read.take().map(|read| Within::Read(read(value))),
         };
         let near = self.inner.near.as_ref();
-        let shown = match near.and_then(|near| near.get(key, |value, _| show(value))) {
-            Some(shown) => shown,
-            None => self.inner.fetch_bytes(key)?.and_then(|value| show(&value)),
-        };
+        if let Some(shown) = near.and_then(|near| near.get(key, |value, _| show(value))) {
+            return Ok(shown);
+        }
+        let shown = self.inner.fetch_bytes(key)?.and_then(|value| show(&value));
         self.inner.counters.read(shown.is_some());
         Ok(shown)
     }
@@ -70,11 +71,10 @@ impl RemoteStore {
         };
         self.inner.check()?;
         let near = self.inner.near.as_ref();
-        let copied = near.and_then(|near| near.get(key, |value, _| copy(value)));
-        let len = match copied {
-            Some(len) => Some(len),
-            None => self.inner.fetch_bytes(key)?.map(|value| copy(&value)),
-        };
+        if let Some(len) = near.and_then(|near| near.get(key, |value, _| copy(value))) {
+            return Ok(Some(len));
+        }
+        let len = self.inner.fetch_bytes(key)?.map(|value| copy(&value));
         self.inner.counters.read(len.is_some());
         Ok(len)
     }
@@ -248,13 +248,6 @@ impl RemoteStore {
 }
 
 impl Inner {
-    /// A value of the near cache.
-    #[inline]
-    fn near_value(&self, key: &[u8]) -> Result<Option<Value>> {
-        self.check()?;
-        Ok(self.near.as_ref().and_then(|near| near.value(key)))
-    }
-
     /// Asks the server for a value. Only a near cache wants its deadline too, and a command more costs as much as
     /// a tenth of the round trip.
     fn fetch_bytes(&self, known: &[u8]) -> Result<Option<Vec<u8>>> {

@@ -30,7 +30,7 @@ use redis::{
 
 use tokio::sync::watch;
 
-use crate::address::{Address, Endpoint};
+use crate::address::{Address, Endpoint, Login};
 use crate::fault::{self, Failure};
 use crate::settings::Settings;
 use crate::topology::Topology;
@@ -121,6 +121,11 @@ impl Link {
     /// Whether there are several servers.
     pub(crate) fn is_cluster(&self) -> bool {
         self.address.is_cluster
+    }
+
+    /// Who its connections say they are.
+    pub(crate) fn login(&self) -> Option<&Login> {
+        self.address.login.as_ref()
     }
 
     fn lane(&self, lane: Lane) -> &Shared {

@@ -1,7 +1,8 @@
 //! The calls on many keys: each key by itself, those of one server in one pipeline, all pipelines in flight.
 //!
-//! Invariant: what may not be sent twice travels as one
-//! command for each slot, which a server does as a whole or not at all.
+//! Values are asked for by the short way (`direct`); what is not answered there goes by way of the shared connection,
+//! as all changes do. Invariant: what may not be sent twice travels as one command for each slot, which a server
+//! does as a whole or not at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,11 +10,14 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use kvcore::{Expiry, Result, SetOptions, Value};
 use redis::Cmd;
+use tokio::time::Instant;
 
 use crate::call::Kind;
 use crate::commands::{self, Change, Request};
+use crate::direct::gather::Wanted;
 use crate::near::{Near, Told};
 use crate::replies;
+use crate::slot;
 use crate::store::{Inner, RemoteStore};
 
 /// Commands in one pipeline at most; more travel in several, at the same time.
@@ -37,45 +41,44 @@ impl RemoteStore {
     pub fn get_many<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Value>>> {
         let inner = &*self.inner;
         inner.check()?;
+        keys.iter().try_for_each(|key| inner.settings.check_key(key.as_ref()))?;
+        let deadline = inner.caller.deadline();
         let near = inner.near.as_deref();
-        let mut values: Vec<Option<Value>> = Vec::with_capacity(keys.len());
-        let (mut places, mut tickets, mut items) = (Vec::new(), Vec::new(), Vec::new());
+        let mut values: Vec<Option<Value>> = keys.iter().map(|_| None).collect();
+        let mut gather = inner.gather();
+        let mut near_hits = 0;
+        let mut left_over = Vec::new();
+        let mut full = inner.settings.prefix.clone();
         for (place, key) in keys.iter().enumerate() {
-            let (slot, full) = inner.key(key.as_ref())?;
-            let value = near.and_then(|near| near.value(key.as_ref()));
-            if value.is_none() {
-                let ticket = near.and_then(|near| near.begin(slot));
-                let mut commands = vec![commands::on("GET", &full)];
-                if ticket.is_some() {
-                    commands.push(commands::on("PEXPIRETIME", &full));
-                    commands.push(commands::on("PTTL", &full));
-                }
-                places.push(place);
-                tickets.push(ticket);
-                items.push(Item { slot, commands });
+            let key = key.as_ref();
+            values[place] = near.and_then(|near| near.value(key));
+            if values[place].is_some() {
+                near_hits += 1;
+                continue;
             }
-            values.push(value);
-        }
-        let answers = inner.wait(inner.scatter(&items, Kind::Read))?;
-        for ((place, ticket), answer) in places.into_iter().zip(tickets).zip(answers) {
-            let mut answer = answer.into_iter();
-            let get = replies::next(&mut answer)?;
-            values[place] = match (near, ticket) {
-                (Some(near), Some(ticket)) => {
-                    let found = replies::value(get, replies::next(&mut answer)?)?;
-                    let left = replies::number(replies::next(&mut answer)?)?;
-                    let left_ms = (left != -1).then_some(left);
-                    found.map(|(value, expire_at_ms)| {
-                        let told = Told { value: &value, expire_at_ms, left_ms };
-                        near.fill(ticket, keys[place].as_ref(), &told);
-                        Value::remote(&value, expire_at_ms)
-                    })
+            full.truncate(inner.settings.prefix.len());
+            full.extend_from_slice(key);
+            let slot = slot::of(&full);
+            let wanted = Wanted { place, ticket: near.and_then(|near| near.begin(slot)) };
+            match &mut gather {
+                None => left_over.push(wanted),
+                Some(gather) => {
+                    if gather.add(slot, &full, wanted) {
+                        gather.round(|wanted, told| take_in(near, keys, &mut values, wanted, told));
+                    }
                 }
-                _ => replies::bytes(get)?.map(|value| Value::remote(&value, None)),
-            };
+            }
         }
-        let hits = values.iter().flatten().count() as u64;
-        inner.counters.read_many(hits, keys.len() as u64 - hits);
+        if let Some(mut gather) = gather {
+            gather.round(|wanted, told| take_in(near, keys, &mut values, wanted, told));
+            left_over = gather.left_over();
+        }
+        if !left_over.is_empty() {
+            inner.get_rest(deadline, keys, &left_over, &mut values)?;
+        }
+        let hits = values.iter().flatten().count() - near_hits;
+        let misses = keys.len() - near_hits - hits;
+        inner.counters.read_many(hits as u64, misses as u64);
         Ok(values)
     }
 
@@ -108,7 +111,7 @@ impl RemoteStore {
         let touched = writes.iter().zip(items).map(|(item, (key, _))| (item.slot, key.as_ref()));
         let writing = Near::writing(inner.near.as_deref(), touched);
         if inner.caller.link.is_cluster() {
-            for answer in inner.wait(inner.scatter(&writes, Kind::Set))? {
+            for answer in inner.wait(inner.scatter(inner.caller.deadline(), &writes, Kind::Set))? {
                 answer.into_iter().try_for_each(|reply| replies::checked(reply).map(drop))?;
             }
         } else if !writes.is_empty() {
@@ -144,7 +147,63 @@ impl RemoteStore {
     }
 }
 
+/// Puts what a server told of a key into its place, and keeps it in the near cache.
+fn take_in<K: AsRef<[u8]>>(
+    near: Option<&Near>,
+    keys: &[K],
+    values: &mut [Option<Value>],
+    wanted: Wanted,
+    told: Option<Told<'_>>,
+) {
+    values[wanted.place] = told.map(|told| {
+        if let (Some(near), Some(ticket)) = (near, wanted.ticket) {
+            near.fill(ticket, keys[wanted.place].as_ref(), &told);
+        }
+        Value::remote(told.value, told.expire_at_ms)
+    });
+}
+
 impl Inner {
+    /// The values of the keys that are left over, by way of the shared connection.
+    fn get_rest<K: AsRef<[u8]>>(
+        &self,
+        deadline: Instant,
+        keys: &[K],
+        left_over: &[Wanted],
+        values: &mut [Option<Value>],
+    ) -> Result<()> {
+        let mut items = Vec::with_capacity(left_over.len());
+        for wanted in left_over {
+            let (slot, full) = self.key(keys[wanted.place].as_ref())?;
+            let mut commands = vec![commands::on("GET", &full)];
+            if wanted.ticket.is_some() {
+                commands.push(commands::on("PEXPIRETIME", &full));
+                commands.push(commands::on("PTTL", &full));
+            }
+            items.push(Item { slot, commands });
+        }
+        let answers = self.wait(self.scatter(deadline, &items, Kind::Read))?;
+        for (wanted, answer) in left_over.iter().zip(answers) {
+            let mut answer = answer.into_iter();
+            let get = replies::next(&mut answer)?;
+            let found = if wanted.ticket.is_some() {
+                let found = replies::value(get, replies::next(&mut answer)?)?;
+                let left = replies::number(replies::next(&mut answer)?)?;
+                let left_ms = (left != -1).then_some(left);
+                found.map(|(value, expire_at_ms)| (value, expire_at_ms, left_ms))
+            } else {
+                replies::bytes(get)?.map(|value| (value, None, None))
+            };
+            let told = found.as_ref().map(|(value, expire_at_ms, left_ms)| Told {
+                value,
+                expire_at_ms: *expire_at_ms,
+                left_ms: *left_ms,
+            });
+            take_in(self.near.as_deref(), keys, values, *wanted, told);
+        }
+        Ok(())
+    }
+
     /// Removes keys, those of a slot with one command, and says how many were there.
     pub(crate) async fn delete(&self, slots: &BTreeMap<u16, Vec<Vec<u8>>>) -> Result<u64> {
         let calls = slots.iter().map(|(slot, keys)| {
@@ -167,10 +226,10 @@ impl Inner {
     /// pipeline to each server, and again slot by slot where that met a slot that had moved.
     pub(crate) async fn scatter(
         &self,
+        deadline: Instant,
         items: &[Item],
         kind: Kind,
     ) -> Result<Vec<Vec<redis::Value>>> {
-        let deadline = self.caller.deadline();
         let topology = self.caller.link.known_topology();
         let owner = |slot| topology.as_ref().and_then(|topology| topology.owner(slot));
         let mut groups: BTreeMap<Option<usize>, Vec<usize>> = BTreeMap::new();

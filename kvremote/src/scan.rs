@@ -132,7 +132,8 @@ impl RemoteScan {
             .iter()
             .map(|key| Item { slot: slot::of(key), commands: commands::get(key).to_vec() })
             .collect();
-        let answers = self.inner.wait(self.inner.scatter(&items, Kind::Read))?;
+        let deadline = self.inner.caller.deadline();
+        let answers = self.inner.wait(self.inner.scatter(deadline, &items, Kind::Read))?;
         let mut entries = VecDeque::with_capacity(keys.len());
         for (key, answer) in keys.iter().zip(answers) {
             let mut answer = answer.into_iter();

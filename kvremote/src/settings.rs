@@ -99,10 +99,14 @@ impl Settings {
     /// # Errors
     /// `TooLarge`.
     pub(crate) fn key(&self, key: &[u8]) -> Result<Vec<u8>> {
-        if key.len() > self.max_key_bytes {
-            return Err(Status::TooLarge.into());
-        }
+        self.check_key(key)?;
         Ok([&self.prefix, key].concat())
+    }
+
+    /// # Errors
+    /// `TooLarge`.
+    pub(crate) fn check_key(&self, key: &[u8]) -> Result<()> {
+        if key.len() > self.max_key_bytes { Err(Status::TooLarge.into()) } else { Ok(()) }
     }
 
     /// # Errors

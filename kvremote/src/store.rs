@@ -14,6 +14,8 @@ use tokio::sync::Notify;
 use crate::address::{Address, Endpoint};
 use crate::call::{Caller, Kind};
 use crate::commands::Request;
+use crate::direct::Direct;
+use crate::direct::gather::Gather;
 use crate::engine::Engine;
 use crate::link::{Lane, Link, into_error};
 use crate::near::{Near, NearStats, Writing, listen};
@@ -40,6 +42,8 @@ pub struct RemoteStore {
 pub(crate) struct Inner {
     engine: Engine,
     pub(crate) caller: Arc<Caller>,
+    /// The shorter way for reads, where there is one.
+    direct: Option<Arc<Direct>>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) near: Option<Arc<Near>>,
     /// An empty store of the engine, which knows whether this process was forked off.
@@ -114,6 +118,7 @@ impl RemoteStore {
             let prefix = settings.prefix.clone();
             engine.spawn(listen::run(Arc::clone(&link), Arc::downgrade(near), prefix));
         }
+        let direct = Direct::new(&link, &settings);
         let caller = Arc::new(Caller::new(link, Arc::clone(&settings)));
         let (is_closed, closing) = (AtomicBool::new(false), Arc::default());
         let counters = Counters::default();
@@ -121,6 +126,7 @@ impl RemoteStore {
         let inner = Inner {
             engine,
             caller,
+            direct,
             settings,
             near,
             guard,
@@ -259,7 +265,19 @@ impl Inner {
     /// # Errors
     /// Those of [`Caller::call`].
     pub(crate) fn call(&self, slot: u16, request: &Request, kind: Kind) -> Result<Vec<Value>> {
-        self.wait(self.caller.call(slot, request, kind))
+        let deadline = self.caller.deadline();
+        if kind == Kind::Read
+            && let Some(direct) = &self.direct
+            && let Some(replies) = direct.ask(&self.engine, slot, request)
+        {
+            return Ok(replies);
+        }
+        self.wait(self.caller.call_until(deadline, slot, request, kind))
+    }
+
+    /// To ask for many keys at once. `None` where that has no shorter way.
+    pub(crate) fn gather(&self) -> Option<Gather<'_>> {
+        Gather::new(self.direct.as_ref(), &self.engine)
     }
 
     /// As [`call`](Inner::call), for the one reply of a request that has one.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use kvcore::{Batch, BatchOutcome, Expiry, ScanOptions, Status, WatchOptions, Watched};
+use kvremote::RemoteStore;
 
-use crate::servers::{Cluster, Server, cluster};
+use crate::servers::{Cluster, Server, cluster, wait_until};
 use crate::single::next;
 
 #[test]
@@ -46,6 +47,14 @@ fn many_keys_of_all_masters() {
 }
 
 #[test]
+fn a_key_that_is_too_long_is_refused_before_anything_is_read() {
+    let store = cluster().open("prefix=long:&max_key_bytes=8");
+    let error = store.get_many(&["short", "too long a key"]).unwrap_err();
+    assert_eq!(error.status(), Status::TooLarge);
+    assert_eq!(store.stats().unwrap().gets, 0);
+}
+
+#[test]
 fn a_watch_sees_every_master() {
     let store = cluster().open("prefix=watched:");
     let mut watch = store.watch(&WatchOptions::all()).unwrap();
@@ -77,6 +86,52 @@ fn replicas_confirm_changes_or_the_call_says_so() {
     let error = store.set("k", "w").unwrap_err();
     assert_eq!(error.status(), Status::Io);
     assert!(error.message().contains("1 of 5"), "{error}");
+}
+
+/// Reads until each master is asked by a connection that a caller uses by itself. Those speak the older protocol.
+fn with_lines(cluster: &Cluster, store: &RemoteStore, keys: &[String]) {
+    let has_line = |server: &Server| {
+        let clients = server.say(&["CLIENT", "LIST"]);
+        clients.lines().any(|client| client.contains("cmd=get ") && client.contains("resp=2"))
+    };
+    wait_until("callers have connections of their own", || {
+        store.get_many(keys).unwrap();
+        cluster.masters().iter().all(has_line)
+    });
+}
+
+#[test]
+fn slots_may_move_and_masters_die_between_two_readings_of_many_keys() {
+    let cluster = Cluster::start();
+    // What a replica has confirmed outlives its master.
+    let acked = cluster.open("prefix=many:&ack_replicas=1");
+    let items: Vec<(String, String)> =
+        (0..300).map(|number| (format!("k{number}"), format!("v{number}"))).collect();
+    acked.set_many(&items, Expiry::Default).unwrap();
+    let keys: Vec<String> = items.iter().map(|(key, _)| key.clone()).collect();
+    let plain = cluster.open("prefix=many:&timeout=10s");
+    let near = cluster.open("prefix=many:&timeout=10s&near=4MiB");
+    wait_until("the listeners are confirmed", || near.near_stats().confirmed);
+    let check = |store: &RemoteStore, what: &str| {
+        let values = store.get_many(&keys).unwrap();
+        for ((key, expected), value) in items.iter().zip(values) {
+            assert_eq!(value.as_deref(), Some(expected.as_bytes()), "{key}, {what}");
+        }
+    };
+    for store in [&plain, &near] {
+        check(store, "at first");
+    }
+    with_lines(&cluster, &plain, &keys);
+    check(&plain, "by the short way");
+    cluster.move_slot("many:k150");
+    for store in [&plain, &near] {
+        check(store, "after a slot has moved");
+    }
+    with_lines(&cluster, &plain, &keys);
+    cluster.kill_master(0);
+    for store in [&plain, &near] {
+        check(store, "after a master has died");
+    }
 }
 
 #[test]

@@ -38,6 +38,10 @@ fn load(store: &RemoteStore, thread: usize, stop: &AtomicBool, calls: &AtomicU64
             Ok(None) => {}
             Err(error) => assert_eq!(error.status(), Status::Unavailable, "{error}"),
         }
+        match store.get_many(&[&key, &counter]) {
+            Ok(values) => assert_eq!(values.len(), 2),
+            Err(error) => assert_eq!(error.status(), Status::Unavailable, "{error}"),
+        }
         match store.incr(&counter, 1, Expiry::Default) {
             Ok(_) => counted.surely += 1,
             Err(error) if error.status() == Status::Unavailable => {}
