@@ -49,10 +49,17 @@ impl<'a> Gather<'a> {
     /// Nothing yet. `None` where there is no short way.
     pub(crate) fn new(direct: Option<&'a Arc<Direct>>, engine: &'a Engine) -> Option<Gather<'a>> {
         let direct = direct?;
-        let topology = direct.topology()?;
+        Some(Gather::from(direct, engine, direct.topology()?))
+    }
+
+    /// Nothing yet, from servers of which this is the picture.
+    pub(super) fn from(
+        direct: &'a Arc<Direct>,
+        engine: &'a Engine,
+        topology: Arc<Topology>,
+    ) -> Gather<'a> {
         let groups = topology.masters().iter().map(|_| Group::default()).collect();
-        let (until, left_over) = (direct.until(), Vec::new());
-        Some(Gather { direct, engine, topology, until, groups, left_over })
+        Gather { direct, engine, topology, until: direct.until(), groups, left_over: Vec::new() }
     }
 
     /// Adds a key, as the server knows it. Returns whether it is time for a [`round`](Gather::round).

@@ -198,17 +198,19 @@ mod tests {
         line.send(b"ask", soon()).unwrap();
         let value = vec![b'v'; 3 * ROOM_KEPT];
         let sent = value.clone();
-        let serving = std::thread::spawn(move || {
+        let serving = kvcore::spawn_thread("server", move || {
             let mut packed = Vec::new();
             resp::head(&mut packed, b'$', sent.len());
             packed.extend_from_slice(&sent);
             packed.extend_from_slice(b"\r\n:7\r\n");
+            // What was not read would have the connection reset.
+            server.read_exact(&mut [0; 3]).unwrap();
             server.write_all(&packed).unwrap();
-            server
-        });
-        assert_eq!(line.next(), Ok(Reply::Bytes(&value)));
+        })
+        .unwrap();
+        assert!(line.next() == Ok(Reply::Bytes(&value)));
         assert_eq!(line.next(), Ok(Reply::Number(7)));
-        drop(serving.join().unwrap());
+        serving.join().unwrap();
         assert!(line.is_clean());
         assert_eq!(line.room.len(), ROOM);
     }
@@ -218,7 +220,6 @@ mod tests {
         let (mut line, mut server) = pair();
         line.send(b"ask", soon()).unwrap();
         server.write_all(b":1\r\n:2\r\n").unwrap();
-        drop(server);
         assert_eq!(line.next(), Ok(Reply::Number(1)));
         // Both may have come in pieces.
         while line.taken == line.filled {
@@ -231,6 +232,7 @@ mod tests {
     fn the_end_of_a_server_and_of_the_time() {
         let (mut line, mut server) = pair();
         line.send(b"ask", soon()).unwrap();
+        server.read_exact(&mut [0; 3]).unwrap();
         server.write_all(b"$5\r\nab").unwrap();
         drop(server);
         assert_eq!(line.next(), Err(Lost));

@@ -10,6 +10,9 @@ use std::ops::Range;
 /// The longest line that is read: a length, a number, or what an error says.
 const LINE_MAX: usize = 16 << 10;
 
+/// The longest value, which is what servers allow by default.
+const VALUE_MAX: usize = 512 << 20;
+
 /// A reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply<'a> {
@@ -48,6 +51,9 @@ pub(crate) struct Strange;
 
 /// Appends a command of these words.
 pub(crate) fn pack(packed: &mut Vec<u8>, words: &[&[u8]]) {
+    /// What the lines of lengths take at most.
+    const HEAD_MAX: usize = 24;
+    packed.reserve(words.iter().map(|word| word.len() + HEAD_MAX + 2).sum::<usize>() + HEAD_MAX);
     head(packed, b'*', words.len());
     for word in words {
         head(packed, b'$', word.len());
@@ -58,15 +64,15 @@ pub(crate) fn pack(packed: &mut Vec<u8>, words: &[&[u8]]) {
 
 /// Appends the line that says how much follows.
 pub(super) fn head(packed: &mut Vec<u8>, sign: u8, mut count: usize) {
+    if count < 10 {
+        return packed.extend_from_slice(&[sign, b'0' + count as u8, b'\r', b'\n']);
+    }
     let mut digits = [0; 20];
     let mut first = digits.len();
-    loop {
+    while count > 0 {
         first -= 1;
         digits[first] = b'0' + (count % 10) as u8;
         count /= 10;
-        if count == 0 {
-            break;
-        }
     }
     packed.push(sign);
     packed.extend_from_slice(&digits[first..]);
@@ -93,8 +99,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Found, usize)>, Strange> {
     let found = match sign {
         b'$' if line == b"-1" => Found::Nil,
         b'$' => {
-            let len = usize::try_from(number(line)?).map_err(|_| Strange)?;
-            let after = next.checked_add(len).ok_or(Strange)?;
+            let len = usize::try_from(number(line)?).ok().filter(|len| *len <= VALUE_MAX);
+            let after = next + len.ok_or(Strange)?;
             return match bytes.get(after..).and_then(|rest| rest.get(..2)) {
                 Some(b"\r\n") => Ok(Some((Found::Bytes(next..after), after + 2))),
                 Some(_) => Err(Strange),
@@ -112,6 +118,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<(Found, usize)>, Strange> {
 
 /// A number in decimal digits.
 fn number(digits: &[u8]) -> Result<i64, Strange> {
+    // Almost all are lengths of a few digits, of which many are read.
+    if digits.len() < 10 && digits.iter().all(u8::is_ascii_digit) && !digits.is_empty() {
+        let add = |sum, digit: &u8| 10 * sum + i64::from(digit - b'0');
+        return Ok(digits.iter().fold(0, add));
+    }
     std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()).ok_or(Strange)
 }
 
@@ -137,6 +148,7 @@ mod tests {
             (b"$5\r\na\r\nb\n\r\n", Reply::Bytes(b"a\r\nb\n")),
             (b"+OK\r\n", Reply::Bytes(b"OK")),
             (b":-2\r\n", Reply::Number(-2)),
+            (b":12345678901234\r\n", Reply::Number(12_345_678_901_234)),
             (b"-MOVED 5 h:1\r\n", Reply::Error(b"MOVED 5 h:1")),
         ];
         for (bytes, reply) in all {
@@ -161,6 +173,7 @@ mod tests {
             b">2\r\n",
             b"\r\n",
             b"$x\r\n",
+            b"$\r\n",
             b"$-2\r\n",
             b"+a\rb",
             b"$1\r\nabc",
@@ -169,8 +182,9 @@ mod tests {
         for bytes in all {
             assert_eq!(parse(bytes), Err(Strange), "{}", bytes.escape_ascii());
         }
-        let endless = format!("${}\r\n", u64::MAX);
-        assert_eq!(parse(endless.as_bytes()), Err(Strange));
-        assert_eq!(parse(format!("${}\r\n", i64::MAX).as_bytes()), Ok(None));
+        for len in [VALUE_MAX as u64 + 1, i64::MAX as u64, u64::MAX] {
+            assert_eq!(parse(format!("${len}\r\n").as_bytes()), Err(Strange));
+        }
+        assert_eq!(parse(format!("${VALUE_MAX}\r\n").as_bytes()), Ok(None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
 use kvcore::{Location, Options};
@@ -256,4 +257,39 @@ fn a_request_that_is_too_large_goes_the_other_way() {
     assert_eq!(place.get(&long), None);
     assert_eq!(place.gather(&[&long], None).1, [0]);
     assert!(place.get("k").is_some());
+}
+
+#[test]
+fn all_masters_are_asked_before_the_first_is_waited_for() {
+    // A server answers once every server has been asked.
+    let all_asked = Arc::new(Barrier::new(3));
+    let places = [(); 3].map(|()| {
+        let all_asked = Arc::clone(&all_asked);
+        Place::start("", move |key| {
+            all_asked.wait();
+            usual(key)
+        })
+    });
+    let range = |(number, place): (usize, &Place)| {
+        let port = place.direct.topology().unwrap().masters()[0].port;
+        let server = vec![Value::BulkString(b"127.0.0.1".to_vec()), Value::Int(port.into())];
+        let number = number as i64;
+        Value::Array(vec![Value::Int(number), Value::Int(number), Value::Array(server)])
+    };
+    let ranges = Value::Array(places.iter().enumerate().map(range).collect());
+    let topology = Arc::new(Topology::read(ranges, "").unwrap());
+    let [Place { engine, direct, .. }, ..] = &places;
+    for server in topology.masters() {
+        let take = || direct.take(engine, &topology, server);
+        while take().map(Taken::put_back).is_none() {
+            places[0].pause();
+        }
+    }
+    let mut gather = Gather::from(direct, engine, topology);
+    for place in 0..3 {
+        gather.add(place as u16, b"k", Wanted { place, ticket: None });
+    }
+    let mut told = 0;
+    gather.round(|_, found| told += usize::from(found.is_some()));
+    assert_eq!((told, gather.left_over().len()), (3, 0));
 }
