@@ -25,6 +25,7 @@ mod plan;
 mod plot;
 mod python;
 mod race;
+mod relay;
 mod remote;
 mod results;
 mod samples;

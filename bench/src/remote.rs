@@ -7,7 +7,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use kvcore::{Expiry, Options, Store};
@@ -17,6 +17,7 @@ use redis::{AsyncCommands, Commands};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::plot::{self, Frame};
+use crate::relay::Relay;
 use crate::results::{self, Asked};
 use crate::samples::{Goal, Limit, Samples};
 use crate::servers::{Cluster, Server, wait_until};
@@ -42,6 +43,7 @@ const MANY: usize = 1_000;
 const NEAR: &str = "a read that memory answers";
 const GET: &str = "a read of one server";
 const GET_MANY: &str = "1,000 keys of three masters";
+const FAR: &str = "1,000 keys of three masters that are 1 ms away";
 
 const EMBEDDED: &str = "embedded get";
 const NEAR_HIT: &str = "near hit";
@@ -74,6 +76,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<()> {
     near_hits(&sizes, &mut samples)?;
     gets(&sizes, &mut samples)?;
     many(&sizes, &mut samples)?;
+    far(&sizes, &mut samples)?;
     let goals = goals(&samples);
     let command = ["cargo xtask bench remote"].into_iter();
     let command = command.chain(arguments.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
@@ -236,6 +239,55 @@ impl Floor {
     }
 }
 
+/// Gets all keys at once so many times, and each by itself; the samples go to a table.
+fn many_and_one(
+    table: &'static str,
+    store: &RemoteStore,
+    keys: &[String],
+    (many, gets): (usize, usize),
+    samples: &mut Samples,
+) -> Result<()> {
+    let took = each_us(many, |_| {
+        let found = store.get_many(keys)?.iter().flatten().count();
+        anyhow::ensure!(found == keys.len(), "only {found} keys were found");
+        Ok(())
+    })?;
+    samples.add(table, "1 thread", MANY_AT_ONCE, "us", took);
+    let took = each_us(gets, |number| {
+        store.get(&keys[number % keys.len()])?.context("a key is missing").map(drop)
+    })?;
+    samples.add(table, "1 thread", ROUND_TRIP, "us", took);
+    Ok(())
+}
+
+/// The same where a round trip takes as long as it does between the zones of a data centre. The way is long, and no
+/// processor works on it: so this says how many round trips a call makes.
+fn far(sizes: &Sizes, samples: &mut Samples) -> Result<()> {
+    const ONE_WAY: Duration = Duration::from_micros(500);
+    let keys = keys(MANY);
+    let cluster = Cluster::start();
+    let mut ports = Vec::new();
+    for master in cluster.masters() {
+        let port = Relay::start(master.address(), ONE_WAY)?.port.to_string();
+        // From now on the cluster sends everybody there.
+        master.say(&["CONFIG", "SET", "cluster-announce-port", &port]);
+        ports.push(port);
+    }
+    wait_until("the servers know the way", || {
+        cluster.servers.iter().all(|server| {
+            let nodes = server.say(&["CLUSTER", "NODES"]);
+            ports.iter().all(|port| nodes.contains(&format!("127.0.0.1:{port}@")))
+        })
+    });
+    let store = cluster.open("");
+    filled(&store, &keys)?;
+    for round in 0..sizes.rounds {
+        println!("{FAR}: round {} of {}", round + 1, sizes.rounds);
+        many_and_one(FAR, &store, &keys, (sizes.many, sizes.many), samples)?;
+    }
+    Ok(())
+}
+
 /// Many keys of a cluster at once, beside one of them.
 fn many(sizes: &Sizes, samples: &mut Samples) -> Result<()> {
     let keys = keys(MANY);
@@ -246,18 +298,9 @@ fn many(sizes: &Sizes, samples: &mut Samples) -> Result<()> {
     let mut room = vec![0; 64 << 10];
     for round in 0..sizes.rounds {
         println!("{GET_MANY}: round {} of {}", round + 1, sizes.rounds);
-        let took = each_us(sizes.many, |_| {
-            let found = store.get_many(&keys)?.iter().flatten().count();
-            anyhow::ensure!(found == MANY, "only {found} keys were found");
-            Ok(())
-        })?;
-        samples.add(GET_MANY, "1 thread", MANY_AT_ONCE, "us", took);
+        many_and_one(GET_MANY, &store, &keys, (sizes.many, sizes.gets), samples)?;
         let took = each_us(sizes.many, |_| floor.ask(&mut room))?;
         samples.add(GET_MANY, "1 thread", FLOOR, "us", took);
-        let took = each_us(sizes.gets, |number| {
-            store.get(&keys[number % MANY])?.context("a key is missing").map(drop)
-        })?;
-        samples.add(GET_MANY, "1 thread", ROUND_TRIP, "us", took);
     }
     Ok(())
 }
@@ -273,25 +316,31 @@ fn goals(samples: &Samples) -> Vec<Goal> {
         goal(NEAR, NEAR_HIT, EMBEDDED, 1.5),
         goal(GET, OURS, CLIENT, 1.3),
         goal(GET_MANY, MANY_AT_ONCE, ROUND_TRIP, 3.0),
+        goal(FAR, MANY_AT_ONCE, ROUND_TRIP, 3.0),
     ]
 }
 
 /// The table, in Markdown.
 fn report(sizes: &Sizes, samples: &Samples) -> String {
     let mut rows = Vec::new();
-    for (kind, unit) in [(NEAR, "ns"), (GET, "us"), (GET_MANY, "us")] {
+    for (kind, unit) in [(NEAR, "ns"), (GET, "us"), (GET_MANY, "us"), (FAR, "us")] {
         for subject in samples.subjects(kind) {
             let took = samples.median(kind, "1 thread", subject);
             rows.push([kind.to_owned(), subject.to_owned(), format!("{took:.1} {unit}")]);
         }
     }
+    let times = |subject, base| samples.ratio(GET_MANY, "1 thread", subject, base);
     format!(
         "## Times of calls\n\nOne thread, values of {} bytes, {} keys, Redis on the loopback interface. Medians of \
-         {} rounds, and of the ratios of each round.\n\n{}",
+         {} rounds, and of the ratios of each round.\n\n{}\nFor {} keys the servers and the system by themselves \
+         take {:.1} times one get of the cluster, and `get_many` takes {:.2} times as long as they do.\n",
         VALUE.len(),
         count(HOT),
         sizes.rounds,
-        table(&["", "call", "time of one"], &rows)
+        table(&["", "call", "time of one"], &rows),
+        count(MANY),
+        times(FLOOR, ROUND_TRIP),
+        times(MANY_AT_ONCE, FLOOR),
     )
 }
 
