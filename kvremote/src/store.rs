@@ -62,8 +62,9 @@ impl Drop for Inner {
     fn drop(&mut self) {
         if self.guard.is_forked() {
             self.engine.abandon();
-            // Closing connections takes locks of the runtime, which may have been held at the moment of the fork.
-            std::mem::forget(Arc::clone(&self.caller));
+            // Closing connections takes locks of the runtime, which may have been held at the moment of the fork; and
+            // another thread may have been taking a line.
+            std::mem::forget((Arc::clone(&self.caller), self.direct.clone()));
         } else {
             self.engine.stop();
         }
