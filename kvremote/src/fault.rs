@@ -8,6 +8,11 @@
 use kvcore::{Error, Status};
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+/// How the texts of the errors begin by which a server refuses the user of the store. The table of statuses is
+/// frozen and has none for them.
+const LOGIN_REFUSED: &str = "the server refused user and password";
+const NOT_PERMITTED: &str = "the user of this connection may not do that";
+
 /// What a failed attempt means.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -88,10 +93,7 @@ pub(crate) fn server_error(error: &RedisError) -> Error {
         ),
         "OOM" => Error::new(Status::Full, format!("the server is at its limit of memory: {said}")),
         "NOAUTH" | "WRONGPASS" => refused_login(error),
-        "NOPERM" => Error::new(
-            Status::Invalid,
-            format!("the user of this connection may not do that: {said}"),
-        ),
+        "NOPERM" => Error::new(Status::Invalid, format!("{NOT_PERMITTED}: {said}")),
         "CROSSSLOT" => Status::CrossSlot.into(),
         "TOOLARGE" => Status::TooLarge.into(),
         "NOREPLICAS" | "MISCONF" | "CLUSTERDOWN" => {
@@ -105,7 +107,15 @@ pub(crate) fn server_error(error: &RedisError) -> Error {
 }
 
 fn refused_login(error: &RedisError) -> Error {
-    Error::new(Status::Invalid, format!("the server refused user and password: {}", text(error)))
+    Error::new(Status::Invalid, format!("{LOGIN_REFUSED}: {}", text(error)))
+}
+
+/// Whether an error says that the server refuses the user of the store: its password, or what it may do. To the
+/// program that opened the store both are wrong arguments, and have that status; a program that has opened it for
+/// others tells them apart by this from what its callers did wrong.
+pub fn is_user_refused(error: &Error) -> bool {
+    error.status() == Status::Invalid
+        && [LOGIN_REFUSED, NOT_PERMITTED].iter().any(|text| error.message().starts_with(text))
 }
 
 /// What an error says, on one line.
@@ -154,6 +164,8 @@ mod tests {
         ] {
             let Failure::Final(error) = Failure::of(said(line)) else { panic!("{line}") };
             assert_eq!(error.status(), status, "{line}: {error}");
+            let refuses = ["NOPERM", "WRONGPASS"].iter().any(|code| line.starts_with(code));
+            assert_eq!(is_user_refused(&error), refuses, "{line}");
         }
     }
 }

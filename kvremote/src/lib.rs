@@ -51,6 +51,7 @@ mod topology;
 mod watch;
 mod whole;
 
+pub use fault::is_user_refused;
 pub use near::NearStats;
 pub use scan::RemoteScan;
 pub use store::RemoteStore;

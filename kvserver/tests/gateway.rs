@@ -40,14 +40,12 @@ struct Rig {
 
 impl Rig {
     fn new(location: &str) -> Rig {
+        Rig::with(location, ServerOptions::default())
+    }
+
+    fn with(location: &str, options: ServerOptions) -> Rig {
         let any: Option<SocketAddr> = Some(([127, 0, 0, 1], 0).into());
-        let options = ServerOptions {
-            resp: None,
-            http: any,
-            grpc: any,
-            threads: 1,
-            ..ServerOptions::default()
-        };
+        let options = ServerOptions { resp: None, http: any, grpc: any, threads: 1, ..options };
         let store = libkv::Store::open(location, Options::new()).unwrap();
         let shared = Shared::gateway(store, options).unwrap();
         let gateway = Gateway::open(Arc::clone(&shared)).unwrap();
@@ -94,6 +92,23 @@ impl Rig {
         let mut response = self.ask(Method::POST, "/v1/batch", &json, body.to_string().as_bytes());
         let text = response.body_mut().read_to_string().unwrap();
         (response.status().as_u16(), serde_json::from_str(&text).unwrap())
+    }
+}
+
+impl Rig {
+    /// A client of its gRPC, with a connection of its own.
+    async fn grpc(&self) -> KeyValueClient<Channel> {
+        let to = format!("http://{}", self.gateway.as_ref().unwrap().grpc_address().unwrap());
+        KeyValueClient::new(Channel::from_shared(to).unwrap().connect().await.unwrap())
+    }
+
+    /// Does something that waits, and ends.
+    async fn end(self, act: impl FnOnce(&Rig) + Send + 'static) {
+        let act = move || {
+            act(&self);
+            drop(self);
+        };
+        tokio::task::spawn_blocking(act).await.unwrap();
     }
 }
 
@@ -172,9 +187,7 @@ fn changes_are_fed_from_every_master() {
 #[tokio::test]
 async fn grpc_does_what_the_cluster_can() {
     let rig = Rig::on_cluster("grpc:");
-    let to = format!("http://{}", rig.gateway.as_ref().unwrap().grpc_address().unwrap());
-    let channel = Channel::from_shared(to).unwrap().connect().await.unwrap();
-    let mut client = KeyValueClient::new(channel);
+    let mut client = rig.grpc().await;
     let mut watch = client.watch(v1::WatchRequest::default()).await.unwrap().into_inner();
     let started = watch.message().await.unwrap().unwrap().what;
     assert!(matches!(started, Some(What::Started(_))));
@@ -196,12 +209,7 @@ async fn grpc_does_what_the_cluster_can() {
     let sorted = v1::ScanRequest { order: v1::Order::Asc.into(), ..scan };
     assert_eq!(client.scan(sorted).await.unwrap_err().code(), Code::InvalidArgument);
     drop((watch, client));
-    tokio::task::spawn_blocking(move || {
-        rig.shared.data.clear().unwrap();
-        drop(rig);
-    })
-    .await
-    .unwrap();
+    rig.end(|rig| rig.shared.data.clear().unwrap()).await;
 }
 
 #[test]
@@ -229,4 +237,102 @@ fn the_redis_protocol_is_refused_at_the_start() {
     let store = libkv::Store::open(&location, Options::new()).unwrap();
     let error = Shared::gateway(store, ServerOptions::default()).unwrap_err();
     assert!(error.to_string().contains("does not speak the Redis protocol"), "{error}");
+}
+
+#[test]
+fn a_server_that_refuses_the_gateway_is_no_fault_of_the_client() {
+    let server = Server::start(&[]);
+    let rig = Rig::new(&format!("valkey://{}/?timeout=10s", server.address()));
+    let asked = |(status, text): (u16, String)| {
+        let problem: Value = serde_json::from_str(&text).unwrap();
+        let detail = problem["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("the servers behind this gateway refuse the gateway"), "{text}");
+        (status, detail)
+    };
+    server.say(&["ACL", "SETUSER", "default", "-get"]);
+    assert_eq!(rig.put("k", "v"), 204);
+    let (status, detail) = asked(rig.get("/v1/keys/k"));
+    assert!(status == 502 && detail.contains("get"), "{status} {detail}");
+    let refused = async {
+        let mut client = rig.grpc().await;
+        client.get(v1::GetRequest { key: b"k".to_vec() }).await.unwrap_err()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let refused = runtime.block_on(refused);
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    assert!(refused.message().contains("refuse the gateway"), "{refused}");
+
+    // A password that was changed holds for those who connect from now on.
+    let mut admin = server.connection();
+    let mut command = redis::cmd("CONFIG");
+    command.arg(&["SET", "requirepass", "changed"]).exec(&mut admin).unwrap();
+    redis::cmd("CLIENT").arg(&["KILL", "SKIPME", "yes"]).exec(&mut admin).unwrap();
+    assert_eq!(asked(rig.get("/v1/keys/k")).0, 502);
+    // What the client itself does wrong still is its fault.
+    let wrong = rig.ask(Method::PUT, "/v1/keys/k", &[("if-match", "\"7\"")], b"x");
+    assert_eq!(wrong.status().as_u16(), 400);
+}
+
+#[tokio::test]
+async fn one_request_more_than_may_wait_is_told_so_at_once() {
+    // As many as the gateway says (docs/server.md), and the requests that a connection of gRPC may have under way.
+    const WAITING_MAX: usize = 512;
+    const STREAMS: usize = 128;
+    let server = Server::start(&[]);
+    let rig = Rig::new(&format!("valkey://{}/?timeout=60s", server.address()));
+    let mut asked = tokio::task::JoinSet::new();
+    let mut clients = Vec::new();
+    for _ in 0..=WAITING_MAX / STREAMS {
+        clients.push(rig.grpc().await);
+    }
+    server.signal("-STOP");
+    for number in 0..=WAITING_MAX {
+        let mut client = clients[number / STREAMS].clone();
+        asked.spawn(async move { client.get(v1::GetRequest { key: b"k".to_vec() }).await });
+    }
+    // Nobody else is answered before the server goes on.
+    let refused = asked.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    let uri = format!("http://{}/v1/keys/k", rig.address());
+    let agent = rig.agent.clone();
+    let ask = move || agent.run(Request::get(uri).body(()).unwrap()).unwrap();
+    let response = tokio::task::spawn_blocking(ask).await.unwrap();
+    assert_eq!(response.status().as_u16(), 503);
+    assert!(response.headers().contains_key("retry-after"));
+    server.signal("-CONT");
+    while let Some(answered) = asked.join_next().await {
+        assert_eq!(answered.unwrap().unwrap().into_inner().entry, None);
+    }
+    rig.end(move |_| drop(server)).await;
+}
+
+#[tokio::test]
+async fn a_message_counts_as_long_as_its_call_waits() {
+    let server = Server::start(&[]);
+    let location = format!("valkey://{}/?timeout=60s", server.address());
+    let options = ServerOptions { clients_bytes_max: 1 << 20, ..ServerOptions::default() };
+    let rig = Rig::with(&location, options);
+    let client = rig.grpc().await;
+    server.signal("-STOP");
+    // There is room for one of them.
+    let set = || v1::SetRequest {
+        key: b"k".to_vec(),
+        value: vec![b'v'; 600 << 10],
+        expiry: None,
+        condition: None,
+    };
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..2 {
+        let (mut client, set) = (client.clone(), set());
+        calls.spawn(async move { client.set(set).await });
+    }
+    let refused = calls.join_next().await.unwrap().unwrap().unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    // Its client goes, and it still waits for the server.
+    calls.shutdown().await;
+    let refused = client.clone().set(set()).await.unwrap_err();
+    assert!(refused.message().contains("hold all the room for messages"), "{refused}");
+    server.signal("-CONT");
+    while client.clone().set(set()).await.is_err() {}
+    rig.end(move |_| drop(server)).await;
 }

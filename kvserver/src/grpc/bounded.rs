@@ -1,8 +1,8 @@
 //! The bytes of a message on their way in, counted against the room that all bodies share.
 //!
 //! Owns: [`Bounded`]. What tonic gathers of a message is held by the server before the service sees it, so it
-//! is counted while it comes, and its next piece has a time in which it has to come. The room is free again once
-//! the message was read and its body dropped.
+//! is counted while it comes, and its next piece has a time in which it has to come. The room is not the body's
+//! alone: tonic drops that once it has read the message, which then is in the hands of the call.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use hyper::body::Frame;
 use tokio::time::Sleep;
 use tonic::Status;
 
-use crate::web::{Front, PIECE_TIMEOUT, Room};
+use crate::web::{Front, PIECE_TIMEOUT, SharedRoom};
 
 /// A body that takes room as it comes.
 #[derive(Debug)]
 pub struct Bounded {
     front: Arc<Front>,
     inner: Body,
-    room: Room,
+    room: SharedRoom,
     /// Over when the next piece is late. Made only if it has to be waited for.
     patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Bounded {
-    /// This body, on this front end.
-    pub fn new(front: Arc<Front>, inner: Body) -> Bounded {
-        Bounded { front, inner, room: Room::default(), patience: None }
+    /// This body, on this front end, which takes its room in here.
+    pub fn new(front: Arc<Front>, room: SharedRoom, inner: Body) -> Bounded {
+        Bounded { front, inner, room, patience: None }
     }
 }
 
@@ -54,7 +54,7 @@ impl hyper::body::Body for Bounded {
             let frame = frame?.map_err(|error| Status::cancelled(error.to_string()));
             let frame = frame.and_then(|frame| {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
-                match this.room.grow(&this.front, bytes) {
+                match this.room.lock().grow(&this.front, bytes) {
                     Ok(()) => Ok(frame),
                     Err(_) => Err(Status::resource_exhausted(
                         "other requests hold all the room for messages: retry later",

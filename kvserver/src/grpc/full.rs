@@ -109,7 +109,7 @@ impl KeyValue for Full {
         self.permit(&request, &[b"get", &request.get_ref().key])?;
         let key = request.into_inner().key;
         let read = self.front.read(move |store| Ok((store.get(&key)?, key)));
-        let (value, key) = read.await.map_err(status::of_error)?;
+        let (value, key) = read.await.map_err(status::of_fault)?;
         let entry = value.map(|value| convert::entry(key, &value));
         Ok(Response::new(GetResponse { entry }))
     }
@@ -126,7 +126,7 @@ impl KeyValue for Full {
             }
             Ok(outcome)
         });
-        Ok(Response::new(set_response(change.await.map_err(status::of_error)?)))
+        Ok(Response::new(set_response(change.await.map_err(status::of_fault)?)))
     }
 
     async fn delete(
@@ -142,7 +142,7 @@ impl KeyValue for Full {
             ));
         }
         let deleted = self.front.delete(key, condition).await;
-        let outcome = match deleted.map_err(status::of_error)? {
+        let outcome = match deleted.map_err(status::of_fault)? {
             DeleteOutcome::Deleted => Outcome::Done,
             DeleteOutcome::NotFound => Outcome::NotFound,
             DeleteOutcome::Conflict => Outcome::Conflict,
@@ -176,7 +176,7 @@ impl KeyValue for Full {
             }
             Ok(outcome)
         });
-        Ok(Response::new(match change.await.map_err(status::of_error)? {
+        Ok(Response::new(match change.await.map_err(status::of_fault)? {
             BatchOutcome::Applied { applied, missing } => BatchResponse {
                 outcome: Outcome::Done.into(),
                 applied,
@@ -212,14 +212,14 @@ impl KeyValue for Full {
             }
             Ok(found)
         });
-        let found = change.await.map_err(status::of_error)?;
+        let found = change.await.map_err(status::of_fault)?;
         Ok(Response::new(ExpireResponse { found }))
     }
 
     async fn ttl(&self, request: Request<TtlRequest>) -> Result<Response<TtlResponse>, Status> {
         self.permit(&request, &[b"pttl", &request.get_ref().key])?;
         let key = request.into_inner().key;
-        let left = self.front.read(move |store| store.ttl(&key)).await.map_err(status::of_error)?;
+        let left = self.front.read(move |store| store.ttl(&key)).await.map_err(status::of_fault)?;
         Ok(Response::new(match left {
             None => TtlResponse { found: false, ttl_ms: None },
             Some(Remaining::Never) => TtlResponse { found: true, ttl_ms: None },
@@ -239,7 +239,7 @@ impl KeyValue for Full {
             changes.incremented(&key);
             Ok(value)
         });
-        let value = change.await.map_err(status::of_error)?;
+        let value = change.await.map_err(status::of_fault)?;
         Ok(Response::new(IncrResponse { value }))
     }
 

@@ -29,7 +29,7 @@ use axum::response::Response;
 use tonic::service::Routes;
 use tonic::{Request, Status};
 
-use crate::web::{Caller, Front, Peer};
+use crate::web::{Caller, Front, Peer, SharedRoom, holding};
 use bounded::Bounded;
 use full::Full;
 use health::Health;
@@ -107,9 +107,10 @@ async fn guard(
         Ok(caller) => {
             front.counts.grpc.answered.fetch_add(1, Ordering::Relaxed);
             request.extensions_mut().insert(caller.clone());
-            let room = Arc::clone(&front);
-            let request = request.map(|inner| Body::new(Bounded::new(room, inner)));
-            let response = next.run(request).await;
+            let (room, to) = (SharedRoom::default(), Arc::clone(&front));
+            let taken = Arc::clone(&room);
+            let request = request.map(|inner| Body::new(Bounded::new(to, taken, inner)));
+            let response = holding(room, next.run(request)).await;
             let status = Status::from_header_map(response.headers());
             front.count_calls(&caller, status.is_some_and(|status| status::is_fault(&status)));
             response

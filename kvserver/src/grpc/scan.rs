@@ -50,7 +50,7 @@ pub async fn answers(
         keys_only: request.keys_only,
         point_in_time: false,
     };
-    let mut scanning = front.scan(&caller, options).await.map_err(status::of_error)?;
+    let mut scanning = front.scan(&caller, options).await.map_err(status::of_fault)?;
     let (sender, receiver) = mpsc::channel(AHEAD);
     let send = async move {
         loop {
@@ -61,7 +61,7 @@ pub async fn answers(
             let answer = match next {
                 Ok(entries) if entries.is_empty() => return,
                 Ok(entries) => Ok(shown(entries)),
-                Err(error) => Err(status::of_error(error)),
+                Err(error) => Err(status::of_fault(error)),
             };
             let is_over = answer.is_err();
             let is_sent = tokio::select! {

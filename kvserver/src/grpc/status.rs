@@ -3,11 +3,22 @@
 use kvcore::{Error, Status as Outcome};
 use tonic::{Code, Status};
 
-use crate::web::Refusal;
+use crate::web::{Fault, Refusal};
 
-/// The status of an error of the store. Its message names the thing at fault and the remedy.
-pub fn of_error(error: Error) -> Status {
-    let code = match error.status() {
+/// The status of what went wrong at the store, or on the way to it. Its message names the thing at fault and the
+/// remedy.
+pub fn of_fault(fault: impl Into<Fault>) -> Status {
+    let fault = fault.into();
+    let code = match &fault {
+        Fault::Store(error) => code_of(error),
+        Fault::Refused(_) => Code::Unavailable,
+        Fault::Busy => Code::ResourceExhausted,
+    };
+    Status::new(code, fault.to_string())
+}
+
+fn code_of(error: &Error) -> Code {
+    match error.status() {
         Outcome::Invalid | Outcome::TooLarge | Outcome::Unsupported | Outcome::CrossSlot => {
             Code::InvalidArgument
         }
@@ -16,8 +27,7 @@ pub fn of_error(error: Error) -> Status {
         Outcome::Conflict => Code::Aborted,
         Outcome::Closed | Outcome::Poisoned | Outcome::Unavailable => Code::Unavailable,
         _ => Code::Internal,
-    };
-    Status::new(code, error.to_string())
+    }
 }
 
 /// Whether a call came to nothing through a fault of the server or of the store, and not of its client.

@@ -33,7 +33,7 @@ pub async fn answers(
     };
     let options = options.kinds(kinds(&request.kinds)?).from_revision(request.from_revision);
     let watching =
-        front.watch(options, request.from_revision > 0).await.map_err(status::of_error)?;
+        front.watch(options, request.from_revision > 0).await.map_err(status::of_fault)?;
     let watching = watching.ok_or_else(|| {
         Status::resource_exhausted("there are too many watches: end some, or retry later")
     })?;
@@ -61,7 +61,7 @@ fn kinds(numbers: &[i32]) -> Result<EventKinds, Status> {
         };
         bits |= kind.bit();
     }
-    EventKinds::from_bits(bits).map_err(status::of_error)
+    EventKinds::from_bits(bits).map_err(status::of_fault)
 }
 
 /// Sends what happens until the client leaves, the server stops, or the watch ends.
@@ -102,7 +102,7 @@ async fn follow(
                 Some(Ok(WatchResponse { what: Some(What::Lagged(Lagged { revision, missed })) }))
             }
             Ok(Watched::Cancelled) => return,
-            Err(error) => Some(Err(status::of_error(error))),
+            Err(error) => Some(Err(status::of_fault(error))),
         };
     }
 }

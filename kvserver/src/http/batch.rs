@@ -116,6 +116,8 @@ pub async fn write(
         };
     }
     let outcome = front.change(move |store, changes| {
+        // Its share of the memory for bodies is in use as long as what was made of it.
+        let _body = body;
         let outcome = store.write(&batch)?;
         if matches!(outcome, BatchOutcome::Applied { .. }) {
             for change in &made {

@@ -1,6 +1,6 @@
 //! Errors as HTTP tells them: problem details of RFC 9457, which name the thing at fault and the remedy.
 //!
-//! Owns: [`Problem`], and which status of HTTP each refusal and each error of the store becomes.
+//! Owns: [`Problem`], and which status of HTTP each refusal and each fault of the store becomes.
 
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{Method, StatusCode, Uri};
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use kvcore::{Error, Status};
 use serde_json::{Map, Value, json};
 
-use crate::web::{BodyError, Refusal};
+use crate::web::{BodyError, Fault, Refusal};
 
 /// Why a request was not served.
 #[derive(Debug, Clone, PartialEq)]
@@ -118,6 +118,17 @@ impl From<Error> for Problem {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Problem::new(status, error.message()).with("code", json!(error.status().c_name()))
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Problem {
+        let text = fault.to_string();
+        match fault {
+            Fault::Store(error) => Problem::from(error),
+            Fault::Refused(_) => Problem::new(StatusCode::BAD_GATEWAY, text),
+            Fault::Busy => Problem::busy(text),
+        }
     }
 }
 

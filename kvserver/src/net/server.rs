@@ -21,7 +21,7 @@ use tokio::task::LocalSet;
 use super::listener;
 use crate::shared::Shared;
 use crate::shared::clients::{End, flag};
-use crate::web::Fronts;
+use crate::web::{Fronts, threads_max};
 
 /// How often silent clients are looked for.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
@@ -76,7 +76,9 @@ impl Server {
         let mut accepts = Some((listener, ways));
         let mut threads = Vec::new();
         for (number, queue) in queues.into_iter().enumerate() {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let threads_max = threads_max(shared.options.threads.max(1));
+            let mut builder = Builder::new_current_thread();
+            let runtime = builder.enable_all().max_blocking_threads(threads_max).build()?;
             let (shared, accepts) = (Arc::clone(&shared), accepts.take());
             let fronts = fronts.try_clone()?;
             let place = Place { number, is_tls };

@@ -1,8 +1,11 @@
 //! Takes the body of a request in, within bounds.
 //!
-//! Owns: [`Front::read_body`]. Three things are bounded: how long a body may be, how long its next piece may
-//! take, and how much all bodies that are under way hold together. Nothing is reserved by a length that a
-//! header only promises.
+//! Owns: [`Front::read_body`], and [`Room`], the share of a body in what all may take. Three things are bounded: how
+//! long a body may be, how long its next piece may take, and how much all bodies that are under way hold together.
+//! Nothing is reserved by a length that a header only promises.
+//!
+//! Invariant: what a body holds is given back when nothing made of it is there any more, and not before: also
+//! not when its client goes while another thread still waits with it for a server.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +13,7 @@ use std::time::Duration;
 
 use axum::body::Body as Incoming;
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{BYTES_PER_PERMIT, Front};
@@ -45,6 +49,25 @@ impl Room {
         }
         Ok(())
     }
+}
+
+/// A room that several hold; the last one gives it back.
+pub type SharedRoom = Arc<Mutex<Room>>;
+
+tokio::task_local! {
+    /// The room of the message of a request, which was decoded before its handler runs.
+    static HELD: SharedRoom;
+}
+
+/// Runs the handler of a request with the room that its message holds, which goes along with whatever the handler hands
+/// to another thread.
+pub async fn holding<F: Future>(room: SharedRoom, handler: F) -> F::Output {
+    HELD.scope(room, handler).await
+}
+
+/// The room of the request that this task serves, if it has one.
+pub(super) fn held() -> Option<SharedRoom> {
+    HELD.try_with(Arc::clone).ok()
 }
 
 /// A body, which counts against the limit of all bodies until it is dropped.

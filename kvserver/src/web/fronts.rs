@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use tokio::sync::Semaphore;
 
-use super::{Counts, Front, Listener, serve};
+use super::{Counts, Front, Listener, REMOTE_CALLS_MAX, serve};
 use crate::shared::Shared;
 use crate::{grpc, http};
 
@@ -38,10 +39,13 @@ impl Fronts {
     /// Those of [`Listener::bind`].
     pub fn bind(shared: &Arc<Shared>) -> io::Result<Fronts> {
         let counts = Arc::new(Counts::default());
+        let remote_calls = shared.options.threads.max(1) * REMOTE_CALLS_MAX;
+        let remote_calls = Arc::new(Semaphore::new(remote_calls.min(Semaphore::MAX_PERMITS)));
         let bind = |address: Option<SocketAddr>, name, router: fn(&Arc<Front>) -> Router| {
             let Some(address) = address else { return Ok(None) };
             let listener = Listener::bind(shared, address)?;
-            let front = Front::new(Arc::clone(shared), name, Arc::clone(&counts));
+            let (counts, calls) = (Arc::clone(&counts), Arc::clone(&remote_calls));
+            let front = Front::new(Arc::clone(shared), name, counts, calls);
             let router = router(&front);
             Ok::<_, io::Error>(Some(Bound::new(listener, front, router)))
         };

@@ -1,8 +1,9 @@
 //! What HTTP and gRPC have in common: both are served by hyper, and both reach the store the same way.
 //!
 //! Owns: [`Front`], what one of them shares between all threads. `listener` accepts and serves connections, and
-//! `fronts` says which; `access` says who a caller is and what it may do, `calls` counts what it does, `work` changes the store without standing still for a
-//! disk, `body` takes a request in within bounds, `watching` and `scanning` read what never ends.
+//! `fronts` says which; `access` says who a caller is and what it may do, `calls` counts what it does, `work` changes
+//! the store without standing still for a disk, `fault` says why it did not, `body` takes a request in within bounds,
+//! `watching` and `scanning` read what never ends.
 //!
 //! Invariant: nothing here waits for a disk or for another client on a thread that serves. Nothing here
 //! knows of HTTP's paths or of gRPC's messages.
@@ -10,6 +11,7 @@
 mod access;
 mod body;
 mod calls;
+mod fault;
 mod fronts;
 mod listener;
 mod scanning;
@@ -22,10 +24,12 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::Semaphore;
 
 pub use access::{Caller, Peer, Refusal};
-pub use body::{BodyError, PIECE_TIMEOUT, Room};
+pub use body::{BodyError, PIECE_TIMEOUT, SharedRoom, holding};
+pub use fault::Fault;
 pub use fronts::Fronts;
 use listener::{Listener, serve};
 pub use watching::Watching;
+pub use work::{REMOTE_CALLS_MAX, threads_max};
 
 use crate::shared::Shared;
 
@@ -68,11 +72,18 @@ pub struct Front {
     watches: Arc<Semaphore>,
     /// Places for scans.
     scans: Arc<Semaphore>,
+    /// Places for requests that wait for servers elsewhere, which all front ends share.
+    remote_calls: Arc<Semaphore>,
 }
 
 impl Front {
-    /// A front end of this server.
-    pub fn new(shared: Arc<Shared>, name: &'static str, counts: Arc<Counts>) -> Arc<Front> {
+    /// A front end of this server, which shares the counts and the places for calls elsewhere with others.
+    pub fn new(
+        shared: Arc<Shared>,
+        name: &'static str,
+        counts: Arc<Counts>,
+        remote_calls: Arc<Semaphore>,
+    ) -> Arc<Front> {
         let permits = shared.options.clients_bytes_max.div_ceil(BYTES_PER_PERMIT);
         Arc::new(Front {
             name,
@@ -82,6 +93,7 @@ impl Front {
                 shared.options.clients_max.min(Semaphore::MAX_PERMITS),
             )),
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
+            remote_calls,
             shared,
         })
     }

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use kvcore::{Entry, Error, Order, Result, ScanOptions, Status};
 use libkv::Scan;
 
-use super::watching::elsewhere;
+use super::fault::Done;
+use super::work::elsewhere;
 use super::{Caller, Front};
 
 /// A scan under way.
@@ -34,8 +35,8 @@ impl Front {
     /// Begins a scan of what a caller may see.
     ///
     /// # Errors
-    /// Those of [`Store::scan`](libkv::Store::scan).
-    pub async fn scan(self: &Arc<Self>, caller: &Caller, options: ScanOptions) -> Result<Scanning> {
+    /// Those of [`Store::scan`](libkv::Store::scan); `Busy` and `Refused` of a gateway.
+    pub async fn scan(self: &Arc<Self>, caller: &Caller, options: ScanOptions) -> Done<Scanning> {
         if caller.user.is_unlimited() {
             return self.scan_all(options).await;
         }
@@ -50,15 +51,15 @@ impl Front {
     /// Begins a scan of all entries, for figures that tell of no single one.
     ///
     /// # Errors
-    /// Those of [`Store::scan`](libkv::Store::scan).
-    pub async fn scan_all(self: &Arc<Self>, options: ScanOptions) -> Result<Scanning> {
+    /// As [`scan`](Front::scan).
+    pub async fn scan_all(self: &Arc<Self>, options: ScanOptions) -> Done<Scanning> {
         let scan = self.begin(Some(options)).await?;
         let later = VecDeque::new();
         Ok(Scanning { front: Arc::clone(self), caller: None, scan, later, left: u64::MAX })
     }
 
     /// Begins a part, if there is one.
-    async fn begin(&self, part: Option<ScanOptions>) -> Result<Option<Scan>> {
+    async fn begin(&self, part: Option<ScanOptions>) -> Done<Option<Scan>> {
         let Some(part) = part else { return Ok(None) };
         self.read(move |store| store.scan(&part)).await.map(Some)
     }
@@ -87,8 +88,8 @@ impl Scanning {
     /// scans are being read.
     ///
     /// # Errors
-    /// Those of [`Scan::try_next`]; a scan that has failed once is over.
-    pub async fn next(&mut self, count: usize) -> Result<Vec<Entry>> {
+    /// Those of [`Scan::try_next`], and of its beginning; a scan that has failed once is over.
+    pub async fn next(&mut self, count: usize) -> Done<Vec<Entry>> {
         let count = count.min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let mut found = Vec::new();
         while found.len() < count && self.scan.is_some() {

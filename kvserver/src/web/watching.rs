@@ -17,6 +17,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Front;
+use super::fault::Done;
+use super::work::elsewhere;
 
 /// Changes that are read from the past at a time.
 const PAST_AT_ONCE: usize = 256;
@@ -54,8 +56,8 @@ impl Front {
     /// has no descriptor to give.
     ///
     /// # Errors
-    /// Those of [`Store::watch`].
-    pub async fn watch(&self, options: WatchOptions, is_past: bool) -> Result<Option<Watching>> {
+    /// Those of [`Store::watch`]; `Busy` and `Refused` of a gateway.
+    pub async fn watch(&self, options: WatchOptions, is_past: bool) -> Done<Option<Watching>> {
         let Ok(place) = Arc::clone(&self.watches).try_acquire_owned() else { return Ok(None) };
         let source = match &self.shared.data {
             Store::Local(store) => {
@@ -67,7 +69,7 @@ impl Front {
             }
             Store::Remote(store) => {
                 let store = store.clone();
-                let watch = elsewhere(move || store.watch(&options)).await??;
+                let watch = self.ask(move || store.watch(&options)).await?;
                 Source::There(Box::new(watch))
             }
         };
@@ -157,12 +159,4 @@ impl Here {
         (self.watch, self.ahead, self.is_past) = (Some(watch), found, !has_caught_up);
         Ok(())
     }
-}
-
-/// Does what may wait for a disk or for another server on a thread that nobody else needs.
-pub(super) async fn elsewhere<R: Send + 'static>(
-    act: impl FnOnce() -> R + Send + 'static,
-) -> Result<R> {
-    // It fails if the server stops, or by a panic, which has poisoned the store.
-    tokio::task::spawn_blocking(act).await.map_err(|_| Status::Closed.into())
 }

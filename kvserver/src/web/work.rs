@@ -4,12 +4,18 @@
 //! what others are told. A store of this process is read and changed at once. With `sync=always` another thread
 //! waits for the disk, and only then is the request answered. A store on other servers is asked on a thread
 //! that may wait for them, and those tell their clients themselves.
+//!
+//! Invariant: nothing waits for such a thread. Each event loop may have as many as requests may be under way, and
+//! one request more is refused at once: in front of servers that are silent a queue would only grow.
+
+use std::sync::Arc;
 
 use kvcore::{Condition, DeleteOutcome, Result, Status};
 use libkv::Store;
 
-use super::Front;
-use super::watching::elsewhere;
+use super::body::held;
+use super::fault::{Done, Fault};
+use super::{Front, SCANS_MAX};
 use crate::commands::config::refuses_writes;
 use crate::shared::events::{self, Classes};
 
@@ -50,28 +56,68 @@ impl Changes {
     }
 }
 
+/// Requests that may wait for servers elsewhere at a time, for each event loop that there is. Each takes a thread.
+pub const REMOTE_CALLS_MAX: usize = 512;
+
+/// Threads that an event loop may have beside it, when there are so many of them in all: the system deals
+/// connections out as it likes, so the requests of all may be on one. The rest is for scans and for reading the past.
+pub fn threads_max(event_loops: usize) -> usize {
+    event_loops * REMOTE_CALLS_MAX + 2 * SCANS_MAX
+}
+
+/// Does what may wait for a disk or for another server on a thread that nobody else needs. What the message of the
+/// request holds of the room for bodies is free when that is done: its client may be gone by then.
+pub(super) async fn elsewhere<R: Send + 'static>(
+    act: impl FnOnce() -> R + Send + 'static,
+) -> Result<R> {
+    let room = held();
+    let act = move || {
+        let _room = room;
+        act()
+    };
+    // It fails if the server stops, or by a panic, which has poisoned the store.
+    tokio::task::spawn_blocking(act).await.map_err(|_| Status::Closed.into())
+}
+
 impl Front {
+    /// Asks servers elsewhere, unless too many requests wait for them already.
+    ///
+    /// # Errors
+    /// Those of `act`; `Busy`; `Refused`; `Closed` if the server stops meanwhile.
+    pub(super) async fn ask<R: Send + 'static>(
+        &self,
+        act: impl FnOnce() -> Result<R> + Send + 'static,
+    ) -> Done<R> {
+        let place = Arc::clone(&self.remote_calls).try_acquire_owned().map_err(|_| Fault::Busy)?;
+        let act = move || {
+            // Until the thread is free, and not until the client goes.
+            let _place = place;
+            act()
+        };
+        Ok(elsewhere(act).await??)
+    }
+
     /// Reads from the store.
     ///
     /// # Errors
-    /// Those of `act`; `Closed` if the server stops meanwhile.
+    /// Those of `act`; `Busy` and `Refused` of a gateway; `Closed` if the server stops meanwhile.
     pub async fn read<R: Send + 'static>(
         &self,
         act: impl FnOnce(&Store) -> Result<R> + Send + 'static,
-    ) -> Result<R> {
+    ) -> Done<R> {
         let data = &self.shared.data;
         if let Store::Local(_) = data {
-            return act(data);
+            return Ok(act(data)?);
         }
         let data = data.clone();
-        elsewhere(move || act(&data)).await?
+        self.ask(move || act(&data)).await
     }
 
     /// Whether the store answers. One key is asked for: counting all may take long where they are not here.
     ///
     /// # Errors
     /// Those of a read.
-    pub async fn check_store(&self) -> Result<()> {
+    pub async fn check_store(&self) -> Done<()> {
         self.read(|store| store.exists(b"").map(drop)).await
     }
 
@@ -79,11 +125,11 @@ impl Front {
     ///
     /// # Errors
     /// Those of `act`; `Full` while the store holds more than a limit that was lowered; `Io` and `Poisoned`
-    /// if the log could not be written; `Closed` if the server stops meanwhile.
+    /// if the log could not be written; `Busy` and `Refused` of a gateway; `Closed` if the server stops meanwhile.
     pub async fn change<R: Send + 'static>(
         &self,
         act: impl FnOnce(&Store, &mut Changes) -> Result<R> + Send + 'static,
-    ) -> Result<R> {
+    ) -> Done<R> {
         let shared = &self.shared;
         if !matches!(shared.data, Store::Local(_)) {
             return self.read(move |store| act(store, &mut Changes::new())).await;
@@ -101,14 +147,14 @@ impl Front {
         } else {
             ticket.wait()?;
         }
-        outcome
+        Ok(outcome?)
     }
 
     /// Deletes a key. `Any` and `Present` delete what is there; `Absent` never holds for that.
     ///
     /// # Errors
     /// As [`change`](Front::change).
-    pub async fn delete(&self, key: Vec<u8>, condition: Condition) -> Result<DeleteOutcome> {
+    pub async fn delete(&self, key: Vec<u8>, condition: Condition) -> Done<DeleteOutcome> {
         let change = self.change(move |store, changes| {
             let outcome = match condition {
                 Condition::Version(version) => store.del_if(&key, version)?,
