@@ -19,6 +19,7 @@ mod random;
 pub mod resp;
 mod shared;
 mod signals;
+mod socket;
 mod tls;
 mod usage;
 mod web;

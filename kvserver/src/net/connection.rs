@@ -7,7 +7,8 @@
 //! Invariants: what a client has not read is bounded: above `reply_bytes_max` its requests are left
 //! unread, and TCP makes it wait; nothing is sent before the changes it speaks of are as safe as `sync`
 //! promises; a connection that waits holds no buffer, since reads go to one that its thread shares, and replies
-//! that were written give theirs back to it.
+//! that were written give theirs back to it; what a client asks for beyond one read is served in turns with others
+//! that do (`shared::turns`), so that those who ask for little wait for none of it.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -26,8 +27,8 @@ use super::execute;
 use super::pipeline::{LOOK_AGAIN, Pipeline, Stop};
 use crate::commands::After;
 use crate::resp::make_room;
-use crate::shared::Shared;
-use crate::shared::clients::End;
+use crate::shared::clients::{ClientHandle, End};
+use crate::shared::{ServedTurn, Shared};
 use crate::tls::Stream;
 
 /// Bytes that are read at a time.
@@ -102,7 +103,11 @@ impl Connection {
                 return self.end(end).await;
             }
             let stop = match self.is_ready && !self.pipeline.is_full() {
-                true => self.serve_query().await?,
+                true => match self.take_turn().await? {
+                    Some(turn) => self.serve_query(turn).await?,
+                    // It is to go.
+                    None => continue,
+                },
                 false => Stop::Idle,
             };
             match stop {
@@ -111,7 +116,6 @@ impl Connection {
                     self.flush_some().await?;
                     // It may be among those who take too much long before it has to wait by itself.
                     self.note_memory();
-                    tokio::task::yield_now().await;
                 }
                 Stop::Paused => self.rest().await?,
                 Stop::After(after) => self.follow(after).await?,
@@ -143,6 +147,17 @@ impl Connection {
             }
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Waits for its turn among those clients of the thread that ask for much. `None` if it is to go meanwhile.
+    async fn take_turn(&mut self) -> io::Result<Option<ServedTurn>> {
+        // What it has asked for so far does not wait for that.
+        self.flush_some().await?;
+        let Pipeline { session, .. } = &self.pipeline;
+        Ok(tokio::select! {
+            turn = self.shared.turns.wait(session.thread) => turn,
+            () = told_to_go(&session.client) => None,
+        })
     }
 
     /// Waits until something can be done, and does it: reads, or writes.
@@ -223,13 +238,14 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Serves what came, without copying it if nothing came before.
+    /// Serves what came, without copying it if nothing came before. What belongs to something earlier, or comes from a
+    /// client that does not take its replies, is kept until it is the client's turn.
     async fn take_in(&mut self, count: usize) -> io::Result<Stop> {
         let session = &self.pipeline.session;
         session.client.active_ms.store(self.shared.store.now_ms(), Ordering::Relaxed);
         let counters = self.shared.counters.thread(session.thread);
         counters.input_bytes.fetch_add(count as u64, Ordering::Relaxed);
-        if !self.query.is_empty() {
+        if !self.query.is_empty() || self.pipeline.waiting() > 0 {
             make_room(&mut self.query, count);
             SCRATCH.with_borrow(|scratch| self.query.extend_from_slice(&scratch[..count]));
             self.is_ready = true;
@@ -261,9 +277,11 @@ impl Connection {
     }
 
     /// Serves what was kept.
-    async fn serve_query(&mut self) -> io::Result<Stop> {
+    async fn serve_query(&mut self, turn: ServedTurn) -> io::Result<Stop> {
         let query = std::mem::take(&mut self.query);
         let (taken, stop, ticket) = self.serve_bytes(&query);
+        // Nobody has to wait for its disk.
+        drop(turn);
         self.query = query;
         if taken == self.query.len() {
             self.query = Vec::new();
@@ -306,14 +324,9 @@ impl Connection {
 
     /// Lets some time pass, unless the server is stopped or this client is to go.
     async fn pause(&self, time: Duration) {
-        let client = &self.pipeline.session.client;
-        let ended = poll_fn(|cx| {
-            client.wait_for_mail(cx.waker());
-            if client.is_ended() { Poll::Ready(()) } else { Poll::Pending }
-        });
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            () = ended => {}
+            () = told_to_go(&self.pipeline.session.client) => {}
             () = self.shared.stopped() => {}
         }
     }
@@ -426,4 +439,13 @@ impl Connection {
         self.shared.clients.account(client, buffers + session.kept_bytes());
         self.shared.shed_clients();
     }
+}
+
+/// Waits until a client is told to go. For its own task.
+async fn told_to_go(client: &ClientHandle) {
+    poll_fn(|cx| {
+        client.wait_for_mail(cx.waker());
+        if client.is_ended() { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

@@ -14,6 +14,7 @@ use super::Session;
 use super::connection;
 use crate::shared::Shared;
 use crate::shared::clients::ClientHandle;
+use crate::socket;
 use crate::tls::Inside;
 
 /// How long accepting rests when the system has no descriptor to give.
@@ -67,13 +68,12 @@ pub(super) fn begin(
     let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
     let address = stream.peer_addr().unwrap_or(nowhere);
     let local = stream.local_addr().unwrap_or(nowhere);
-    // Without it replies only come later.
-    let _ = stream.set_nodelay(true);
     let fd = stream.as_raw_fd();
     let Ok(stream) = TcpStream::from_std(stream) else {
         shared.clients.leave();
         return;
     };
+    socket::prepare(&stream);
     // The time for TLS is part of the time for saying who one is.
     let now_ms = shared.store.now_ms();
     let shared = Arc::clone(shared);

@@ -21,6 +21,7 @@ use tokio::task::LocalSet;
 use super::listener;
 use crate::shared::Shared;
 use crate::shared::clients::{End, flag};
+use crate::socket;
 use crate::web::{Fronts, threads_max};
 
 /// How often silent clients are looked for.
@@ -126,9 +127,7 @@ impl Server {
 /// Listens for the Redis protocol.
 fn bind(shared: &Shared, address: SocketAddr) -> io::Result<std::net::TcpListener> {
     shared.check_reach(address)?;
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    socket::listen(address)
 }
 
 /// What a thread knows of itself.

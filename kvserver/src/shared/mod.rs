@@ -17,6 +17,7 @@ mod reach;
 mod settings;
 pub mod slowlog;
 pub mod tracking;
+mod turns;
 mod watched;
 
 use std::io;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 pub use attempts::{Attempts, Turn};
 pub use committer::Committer;
 pub use settings::Settings;
+pub use turns::{Turn as ServedTurn, Turns};
 pub use watched::{Dirty, Watched};
 
 use crate::acl::{self, Acl};
@@ -102,6 +104,8 @@ pub struct Shared {
     pub pause: Pause,
     /// How room is made, if not by the store.
     pub eviction: Eviction,
+    /// Who of the clients that ask for much is served next.
+    pub turns: Turns,
     /// Waits for the disk.
     pub committer: Committer,
     /// When the server was started, in Unix milliseconds.
@@ -176,6 +180,7 @@ impl Shared {
             latency: Latency::default(),
             pause: Pause::default(),
             eviction: Eviction::default(),
+            turns: Turns::new(options.threads),
             committer: Committer::start()?,
             started_ms: now_ms,
             is_saving: AtomicBool::new(false),

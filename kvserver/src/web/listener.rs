@@ -27,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::{Front, Peer};
 use crate::shared::Shared;
+use crate::socket;
 use crate::tls::Inside;
 
 /// How long accepting rests when the system has no descriptor to give.
@@ -57,8 +58,7 @@ impl Listener {
     /// password nor a certificate is asked for.
     pub fn bind(shared: &Shared, address: SocketAddr) -> io::Result<Listener> {
         shared.check_reach(address)?;
-        let socket = std::net::TcpListener::bind(address)?;
-        socket.set_nonblocking(true)?;
+        let socket = socket::listen(address)?;
         let address = socket.local_addr()?;
         Ok(Listener { socket, address, is_tls: shared.speaks_tls(address) })
     }
