@@ -202,3 +202,19 @@ fn under_every_policy_by_memory() {
         ]);
     }
 }
+
+#[test]
+fn looking_keys_up_ahead_changes_nothing_that_can_be_seen() {
+    let store = Store::memory(Options::new()).unwrap();
+    let keys: Vec<String> = (0..100).map(|number| format!("k{number}")).collect();
+    for key in keys.iter().step_by(2) {
+        store.set(key, "v").unwrap();
+    }
+    let before = store.stats().unwrap();
+    store.prefetch(&keys);
+    store.prefetch(&[vec![b'k'; 1 << 20], Vec::new()]);
+    store.prefetch::<&str>(&[]);
+    let after = store.stats().unwrap();
+    assert_eq!((before.hits, before.misses), (after.hits, after.misses));
+    assert_eq!(before.entries, after.entries);
+}

@@ -143,6 +143,20 @@ impl Store {
     ) -> Result<()> {
         self.core.read_waves(keys, &mut Visits { next: 0, visit }, |_| {})
     }
+
+    /// Brings what leads to some keys into the processor's caches, so that calls on one key each that follow at once
+    /// do not miss one after the other, as with [`get_many`](Store::get_many). Only a hint: it reads no value, counts
+    /// as no use of a key and fails never. A few dozen keys at a time are enough; more push each other out.
+    pub fn prefetch<K: AsRef<[u8]>>(&self, keys: &[K]) {
+        let core = &*self.core;
+        if core.state.check_read().is_err() {
+            // The call that follows tells why.
+            return;
+        }
+        for wave in keys.chunks(WAVE) {
+            core.prefetch(wave.iter().map(|key| core.context.hasher.key(key.as_ref())));
+        }
+    }
 }
 
 impl Core {

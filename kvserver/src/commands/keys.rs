@@ -137,7 +137,8 @@ fn del_and_answer(call: &mut Call<'_, '_>) -> Outcome {
 
 fn unlink(call: &mut Call<'_, '_>) -> Outcome {
     let mut removed = 0;
-    for key in call.args_from(1) {
+    for (number, key) in call.args_from(1).enumerate() {
+        call.prefetch(1, number);
         if call.keys.del(key)? {
             removed += 1;
             call.changed_by(Classes::GENERIC, "del", key);
@@ -149,7 +150,8 @@ fn unlink(call: &mut Call<'_, '_>) -> Outcome {
 
 fn exists(call: &mut Call<'_, '_>) -> Outcome {
     let mut found = 0;
-    for key in call.args_from(1) {
+    for (number, key) in call.args_from(1).enumerate() {
+        call.prefetch(1, number);
         found += i64::from(call.keys.exists(key)?);
     }
     call.out.integer(found);
@@ -158,7 +160,8 @@ fn exists(call: &mut Call<'_, '_>) -> Outcome {
 
 fn touch(call: &mut Call<'_, '_>) -> Outcome {
     let mut found = 0;
-    for key in call.args_from(1) {
+    for (number, key) in call.args_from(1).enumerate() {
+        call.prefetch(1, number);
         // It is a use of the key whoever asks for it.
         let read = match &call.keys {
             Keyspace::Untouched(store) => store.get_with(key, |_| ())?,

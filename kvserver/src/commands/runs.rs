@@ -1,12 +1,15 @@
-//! Several `GET` or several `SET` in a row, done as one.
+//! Several requests in a row: `GET` and `SET` done as one, the keys of all others brought near.
 //!
-//! Owns: a short way for what pipelines mostly are. Reading many keys together lets their cache misses overlap,
+//! Owns: a short way for what pipelines mostly are, and [`prefetch`]. Reading many keys together lets their cache misses overlap,
 //! and setting many takes each lock once. A run of `SET` is one change of the store, so whoever reads meanwhile
 //! sees all of it or nothing, which a client that sent them at once cannot tell from having been quick.
 //!
 //! Only what is certain to be a plain `GET key` or `SET key value` is taken, and only from a client and in a
 //! server where nothing makes it more than that; everything else, and whatever is not there whole, goes the usual
 //! way. So does a run that the store refuses: one by one, each gets its own answer.
+//!
+//! The usual way is one request after the other, with everything that is asked of each. What it can have of a run
+//! without any of it being different is the overlapping of misses, so its keys are looked up ahead.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -25,6 +28,9 @@ pub const RUN_MAX: usize = 64;
 
 /// A run shorter than this is not worth it.
 const RUN_MIN: usize = 2;
+
+/// Requests whose keys are looked up ahead.
+const AHEAD: usize = 16;
 
 /// Bytes of replies behind which a run of `GET` ends.
 const REPLY_BYTES_MAX: usize = 64 << 10;
@@ -51,6 +57,37 @@ pub fn serve(
     } else {
         0
     }
+}
+
+/// Brings the keys of the requests that `input` begins with near, if they are several, whole, and short as those on
+/// one key are. Answers how many bytes they were. Which commands have a key there is not asked: for others it is a
+/// hint that helps nobody.
+pub fn prefetch(shared: &Shared, input: &[u8]) -> usize {
+    let (mut keys, mut end, mut count) = ([&[][..]; AHEAD], 0, 0);
+    while count < AHEAD
+        && let Some((key, bytes)) = second_argument(&input[end..])
+    {
+        keys[count] = key;
+        count += 1;
+        end += bytes;
+    }
+    if count >= RUN_MIN {
+        shared.store.prefetch(&keys[..count]);
+    }
+    end
+}
+
+/// The argument behind the name of a whole request at the beginning of `input`, which has one digit of arguments, and
+/// the request's bytes.
+fn second_argument(input: &[u8]) -> Option<(&[u8], usize)> {
+    let [b'*', digit @ b'2'..=b'9', rest @ ..] = input else { return None };
+    let (_, rest) = bulk(rest)?;
+    let (key, mut rest) = bulk(rest)?;
+    for _ in 2..digit - b'0' {
+        (_, rest) = bulk(rest)?;
+    }
+    let rest = rest.strip_prefix(b"\r\n")?;
+    Some((key, input.len() - rest.len()))
 }
 
 fn serve_gets(
@@ -200,6 +237,18 @@ mod tests {
         ] {
             assert_eq!(get(other), None);
         }
+    }
+
+    #[test]
+    fn the_key_of_a_request_is_found_whatever_follows_it() {
+        let whole = b"*3\r\n$6\r\nINCRBY\r\n$2\r\nab\r\n$1\r\n7\r\n";
+        let more = [&whole[..], b"*1\r\n"].concat();
+        assert_eq!(second_argument(&more), Some((&b"ab"[..], whole.len())));
+        for end in 0..whole.len() {
+            assert_eq!(second_argument(&whole[..end]), None, "cut at {end}");
+        }
+        assert_eq!(second_argument(b"*1\r\n$4\r\nPING\r\n"), None);
+        assert_eq!(second_argument(b"*12\r\n$4\r\nMGET\r\n$1\r\na\r\n"), None);
     }
 
     #[test]

@@ -93,6 +93,8 @@ impl Pipeline {
             self.looks = 0;
         }
         let (mut taken, before) = (0, self.out.len());
+        // The keys of the requests up to here were looked up ahead.
+        let mut ahead = 0;
         for _ in 0..REQUESTS_AT_ONCE {
             if self.is_full() || self.out.len() - before > REPLY_BYTES_AT_ONCE {
                 return (taken, Stop::Full);
@@ -103,6 +105,9 @@ impl Pipeline {
                 if run > 0 {
                     taken += run;
                     continue;
+                }
+                if ahead <= taken {
+                    ahead = taken + runs::prefetch(&self.shared, rest);
                 }
             }
             match self.reader.read(rest, execute::limits(&self.shared, &self.session)) {

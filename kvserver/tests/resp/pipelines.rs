@@ -41,6 +41,26 @@ fn runs_of_gets_and_sets_keep_the_order() {
 }
 
 #[test]
+fn keys_that_are_looked_up_ahead_are_served_one_by_one() {
+    let running = Running::new();
+    let mut client = running.client();
+    let names: Vec<String> = (0..50).map(|number| format!("key:{number}")).collect();
+    let incrs: Vec<String> =
+        names.iter().flat_map(|name| vec![format!("INCR {name}"); 2]).collect();
+    let lines: Vec<&str> = incrs.iter().map(String::as_str).collect();
+    let sums = ask_all(&mut client, &lines);
+    assert!(sums.chunks(2).all(|pair| pair == [":1", ":2"]), "{sums:?}");
+    // All keys, one of them twice, and one that is not there.
+    let all = format!("{} key:7 none", names.join(" "));
+    assert_eq!(client.ask(&format!("EXISTS {all}")), ":51");
+    assert_eq!(client.ask(&format!("TOUCH {all}")), ":51");
+    let some = ["DEL key:0", "DEL key:0", "UNLINK key:1", "EXISTS key:1", "DEL key:2 key:3 none"];
+    assert_eq!(ask_all(&mut client, &some), [":1", ":0", ":1", ":0", ":2"]);
+    assert_eq!(client.ask(&format!("DEL {all}")), ":46");
+    assert_eq!(client.ask("DBSIZE"), ":0");
+}
+
+#[test]
 fn a_run_longer_than_is_done_at_a_time_is_done_wholly() {
     let running = Running::new();
     let mut client = running.client();
