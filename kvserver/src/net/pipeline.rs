@@ -19,6 +19,10 @@ use crate::shared::clients::End;
 const REQUESTS_AT_ONCE: usize = 4096;
 const REPLY_BYTES_AT_ONCE: usize = 64 << 10;
 
+/// Bytes of replies behind which a client waits where memory is tight. With one value that goes beyond them they are what
+/// each of a thousand clients that do not read can have, and all of that has to be far below what they may have.
+const WAITING_BYTES_TIGHT: usize = 16 << 10;
+
 /// How often a client whom only tight memory holds up looks whether it still is: nobody would wake it.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -62,7 +66,7 @@ impl Pipeline {
         self.out.len() - self.written
     }
 
-    /// Whether so many replies wait that no more requests are served. Where memory is tight, those of one turn are
+    /// Whether so many replies wait that no more requests are served. Where memory is tight, a quarter of one turn is
     /// enough: then a thousand clients that do not read wait, and nobody has to go for them. Not for ever, though: a
     /// client may read only once it has written all, and memory may be tight for good.
     pub(super) fn is_full(&self) -> bool {
@@ -73,7 +77,7 @@ impl Pipeline {
 
     /// Whether tight memory would hold this client up.
     pub(super) fn may_be_held_up(&self) -> bool {
-        self.waiting() > REPLY_BYTES_AT_ONCE
+        self.waiting() > WAITING_BYTES_TIGHT
     }
 
     /// It was looked again whether memory is tight, [`LOOK_AGAIN`] after the last time.
@@ -83,9 +87,15 @@ impl Pipeline {
 
     /// Serves requests in `input` and says how many bytes of it they took.
     pub(super) fn serve(&mut self, input: &[u8]) -> (usize, Stop) {
-        if self.written > self.waiting() {
-            // Who reads slowly and never all of it would have what it has read kept for ever.
+        let waiting = self.waiting();
+        if self.written > waiting || (self.written > 0 && waiting <= REPLY_BYTES_AT_ONCE) {
+            // Who reads slowly and never all of it would have what it has read kept for ever. Much is moved only for
+            // as much that goes.
             self.out.consume(std::mem::take(&mut self.written));
+        }
+        if self.is_full() {
+            // Memory became tight while it waited for its turn: it takes no room for replies that it does not get.
+            return (0, Stop::Full);
         }
         self.out.begin(REPLY_BYTES_AT_ONCE);
         self.session.clock = None;

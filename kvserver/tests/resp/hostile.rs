@@ -57,6 +57,27 @@ fn clients_that_do_not_read_wait_before_anybody_has_to_go() {
 }
 
 #[test]
+fn the_system_takes_little_of_what_nobody_reads() {
+    let running = Running::with(small());
+    let mut polite = running.client();
+    polite.ask_words(&["SET", "k", &"v".repeat(LARGE)]);
+    let before = running.shared.counters.output_bytes();
+    let mut silent = running.client();
+    silent.send(&b"GET k\r\n".repeat(MANY));
+    let is_full = || {
+        let clients = running.shared.clients.all();
+        clients.iter().any(|client| client.reply_bytes.load(Ordering::Relaxed) > 1 << 20)
+    };
+    while !is_full() {
+        assert_eq!(polite.ask("PING"), "+PONG");
+    }
+    // By itself Linux makes the buffers of a connection that is fed some megabytes long.
+    let taken = running.shared.counters.output_bytes() - before;
+    assert!(taken < 3 << 19, "{taken} bytes");
+    (0..MANY).for_each(|_| assert_eq!(silent.reply().len(), 1 + LARGE));
+}
+
+#[test]
 fn many_that_never_read_never_take_more_than_there_is() {
     let running = Running::with(small());
     let mut polite = running.client();
