@@ -17,8 +17,8 @@ use crate::options::Options;
 use crate::random;
 use crate::removals::Removals;
 use crate::set_options::Expiry;
-use crate::stats::{LatencyMeter, LatencyMode, Timed};
-use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::stats::LatencyMeter;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::value::PinMeter;
 use crate::wal::SyncMode;
 use crate::watch::Feed;
@@ -40,8 +40,8 @@ pub(crate) struct Context {
     cleanup_interval_ms: AtomicU64,
     /// Whether the cleaner leaves everything where it is.
     holds_expired: AtomicBool,
-    /// Whether calls are counted and timed, in one byte because every call asks: [`COUNTS`], [`TIMES`].
-    measures: AtomicU8,
+    /// Whether changes are counted. Of reads the state of the store says it.
+    counts: AtomicBool,
     may_evict: AtomicBool,
     pub(crate) latency: Arc<LatencyMeter>,
     /// The options that threads which tend files go by.
@@ -51,10 +51,6 @@ pub(crate) struct Context {
     /// Where changes are told to those who watch.
     pub(crate) feed: Arc<Feed>,
 }
-
-/// Bits of what is measured.
-const COUNTS: u8 = 1;
-const TIMES: u8 = 2;
 
 /// When a write makes its entry expire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +78,7 @@ impl Context {
             ttl_jitter_ppm: AtomicU32::new(0),
             cleanup_interval_ms: AtomicU64::new(0),
             holds_expired: AtomicBool::new(false),
-            measures: AtomicU8::new(COUNTS),
+            counts: AtomicBool::new(true),
             may_evict: AtomicBool::new(true),
             latency: Arc::new(LatencyMeter::new()),
             files: FileSettings::default(),
@@ -98,11 +94,8 @@ impl Context {
         self.default_ttl_ms.store(options.default_ttl_ms(), Ordering::Relaxed);
         self.ttl_jitter_ppm.store(options.ttl_jitter_ppm(), Ordering::Relaxed);
         self.cleanup_interval_ms.store(options.cleanup_interval_ms(), Ordering::Relaxed);
-        let latency = options.latency();
-        self.latency.set_mode(latency);
-        let times = if latency == LatencyMode::Off { 0 } else { TIMES };
-        let counts = if options.metrics() { COUNTS } else { 0 };
-        self.measures.store(times | counts, Ordering::Relaxed);
+        self.latency.set_mode(options.latency());
+        self.counts.store(options.metrics(), Ordering::Relaxed);
         self.files.apply(options);
         if let Some(log) = self.journal.log() {
             log.set_mode(options.sync_mode());
@@ -159,16 +152,10 @@ impl Context {
         self.alarm.ring();
     }
 
-    /// Whether operations are counted.
+    /// Whether changes are counted.
     #[inline]
     pub(crate) fn counts(&self) -> bool {
-        self.measures.load(Ordering::Relaxed) & COUNTS != 0
-    }
-
-    /// Whether a call of this kind that begins now is to be timed.
-    #[inline(always)]
-    pub(crate) fn times(&self, timed: Timed) -> bool {
-        self.measures.load(Ordering::Relaxed) & TIMES != 0 && self.latency.is_due(timed)
+        self.counts.load(Ordering::Relaxed)
     }
 
     /// The deadline that a write asks for. `current` is the deadline of the entry it replaces.

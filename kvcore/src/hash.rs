@@ -14,7 +14,7 @@ impl KeyHasher {
         KeyHasher(ahash::RandomState::new())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key<'a>(&self, bytes: &'a [u8]) -> Key<'a> {
         let mut hasher = self.0.build_hasher();
         hasher.write(bytes);

@@ -3,6 +3,9 @@
 //! Owns: the state and the fault that poisoned it. Invariant: it only moves forward, from open to
 //! poisoned to closed. A poisoned store answers reads and refuses writes, because a panic may have
 //! left a change half done; it never turns back.
+//!
+//! What is measured of calls lies in the same byte. So a read, which is quick, learns by one look that it may begin and
+//! is not timed, and by one more that it may answer and is counted.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,13 +15,18 @@ use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::watch::Feed;
 
-const OPEN: u8 = 0;
+/// Bits of the byte. A store is open while neither of the first two is set, and one that was closed stays so, whether
+/// it is poisoned or not.
 const POISONED: u8 = 1;
 const CLOSED: u8 = 2;
+/// Reads are not counted.
+const UNCOUNTED: u8 = 4;
+/// Calls may be timed.
+const TIMED: u8 = 8;
 
 /// The state of one store.
 pub(crate) struct State {
-    state: AtomicU8,
+    bits: AtomicU8,
     fork_generation: u32,
     fault: Mutex<Option<Error>>,
     /// Whoever watches is woken when no more changes come.
@@ -30,7 +38,7 @@ impl State {
     pub(crate) fn new() -> Self {
         fork::watch();
         State {
-            state: AtomicU8::new(OPEN),
+            bits: AtomicU8::new(0),
             fork_generation: fork::generation(),
             fault: Mutex::new(None),
             feed: OnceLock::new(),
@@ -55,10 +63,48 @@ impl State {
         fork::generation() != self.fork_generation
     }
 
+    /// Whether none of these bits is set.
+    #[inline(always)]
+    fn is_clear(&self, bits: u8) -> bool {
+        self.bits.load(Ordering::Acquire) & bits == 0
+    }
+
+    /// Says whether reads are counted, and whether calls may be timed.
+    pub(crate) fn measure(&self, counts: bool, times: bool) {
+        let bits = if counts { 0 } else { UNCOUNTED } | if times { TIMED } else { 0 };
+        // Those that are to be set first: for a moment more is refused the short way than need be.
+        self.bits.fetch_or(bits, Ordering::AcqRel);
+        self.bits.fetch_and(bits | POISONED | CLOSED, Ordering::AcqRel);
+    }
+
+    /// Whether reads are counted.
+    #[inline]
+    pub(crate) fn counts(&self) -> bool {
+        self.is_clear(UNCOUNTED)
+    }
+
+    /// Whether calls may be timed.
+    #[inline]
+    pub(crate) fn times(&self) -> bool {
+        !self.is_clear(TIMED)
+    }
+
+    /// Whether a read passes [`check_read`](State::check_read), and is not to be timed.
+    #[inline(always)]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_clear(CLOSED | TIMED) && !self.is_forked()
+    }
+
+    /// Whether a read passes [`check_open`](State::check_open), and is to be counted.
+    #[inline(always)]
+    pub(crate) fn is_open_and_counts(&self) -> bool {
+        self.is_clear(CLOSED | UNCOUNTED)
+    }
+
     /// Lets a read pass, also when poisoned.
     #[inline]
     pub(crate) fn check_read(&self) -> Result<()> {
-        if self.state.load(Ordering::Acquire) <= POISONED && !self.is_forked() {
+        if self.is_clear(CLOSED) && !self.is_forked() {
             return Ok(());
         }
         Err(self.refusal())
@@ -67,7 +113,7 @@ impl State {
     /// Lets a write pass.
     #[inline]
     pub(crate) fn check_write(&self) -> Result<()> {
-        if self.state.load(Ordering::Acquire) == OPEN && !self.is_forked() {
+        if self.is_clear(CLOSED | POISONED) && !self.is_forked() {
             return Ok(());
         }
         Err(self.refusal())
@@ -78,17 +124,15 @@ impl State {
         if self.is_forked() {
             return Status::Forked.into();
         }
-        match self.state.load(Ordering::Acquire) {
-            CLOSED => Status::Closed.into(),
-            _ => Status::Poisoned.into(),
-        }
+        let refused = if self.is_clear(CLOSED) { Status::Poisoned } else { Status::Closed };
+        refused.into()
     }
 
     /// Lets a call pass that holds the lock of a shard. A store that was closed while the call
     /// waited for the lock may be empty by now, and that must not be taken for an answer.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.state.load(Ordering::Acquire) != CLOSED {
+        if self.is_clear(CLOSED) {
             return Ok(());
         }
         Err(self.refusal())
@@ -96,7 +140,7 @@ impl State {
 
     /// Refuses all calls from now on. Says whether this call closed a store that was sound.
     pub(crate) fn close(&self) -> bool {
-        let was_open = self.state.swap(CLOSED, Ordering::AcqRel) == OPEN;
+        let was_open = self.bits.fetch_or(CLOSED, Ordering::AcqRel) & (CLOSED | POISONED) == 0;
         self.wake_watches();
         was_open
     }
@@ -108,9 +152,7 @@ impl State {
             if kept.as_ref().is_none_or(|kept| kept.status() == Status::NoSpace) {
                 *kept = fault.or(kept.take());
             }
-            // A closed store stays closed.
-            let _ =
-                self.state.compare_exchange(OPEN, POISONED, Ordering::AcqRel, Ordering::Acquire);
+            self.bits.fetch_or(POISONED, Ordering::AcqRel);
         }
         self.wake_watches();
     }
@@ -123,7 +165,7 @@ impl State {
     /// What poisoned the store or filled its disk, if anything did.
     pub(crate) fn fault(&self) -> Option<Error> {
         let kept = self.fault.lock().clone();
-        let poisoned = self.state.load(Ordering::Acquire) == POISONED;
+        let poisoned = self.bits.load(Ordering::Acquire) & (CLOSED | POISONED) == POISONED;
         kept.or_else(|| poisoned.then(|| Status::Panic.into()))
     }
 
@@ -175,6 +217,25 @@ mod tests {
         assert_eq!(status(state.check_read()), Some(Status::Closed));
         state.poison(None);
         assert_eq!(status(state.check_write()), Some(Status::Closed));
+    }
+
+    #[test]
+    fn what_is_measured_changes_no_state() {
+        let state = State::new();
+        assert!(state.is_plain() && state.is_open_and_counts());
+        for (counts, times) in [(false, true), (true, true), (false, false), (true, false)] {
+            state.measure(counts, times);
+            assert_eq!((state.counts(), state.times()), (counts, times));
+            assert_eq!((state.is_open_and_counts(), state.is_plain()), (counts, !times));
+            assert_eq!(status(state.check_write()), None);
+        }
+        state.poison(None);
+        assert!(state.is_plain() && state.is_open_and_counts());
+        assert!(!state.close() && !state.is_plain() && !state.is_open_and_counts());
+        state.measure(false, true);
+        state.measure(true, false);
+        assert_eq!(status(state.check_write()), Some(Status::Closed));
+        assert!(!state.is_plain() && !state.is_open_and_counts());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! additions there.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 // Not shuttle's: what is counted decides nothing, and a meter of values outlives a scene.
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -14,15 +15,28 @@ use crossbeam_utils::CachePadded;
 /// Stripes that belong to one thread each. The one behind them is shared.
 const OWN: usize = 32;
 
-/// Several sums, each in stripes. Their number is known when it is compiled, so that finding one takes few
-/// instructions: reads are counted here, and those are quick.
+/// The stripe of a thread, for who adds often: finding it is most of the work of adding. Not to be sent to another
+/// thread.
+#[derive(Clone, Copy)]
+pub(crate) struct Stripe(usize, PhantomData<*const ()>);
+
+impl Stripe {
+    /// The stripe of this thread.
+    #[inline(always)]
+    pub(crate) fn mine() -> Stripe {
+        Stripe(stripe(), PhantomData)
+    }
+}
+
+/// Several sums, each in stripes. Their number is known when it is compiled, and they lie where they are owned, so
+/// that finding one takes few instructions: reads are counted here, and those are quick.
 #[derive(Debug)]
-pub(crate) struct Striped<const SUMS: usize>(Box<[CachePadded<[AtomicU64; SUMS]>; OWN + 1]>);
+pub(crate) struct Striped<const SUMS: usize>([CachePadded<[AtomicU64; SUMS]>; OWN + 1]);
 
 impl<const SUMS: usize> Striped<SUMS> {
     pub(crate) fn new() -> Self {
         let stripe = |_| CachePadded::new([const { AtomicU64::new(0) }; SUMS]);
-        Striped(Box::new(std::array::from_fn(stripe)))
+        Striped(std::array::from_fn(stripe))
     }
 
     /// Adds to a sum. What one thread adds another may take away, so stripes wrap around.
@@ -37,12 +51,17 @@ impl<const SUMS: usize> Striped<SUMS> {
         }
     }
 
+    /// As [`add`](Striped::add), where the stripe was found before.
+    #[inline(always)]
+    pub(crate) fn add_in(&self, Stripe(stripe, _): Stripe, sum: usize, number: u64) {
+        add(&self.0[stripe][sum], stripe, number);
+    }
+
     /// The same for a thread that has no stripe of its own, or none yet.
     #[cold]
     #[inline(never)]
     fn add_slowly(&self, sum: usize, number: u64) {
-        let stripe = stripe();
-        add(&self.0[stripe][sum], stripe, number);
+        self.add_in(Stripe::mine(), sum, number);
     }
 
     /// This thread's part of a sum.

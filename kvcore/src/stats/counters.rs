@@ -6,7 +6,7 @@
 //! feels every one.
 
 use super::Stats;
-use crate::striped::Striped;
+use crate::striped::{Stripe, Striped};
 
 /// What was done in one shard under its lock.
 #[derive(Default)]
@@ -45,6 +45,12 @@ impl ReadCounters {
     #[inline(always)]
     pub(crate) fn count(&self, hit: bool) {
         self.0.add(usize::from(hit), 1);
+    }
+
+    /// As [`count`](ReadCounters::count), for one of many reads.
+    #[inline(always)]
+    pub(crate) fn count_in(&self, stripe: Stripe, hit: bool) {
+        self.0.add_in(stripe, usize::from(hit), 1);
     }
 
     /// Adds what was read.

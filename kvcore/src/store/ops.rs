@@ -37,7 +37,7 @@ impl Store {
         let value = value.as_ref();
         self.core.check_value(value)?;
         options.expiry.check()?;
-        if self.core.context.times(Timed::Set) {
+        if self.core.state.times() && self.core.context.latency.is_due(Timed::Set) {
             return self.set_timed(key.as_ref(), value, options);
         }
         self.core.write(key.as_ref(), |shard, key, change| shard.set(key, value, options, change))

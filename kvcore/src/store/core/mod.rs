@@ -73,6 +73,7 @@ impl Core {
         let (state, context) =
             (State::new(), Context::new(&options, clock, count * policy.growth()));
         state.wakes(Arc::clone(&context.feed));
+        settings::measure(&state, &options);
         Core {
             state,
             context,
@@ -127,7 +128,7 @@ impl Core {
     }
 
     /// Hashes a key whose length is within the limit.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key<'k>(&self, key: &'k [u8]) -> Result<Key<'k>> {
         if key.len() > self.max_key_bytes {
             return Err(too_large("key", key.len(), self.max_key_bytes));

@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::hash::Key;
 use crate::shard::{Peek, Reader};
 use crate::stats::Timed;
+use crate::striped::Stripe;
 
 impl Core {
     /// Reads the entry of a key: without the lock if it can, by `peek`, which is called once at most
@@ -23,35 +24,39 @@ impl Core {
         hit: bool,
         reader: &mut impl Reader<R>,
     ) -> Result<Option<R>> {
-        if hit && self.context.times(Timed::Get) {
-            return self.read_timed(key, reader);
+        if self.state.is_plain() {
+            return self.read_untimed(key, hit, reader);
         }
-        self.read_untimed(key, hit, reader)
+        self.read_measured(key, hit, reader)
     }
 
-    /// As [`read`](Core::read), for a use that is timed.
+    /// As [`read`](Core::read), when it may be refused or is perhaps to be timed.
     #[cold]
     #[inline(never)]
-    fn read_timed<R>(&self, key: &[u8], reader: &mut impl Reader<R>) -> Result<Option<R>> {
-        let watch = Stopwatch::start();
-        let read = self.read_untimed(key, true, reader)?;
-        self.context.latency.record(Timed::Get, watch.elapsed());
+    fn read_measured<R>(
+        &self,
+        key: &[u8],
+        hit: bool,
+        reader: &mut impl Reader<R>,
+    ) -> Result<Option<R>> {
+        self.state.check_read()?;
+        let times = hit && self.state.times() && self.context.latency.is_due(Timed::Get);
+        let watch = times.then(Stopwatch::start);
+        let read = self.read_untimed(key, hit, reader)?;
+        if let Some(watch) = watch {
+            self.context.latency.record(Timed::Get, watch.elapsed());
+        }
         Ok(read)
     }
 
-    /// Counts a read of a value, if operations are counted.
-    #[inline(always)]
-    fn count(&self, cell: &Cell, hit: bool) {
-        if self.context.counts() {
-            cell.reads.count(hit);
+    /// Counts a read of a value that was not made by a caller, by the number of the shard.
+    pub(crate) fn count_read(&self, shard: usize, hit: bool) {
+        if self.state.counts() {
+            self.shards[shard].reads.count(hit);
         }
     }
 
-    /// As [`count`](Core::count), by the number of the shard.
-    pub(crate) fn count_read(&self, shard: usize, hit: bool) {
-        self.count(&self.shards[shard], hit);
-    }
-
+    /// Reads, once the state of the store allows it.
     #[inline(always)]
     fn read_untimed<R>(
         &self,
@@ -59,16 +64,20 @@ impl Core {
         hit: bool,
         reader: &mut impl Reader<R>,
     ) -> Result<Option<R>> {
-        self.state.check_read()?;
         let key = self.key(key)?;
         let cell = &self.shards[self.shard_of(key)];
         let now = Now::new(&self.context.clock);
         let peeked = cell.space.peek(key, &now, hit, reader);
         let read = self.settle_read(peeked, cell, key, hit, reader);
-        // A store that was closed meanwhile may be empty, and that is no answer.
-        self.state.check_open()?;
-        if hit && read.as_ref().is_none_or(|read| reader.is_whole(read)) {
-            self.count(cell, read.is_some());
+        if !self.state.is_open_and_counts() {
+            // A store that was closed meanwhile may be empty, and that is no answer.
+            self.state.check_open()?;
+            return Ok(read);
+        }
+        match &read {
+            Some(read) if hit && reader.is_whole(read) => cell.reads.count(true),
+            None if hit => cell.reads.count(false),
+            _ => {}
         }
         Ok(read)
     }
@@ -122,13 +131,17 @@ impl Core {
         for (probe, (_, cell, _)) in probes.iter().zip(places.iter().flatten()) {
             probe.iter().for_each(|probe| cell.space.prefetch_rest(probe));
         }
+        // Found once for all: in a shared library, what belongs to a thread is a call away.
+        let stripe = self.state.counts().then(Stripe::mine);
         for (probe, (key, cell, _)) in probes.iter_mut().zip(places.iter().flatten()) {
             let peeked = match probe.take() {
                 Some(probe) => cell.space.peek_probed(*key, probe, &now, true, reader),
                 None => cell.space.peek_on(key.parts(), None, &now, true, reader),
             };
             let read = self.settle_read(peeked, cell, *key, true, reader);
-            self.count(cell, read.is_some());
+            if let Some(stripe) = stripe {
+                cell.reads.count_in(stripe, read.is_some());
+            }
             if read.is_none() {
                 reader.absent();
             }

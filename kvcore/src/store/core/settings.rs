@@ -11,8 +11,11 @@ use crate::context::limit;
 use crate::durable::Durable;
 use crate::error::Result;
 use crate::io::Disk;
+use crate::options::Options;
+use crate::poison::State;
 use crate::recovery::Progress;
 use crate::snapshot::Compression;
+use crate::stats::LatencyMode;
 
 impl Core {
     /// Opens the directory of a store that nobody else uses yet, and fills it from there.
@@ -69,6 +72,7 @@ impl Core {
             self.shed(excess, max_entries, max_bytes)?;
         }
         self.context.apply(&options);
+        measure(&self.state, &options);
         self.context.alarm.ring();
         if let Some(durable) = self.durable() {
             durable.options_changed();
@@ -76,4 +80,9 @@ impl Core {
         *current = options;
         Ok(())
     }
+}
+
+/// Has calls counted and timed as the options say.
+pub(super) fn measure(state: &State, options: &Options) {
+    state.measure(options.metrics(), options.latency() != LatencyMode::Off);
 }
