@@ -9,11 +9,17 @@
 
 use std::cell::Cell;
 
+use crate::words;
+
 /// The longest run that is kept.
 const KEPT_BYTES: usize = 4 << 10;
 
 /// What a run may have beyond twice of what is asked for.
 const SLACK_BYTES: usize = 64;
+
+/// Bytes of a cache line, and lines of a run that are sent for: the processor finds out by itself that it goes on.
+const LINE: usize = 64;
+const PREFETCHED_LINES: usize = 4;
 
 thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -33,9 +39,9 @@ pub(super) fn take(len: usize) -> Vec<u8> {
 /// Keeps a run for the next event of this thread.
 pub(super) fn give(run: Vec<u8>) {
     if run.capacity() <= KEPT_BYTES {
-        if let Some(first) = run.first() {
-            // It was written long ago, and is written next.
-            crate::words::prefetch(first);
+        // It was written long ago, and is written next.
+        for line in run.chunks(LINE).take(PREFETCHED_LINES) {
+            words::prefetch(line);
         }
         let _ = SPARE.try_with(|spare| spare.set(run));
     }
