@@ -74,12 +74,12 @@ pub(crate) struct LatencyMeter {
 struct Kept {
     histograms: StripedTable,
     /// Calls of each thread and kind that are not timed before the next one is.
-    left: Striped<KINDS>,
+    left: Box<Striped<KINDS>>,
 }
 
 impl Kept {
     fn new() -> Self {
-        Kept { histograms: StripedTable::new(KINDS * WORDS), left: Striped::new() }
+        Kept { histograms: StripedTable::new(KINDS * WORDS), left: Box::new(Striped::new()) }
     }
 }
 
