@@ -340,11 +340,11 @@ impl Drop for Lingering {
 }
 
 /// What clients may take together before those who take most have to go. The rest of the limit is for what grows
-/// until they have gone: one step of each thread.
+/// until they have gone, one step of each thread, and for what the allocator keeps beside it.
 fn crowd_bytes(bytes_max: usize) -> usize {
     match bytes_max {
         0 => usize::MAX,
-        _ => bytes_max - bytes_max / 8,
+        _ => bytes_max - bytes_max / 4,
     }
 }
 
