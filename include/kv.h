@@ -1135,7 +1135,10 @@ kv_status_t kv_sync(kv_store_t *store, kv_error_t **err);
  * Writes a snapshot, the exact state of one moment, while other calls go on: to a file at `path`,
  * which is replaced if it is there, or for NULL into the store's own directory, where older ones
  * than `snapshot_keep` go. The file is complete and on the disk when this returns; if it fails,
- * what was there before stays. `out_info` and `out_path` may be NULL.
+ * what was there before stays, unless all that failed was the sync of the directory: then the new
+ * file has the name, and a crash of the machine may bring the old one back. Any number of threads
+ * and processes may write to one path at once. The names that a store uses in its own directory are
+ * KV_ERR_INVALID there. `out_info` and `out_path` may be NULL.
  *
  * Answers KV_OK, what it came to in `*out_info`, and the path of the file in `*out_path`, for the
  * caller to free with kv_string_free; KV_ERR_INVALID, KV_ERR_UNSUPPORTED (no path, and a store in
@@ -1148,12 +1151,14 @@ kv_status_t kv_snapshot(kv_store_t *store, const char *path, kv_snapshot_info_t 
 /**
  * Puts the contents of a snapshot file in the place of the store's contents, while other calls
  * wait. The file is checked to its last byte first. Entries keep their deadlines and get new
- * versions. If a later step fails, the store is poisoned and the disk keeps the old contents.
+ * versions. A store that evicts takes a file whose entries fit its limits without their index, and
+ * evicts what the index has no room for. If a later step fails, also for want of memory, the store is
+ * poisoned and the disk keeps the old contents.
  *
  * Answers KV_OK; KV_ERR_INVALID, KV_ERR_CORRUPT, KV_ERR_UNSUPPORTED (the file is of another
- * format), KV_ERR_FULL (its contents are over the store's limits), each of them with nothing
- * changed; KV_ERR_IO, KV_ERR_NO_SPACE, KV_ERR_NO_MEMORY, KV_ERR_CLOSED, KV_ERR_POISONED,
- * KV_ERR_FORKED, KV_ERR_PANIC.
+ * format), KV_ERR_FULL (its contents are over the store's limits, or one of its keys or values is),
+ * each of them with nothing changed; KV_ERR_IO, KV_ERR_NO_SPACE, KV_ERR_NO_MEMORY, KV_ERR_CLOSED,
+ * KV_ERR_POISONED, KV_ERR_FORKED, KV_ERR_PANIC.
  */
 kv_status_t kv_restore(kv_store_t *store, const char *path, kv_error_t **err);
 

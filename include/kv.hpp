@@ -204,7 +204,8 @@ class Store {
     /// Writes a snapshot, the exact state of one moment, into the store's own directory, while other threads go on.
     /// Status::unsupported for a store in memory; no_space, io: what was there before stays.
     Snapshot snapshot() { return snapshot(std::nothrow).value(); }
-    /// The same to a file, which is replaced if it is there; also of a store in memory.
+    /// The same to a file, which is replaced if it is there; also of a store in memory. Status::invalid for a name that
+    /// a store keeps for itself in its directory.
     Snapshot snapshot(std::string_view path) { return snapshot(std::nothrow, path).value(); }
     /// Puts the contents of a snapshot file in the place of the store's contents, while other calls wait. Entries keep
     /// their deadlines and get new versions. Status::corrupt, unsupported, full: nothing changed; a failure of the disk

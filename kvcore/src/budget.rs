@@ -196,6 +196,11 @@ impl Budget {
         self.entries.max()
     }
 
+    /// The limit on bytes.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.bytes.max()
+    }
+
     /// Sets new limits, given what all shards together use. The caller holds every shard's lock.
     pub(crate) fn set_limits(&self, max_entries: u64, max_bytes: u64, used: Need) {
         self.entries.set(max_entries, used.entries);

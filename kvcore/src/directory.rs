@@ -18,6 +18,7 @@ mod notes;
 #[cfg(all(test, not(kv_shuttle)))]
 mod tests;
 
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -357,6 +358,23 @@ pub(crate) fn files(disk: &dyn Disk, dir: &Path) -> Result<Files> {
     }
     let listed = listed.map_err(|error| failed("cannot list", dir, &error))?;
     Ok(Files::of(listed))
+}
+
+/// Whether a path names a file that a store has in its directory, or makes there. Of any store, open or not.
+///
+/// # Errors
+/// `Io` if the system does not say what is there.
+pub(crate) fn is_file_of_store(disk: &dyn Disk, path: &Path) -> Result<bool> {
+    if !path.file_name().and_then(OsStr::to_str).is_some_and(names::is_taken) {
+        return Ok(false);
+    }
+    for name in [LOCK, STORE] {
+        let sign = path.with_file_name(name);
+        if disk.exists(&sign).map_err(|error| failed("cannot look for", &sign, &error))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What `STORE` says in a directory.

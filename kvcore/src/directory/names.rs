@@ -32,6 +32,14 @@ pub(super) fn is_leftover(name: &str) -> bool {
         || number(name, "snapshot-", ".tmp").is_some()
 }
 
+/// Whether a name is that of a file which a store has, or makes for a while.
+pub(super) fn is_taken(name: &str) -> bool {
+    matches!(name, LOCK | STORE | CLOSED)
+        || snapshot_lsn(name).is_some()
+        || segment_number(name).is_some()
+        || is_leftover(name)
+}
+
 /// A number of exactly 20 digits between two texts.
 fn number(name: &str, before: &str, behind: &str) -> Option<u64> {
     let digits = name.strip_prefix(before)?.strip_suffix(behind)?;

@@ -8,6 +8,7 @@
 
 mod keeper;
 mod load;
+mod measure;
 mod picture;
 mod restore;
 
@@ -15,11 +16,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::directory::{CleanMark, Directory};
+use crate::directory::{CleanMark, Directory, is_file_of_store};
 use crate::error::{Error, Result, Status};
 use crate::io::{Disk, RealDisk};
 use crate::options::{Options, Persistence};
 use crate::planted::{Planted, is_planted};
+use crate::random;
 use crate::recovery::{self, Progress, RecoveryReport, SalvageReport, VerifyReport};
 use crate::snapshot::SnapshotHead;
 use crate::store::Core;
@@ -222,8 +224,10 @@ impl Durable {
     ) -> Result<SnapshotInfo> {
         let disk = &**self.directory.disk();
         begin_segment(core)?;
+        let one_at_a_time = core.context.journal.taking.lock();
         let taken =
             picture::take(core, disk, picture::packers(core), cancelled, self.place(core, None))?;
+        drop(one_at_a_time);
         self.publish(core, taken, last)
     }
 
@@ -252,7 +256,10 @@ impl Durable {
                 eviction: eviction.clone(),
                 has_log: logs,
             };
-            (self.directory.snapshot_tmp_path(lsn), head)
+            let tmp = self.directory.snapshot_tmp_path(lsn);
+            // One that could not be removed when it failed would be in the way.
+            picture::remove(&**self.directory.disk(), &tmp);
+            (tmp, head)
         }
     }
 
@@ -388,8 +395,10 @@ pub fn salvage(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<SalvageRe
 /// Writes a snapshot of a store to a file, which is replaced if it is there.
 ///
 /// # Errors
-/// `Io`, `NoSpace`: the file is as it was.
+/// `Invalid` if the path names no file, or one that a store keeps in its directory; `Io`, `NoSpace`: the file
+/// is as it was, unless only the sync of its directory failed.
 pub(crate) fn snapshot_to(core: &Core, path: &Path) -> Result<SnapshotInfo> {
+    check_free(&RealDisk, path)?;
     picture::write_to(core, &RealDisk, picture::packers(core), path)
 }
 
@@ -402,11 +411,31 @@ pub(crate) fn restore_from(core: &Core, path: &Path) -> Result<()> {
     restore::restore(core, core.durable(), &RealDisk, path)
 }
 
-/// Where a store that is not there on disk would write beside a file, until that is complete.
+/// Sees that a path names a file, and none that a store relies on in its directory: to put another one over
+/// `LOCK`, say, would let a second opener in.
+///
+/// # Errors
+/// `Invalid`; `Io` if the system does not say.
+fn check_free(disk: &dyn Disk, path: &Path) -> Result<()> {
+    if path.file_name().is_none() {
+        let message = format!("'{}' names no file: give the path of one", path.display());
+        return Err(Error::new(Status::Invalid, message));
+    }
+    if is_file_of_store(disk, path)? {
+        let message = format!(
+            "'{}' has the name of a file that the store there keeps for itself: give the snapshot another name",
+            path.display()
+        );
+        return Err(Error::new(Status::Invalid, message));
+    }
+    Ok(())
+}
+
+/// Where a file is written until it is complete: beside it, under a name that no other call has, of this or
+/// any other process. It is as long whatever the file is called.
 fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".tmp");
-    path.with_file_name(name)
+    let (process, number) = (std::process::id(), random::up_to(u64::MAX));
+    path.with_file_name(format!(".kv-snapshot-{process}-{number:016x}.tmp"))
 }
 
 #[cfg(all(test, not(kv_shuttle)))]

@@ -16,7 +16,7 @@ use crate::io::Disk;
 use crate::planted::{Planted, is_planted};
 use crate::shard::{Shard, Viewer};
 use crate::snapshot::{
-    self, BlockBuilder, Pushed, Saved, SnapshotHead, SnapshotSummary, SnapshotWriter,
+    self, BlockBuilder, Compression, Pushed, Saved, SnapshotHead, SnapshotSummary, SnapshotWriter,
 };
 use crate::store::Core;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -86,7 +86,7 @@ pub(super) fn packers(core: &Core) -> usize {
 }
 
 /// Takes a snapshot with so many threads, this one among them. `place` says where it goes and what its head is,
-/// once the moment is known.
+/// once the moment is known. The caller has locked `Journal::taking`.
 ///
 /// # Errors
 /// `Closed` once it is cancelled; `Io`, `NoSpace`: no file is left behind, as far as the disk lets it be removed.
@@ -97,12 +97,12 @@ pub(super) fn take(
     cancelled: &Cancelled<'_>,
     place: impl Fn(&Cut) -> (PathBuf, SnapshotHead),
 ) -> Result<Taken> {
-    let _one_at_a_time = core.context.journal.taking.lock();
     let began = Stopwatch::start();
+    let compression = core.compression();
     loop {
         let cut = begin(core, &mut core.lock_all());
         let (tmp, head) = place(&cut);
-        let written = write(core, disk, &tmp, &head, |writer| {
+        let written = write(disk, &tmp, &head, compression, |writer| {
             pack_side_by_side(packers, core, writer, cancelled)
         });
         core.context.journal.images.end();
@@ -125,7 +125,8 @@ pub(super) fn take(
 /// Takes a snapshot to a file of the caller's, with so many threads.
 ///
 /// # Errors
-/// As [`take`]; the file is as it was.
+/// As [`take`]; the file is as it was, unless only the sync of its directory failed: then it is the new one,
+/// and a crash may bring the old one back.
 pub(super) fn write_to(
     core: &Core,
     disk: &dyn Disk,
@@ -133,6 +134,8 @@ pub(super) fn write_to(
     path: &Path,
 ) -> Result<SnapshotInfo> {
     let closed = || core.state.check_open().is_err();
+    // Until the file has its name: of two calls for one path, the later moment stays.
+    let _one_at_a_time = core.context.journal.taking.lock();
     let taken = take(core, disk, packers, &closed, |cut| {
         let head = SnapshotHead {
             store_id: [0; 16],
@@ -163,6 +166,7 @@ pub(super) fn write_to(
 /// As [`take`].
 pub(super) fn take_held(
     core: &Core,
+    compression: Compression,
     shards: &mut [WriteGuard<'_, Shard>],
     disk: &dyn Disk,
     place: &dyn Fn(&Cut) -> (PathBuf, SnapshotHead),
@@ -171,7 +175,7 @@ pub(super) fn take_held(
     let cut = begin(core, shards);
     core.context.journal.images.end();
     let (tmp, head) = place(&cut);
-    let written = write(core, disk, &tmp, &head, |writer| {
+    let written = write(disk, &tmp, &head, compression, |writer| {
         pack(core, writer, &|| false, 0..core.shard_count(), |shard, now, pages| {
             shards[shard].show_picture(BUCKETS, now, core.context.pins, pages)
         })
@@ -205,14 +209,13 @@ fn begin(core: &Core, shards: &mut [WriteGuard<'_, Shard>]) -> Cut {
 /// Writes and verifies the file. `pack` writes the blocks, and says no if the store was cleared meanwhile;
 /// there is no file to speak of then.
 fn write(
-    core: &Core,
     disk: &dyn Disk,
     tmp: &Path,
     head: &SnapshotHead,
+    compression: Compression,
     pack: impl FnOnce(&SnapshotWriter) -> Result<bool>,
 ) -> Result<Option<SnapshotSummary>> {
-    remove(disk, tmp);
-    let writer = SnapshotWriter::create(disk, tmp, head, core.compression())?;
+    let writer = SnapshotWriter::create(disk, tmp, head, compression)?;
     if !pack(&writer)? {
         return Ok(None);
     }
@@ -364,6 +367,6 @@ fn saved<'a>(key: &'a [u8], value: &'a [u8], head: &Head, access: u8) -> Saved<'
 }
 
 /// Removes a temporary file. If that fails, the next opener sweeps it away.
-fn remove(disk: &dyn Disk, tmp: &Path) {
+pub(super) fn remove(disk: &dyn Disk, tmp: &Path) {
     let _ = disk.remove(tmp);
 }

@@ -63,6 +63,52 @@ impl Shard {
         Ok(())
     }
 
+    /// What an entry would be charged alone, without what the shard keeps of it elsewhere. The same in every
+    /// shard of the store.
+    pub(crate) fn load_charge(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        deadline: i64,
+        loaded: Loaded,
+        change: &mut Change<'_>,
+    ) -> usize {
+        change.load(loaded);
+        let content = Content { key, value: [value, b""], deadline, spare: 0 };
+        content.charge(&self.head(&content, None, change))
+    }
+
+    /// Bytes that this shard, which is empty, is charged beside so many entries at most, `timed` of them
+    /// with deadlines from `soonest` to `latest`.
+    pub(crate) fn structure_at_most(
+        &self,
+        entries: usize,
+        timed: usize,
+        [soonest, latest]: [i64; 2],
+    ) -> usize {
+        let wheel = if timed == 0 { 0 } else { self.wheel.growth(soonest, latest, timed) };
+        self.table.growth_for(entries)
+            + self.policy.growth_for(entries)
+            + self.order_growth(entries)
+            + wheel
+    }
+
+    /// Lets an entry go that the policy names, when the shard was filled with more than the store may hold.
+    /// The log and the callbacks are not told. `false` if there is none.
+    pub(crate) fn shed(&mut self, change: &mut Change<'_>) -> bool {
+        if self.len() == 0 {
+            return false;
+        }
+        let (policy, mut residents) = self.policy_and_residents(&change.context.hasher, |_| false);
+        let recency = residents.recency();
+        let Some(id) = policy.victim(&mut residents, recency) else { return false };
+        let found = self.entries().get(id);
+        let hash = change.context.hasher.key(self.entries().key(&found)).index_hash();
+        self.unload_found(hash, &found, change);
+        self.counters.evicted += 1;
+        true
+    }
+
     /// Gives an entry another deadline and version. A key that is not there is left alone.
     ///
     /// # Errors

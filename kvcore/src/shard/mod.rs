@@ -117,8 +117,12 @@ impl Shard {
 
     /// Bytes charged for everything in this shard.
     pub(crate) fn bytes(&self) -> usize {
-        let structure = self.table.bytes() + self.wheel.bytes() + self.policy.bytes();
-        structure + self.order_bytes() + self.slab.bytes() + self.large.bytes()
+        self.structure_bytes() + self.slab.bytes() + self.large.bytes()
+    }
+
+    /// Bytes charged beside the entries themselves.
+    pub(crate) fn structure_bytes(&self) -> usize {
+        self.table.bytes() + self.wheel.bytes() + self.policy.bytes() + self.order_bytes()
     }
 
     /// What this shard takes of the limits.

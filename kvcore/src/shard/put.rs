@@ -513,7 +513,7 @@ impl Shard {
     }
 
     /// How full the shard is, as shards are compared for eviction.
-    pub(super) fn fill_now(&self) -> usize {
+    pub(crate) fn fill_now(&self) -> usize {
         if self.weighs_bytes { self.slab.bytes() + self.large.bytes() } else { self.len() }
     }
 }

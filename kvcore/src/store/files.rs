@@ -68,8 +68,9 @@ impl Store {
     /// directory, or to a file at `path`, which is replaced if it is there.
     ///
     /// # Errors
-    /// `Unsupported` without a path for a store in memory; `Io`, `NoSpace`: what was there before stays.
-    /// `Closed`, `Forked`.
+    /// `Unsupported` without a path for a store in memory; `Invalid` for a path that names no file, or one that
+    /// a store keeps in its directory; `Io`, `NoSpace`: what was there before stays, unless all that failed was
+    /// the sync of the directory. `Closed`, `Forked`.
     pub fn snapshot(&self, path: Option<&Path>) -> Result<SnapshotInfo> {
         self.core.state.check_read()?;
         match (path, self.core.durable()) {
@@ -83,12 +84,13 @@ impl Store {
     }
 
     /// Puts the contents of a snapshot file in the place of the store's contents, while other calls wait.
-    /// Entries keep their deadlines and get new versions.
+    /// Entries keep their deadlines and get new versions. A store that evicts takes a file whose entries fit
+    /// its limits without their index, and evicts what the index has no room for.
     ///
     /// # Errors
     /// `Corrupt`, `Unsupported` or `Io` for the file, which is checked first; `Full` if it holds more
-    /// than the limits allow: nothing has changed. If a later step fails, the store is poisoned and the
-    /// disk keeps the old contents. `Closed`, `Forked`, `Poisoned`.
+    /// than the limits allow, or a longer key or value: nothing has changed. If a later step fails, also for
+    /// want of memory, the store is poisoned and the disk keeps the old contents. `Closed`, `Forked`, `Poisoned`.
     pub fn restore(&self, path: impl AsRef<Path>) -> Result<()> {
         self.core.state.check_write()?;
         durable::restore_from(&self.core, path.as_ref())

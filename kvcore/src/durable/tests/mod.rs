@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
 mod compaction;
+mod copies;
+mod limits;
 mod names;
 mod persistence;
 mod restoring;

@@ -38,7 +38,7 @@ pub(crate) struct Core {
     /// Whether the policy can evict, and whether it may.
     can_evict: bool,
     keeps_access: bool,
-    keeps_order: bool,
+    plan: ShardPlan,
     max_key_bytes: usize,
     max_value_bytes: usize,
     options: Mutex<Options>,
@@ -80,7 +80,7 @@ impl Core {
             shards: (0..count).map(cell).collect(),
             can_evict: policy.may_evict(),
             keeps_access: options.entry_stats(),
-            keeps_order: options.ordered_index(),
+            plan,
             max_key_bytes: options.max_key_bytes(),
             max_value_bytes: options.max_value_bytes(),
             options: Mutex::new(options),
@@ -114,7 +114,12 @@ impl Core {
 
     /// Whether keys are kept sorted.
     pub(crate) fn keeps_order(&self) -> bool {
-        self.keeps_order
+        self.plan.keeps_order
+    }
+
+    /// A shard as those of this store are when they are empty, and a part of none.
+    pub(crate) fn blank_shard(&self) -> Shard {
+        Shard::new(ShardPlan { now_ms: self.context.clock.now_ms(), ..self.plan }).1
     }
 
     /// How many shards there are.

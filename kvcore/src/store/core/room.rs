@@ -6,7 +6,6 @@
 
 use super::Core;
 use crate::budget::Need;
-use crate::context::limit;
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
 use crate::random;
@@ -142,23 +141,38 @@ impl Core {
         due.min().unwrap_or(NEVER)
     }
 
-    /// The limits on entries and bytes, zero for none.
-    pub(crate) fn limits(&self) -> (u64, u64) {
-        let options = self.options.lock();
-        (options.max_entries(), options.max_memory())
+    /// The limits in force on entries and bytes. Who holds shards asks here and not the options: a thread
+    /// that changes an option has those locked while it waits for the shards.
+    pub(crate) fn limits(&self) -> Need {
+        let budget = &self.context.budget;
+        Need { entries: budget.max_entries(), bytes: budget.max_bytes() }
     }
 
-    /// Counts anew what the shards hold, which were filled without asking for room.
+    /// Counts anew what the shards hold, which were filled without asking for room. Where that is over the
+    /// limits and the store may evict, the fullest shards let entries go until it is not; nobody is told.
     ///
     /// # Errors
-    /// `Full` if that is more than the limits allow.
+    /// `Full` if it is over the limits and nothing may go.
     pub(crate) fn recount(&self, shards: &mut [WriteGuard<'_, Shard>]) -> Result<()> {
-        let (max_entries, max_bytes) = self.limits();
-        let used = Need::sum(shards.iter().map(|shard| shard.used()));
-        if used.entries > limit(max_entries) || used.bytes > limit(max_bytes) {
-            return Err(Status::Full.into());
+        let limits = self.limits();
+        let mut used = Need::sum(shards.iter().map(|shard| shard.used()));
+        while used.entries > limits.entries || used.bytes > limits.bytes {
+            let fullest = shards.iter_mut().max_by_key(|shard| shard.fill_now());
+            let Some(shard) = fullest.filter(|_| self.may_evict()) else {
+                return Err(Status::Full.into());
+            };
+            let before = shard.used();
+            let mut change = Change::new(&self.context);
+            let sheds = shard.shed(&mut change);
+            change.finish();
+            if !sheds {
+                return Err(Status::Full.into());
+            }
+            let after = shard.used();
+            used.entries = used.entries - before.entries + after.entries;
+            used.bytes = used.bytes - before.bytes + after.bytes;
         }
-        self.context.budget.set_limits(limit(max_entries), limit(max_bytes), used);
+        self.context.budget.set_limits(limits.entries, limits.bytes, used);
         Ok(())
     }
 

@@ -41,7 +41,7 @@ impl Core {
 
     /// The eviction policy.
     pub(crate) fn eviction(&self) -> &'static str {
-        self.options.lock().eviction()
+        self.plan.policy
     }
 
     /// The limit on memory in bytes; 0 is none.
