@@ -27,7 +27,7 @@ use crate::error::{Error, Result, Status};
 use crate::io::{DirLock, Disk, read_exact_at, write_all_at};
 use crate::planted::{Planted, is_planted};
 use crate::random;
-use crate::snapshot::SnapshotReader;
+use crate::snapshot::{SnapshotHead, SnapshotReader};
 use crate::sync::Mutex;
 use crate::wal::segment_name;
 
@@ -260,8 +260,8 @@ impl Directory {
         self.enrol(|roll| roll.snapshot = roll.snapshot.max(Some(lsn)))
     }
 
-    /// Removes the snapshots that are older than the newest `keep` ones which can be opened, one at
-    /// least, and returns the oldest segment that is still needed. As long as there are fewer than
+    /// Removes the snapshots that are older than the newest `keep` ones of this store which can be opened, one
+    /// at least, and returns the oldest segment that is still needed. As long as there are fewer than
     /// `keep` and the log goes back to the beginning, all of it is needed.
     ///
     /// # Errors
@@ -276,6 +276,8 @@ impl Directory {
                 continue;
             }
             match SnapshotReader::open(&*self.disk, &self.snapshot_path(file.number)) {
+                // A file of another store, or a copy under another name, is nothing to fall back to.
+                Ok(reader) if !self.is_own(reader.head(), file.number) => {}
                 Ok(reader) => kept.push(reader.head().segment),
                 Err(error) if error.status() == Status::Corrupt => {}
                 Err(error) => return Err(error),
@@ -287,6 +289,11 @@ impl Directory {
             return Ok(1);
         }
         Ok(kept.into_iter().min().unwrap_or(1))
+    }
+
+    /// Whether a snapshot with this number in its name is one that this store took, and named so.
+    fn is_own(&self, head: &SnapshotHead, number: u64) -> bool {
+        (head.store_id, head.lsn) == (self.store_id, number)
     }
 
     /// Removes the segments with these numbers, the oldest first, where no log does it.

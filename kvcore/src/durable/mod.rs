@@ -23,7 +23,7 @@ use crate::options::{Options, Persistence};
 use crate::planted::{Planted, is_planted};
 use crate::random;
 use crate::recovery::{self, Progress, RecoveryReport, SalvageReport, VerifyReport};
-use crate::snapshot::SnapshotHead;
+use crate::snapshot::{self, SnapshotHead, SnapshotReader};
 use crate::store::Core;
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -209,11 +209,45 @@ impl Durable {
         let is_time = self.persistence.has_snapshots()
             && interval_ms != 0
             && waited * 1_000.0 >= interval_ms as f64;
-        let log = core.context.journal.log();
-        if !is_time && log.is_none_or(|log| log.bytes() <= files.wal_bytes_max()) {
+        let long = core.context.journal.log().filter(|log| log.bytes() > files.wal_bytes_max());
+        if !is_time && long.is_none() {
             return Ok(false);
         }
-        self.snapshot_if_changed(core, cancelled).map(|()| true)
+        let mut last = self.last_snapshot.lock();
+        let is_done = match long {
+            _ if core.context.revision() != *last => false,
+            Some(log) => self.shorten(log)?,
+            None => true,
+        };
+        if !is_done {
+            self.snapshot_held(core, cancelled, &mut last)?;
+        }
+        Ok(true)
+    }
+
+    /// Shortens the log of a store at rest to what came after the newest snapshot. That is read back first,
+    /// and what it gave the only way back to goes with the log: a second snapshot of one state would have the
+    /// name of the first. `false` if that snapshot is damaged or there is none, and one is to be taken.
+    ///
+    /// # Errors
+    /// `Io`; nothing but older snapshots and a part of the log may be gone.
+    fn shorten(&self, log: &Log) -> Result<bool> {
+        let disk = &**self.directory.disk();
+        let Some(lsn) = self.directory.roll().snapshot else { return Ok(false) };
+        let path = self.directory.snapshot_path(lsn);
+        let newest = match SnapshotReader::open(disk, &path) {
+            Err(error) if error.status() == Status::Corrupt => return Ok(false),
+            opened => opened?.head().segment,
+        };
+        if log.segments().iter().all(|segment| segment.number >= newest) {
+            return Ok(true);
+        }
+        match snapshot::verify(disk, &path) {
+            Err(error) if error.status() == Status::Corrupt => return Ok(false),
+            verified => verified.map(drop)?,
+        }
+        log.retire_before(self.directory.retire(1)?)?;
+        Ok(true)
     }
 
     fn snapshot_held(

@@ -54,13 +54,88 @@ fn a_log_within_its_limit_and_a_store_that_rests_are_left_alone() {
     store.set("a", vec![1; 500_000]).unwrap();
     assert!(!look(&store));
     store.set("b", vec![2; 700_000]).unwrap();
-    assert!(look(&store) && look(&store));
-    assert_eq!(store.stats().unwrap().snapshots, 1, "nothing has changed since the first");
-    // With a second generation the log of before the first is not needed any more.
-    store.set("c", "3").unwrap();
+    assert!(look(&store));
+    assert!(store.stats().unwrap().wal_bytes > MIB, "the log is the only way back so far");
+    // At rest no second generation comes, so the first one is enough, once it is read back.
     assert!(look(&store));
     assert!(store.stats().unwrap().wal_bytes < 10_000);
+    assert_eq!(store.stats().unwrap().snapshots, 1, "nothing has changed since the first");
     assert!(!look(&store));
+    let before = contents(&store);
+    disk.kill();
+    drop(store);
+    assert_eq!(contents(&open(&disk, &options).unwrap()), before);
+}
+
+#[test]
+fn a_long_log_of_a_store_at_rest_goes_with_what_needs_it() {
+    let disk = SimDisk::new(1);
+    let options = [("persistence", "wal"), ("wal_bytes_max", "1MiB")];
+    let store = open(&disk, &options).unwrap();
+    store.set("a", "1").unwrap();
+    store.snapshot(None).unwrap();
+    for n in 0..20 {
+        store.set("b", vec![n; 100_000]).unwrap();
+    }
+    assert!(look(&store));
+    assert_eq!(files(&disk, "kvs").len(), 2);
+    assert!(store.stats().unwrap().wal_bytes > MIB);
+    // The newest one is damaged: the log stays, and another one takes its place.
+    let newest = files(&disk, "kvs").pop().unwrap();
+    let mut bytes = disk.contents(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    disk.put(&newest, &bytes).unwrap();
+    assert!(look(&store));
+    assert_eq!((files(&disk, "kvs").len(), store.stats().unwrap().snapshots), (2, 3));
+    assert!(store.stats().unwrap().wal_bytes > MIB);
+    assert!(look(&store));
+    assert_eq!(files(&disk, "kvs"), [newest]);
+    assert!(store.stats().unwrap().wal_bytes < 10_000);
+    assert!(!look(&store));
+    let before = contents(&store);
+    disk.kill();
+    drop(store);
+    let store = open(&disk, &options).unwrap();
+    assert_eq!(contents(&store), before);
+    assert!(!store.recovery().unwrap().fallback_used);
+}
+
+#[test]
+fn a_snapshot_that_is_not_the_stores_takes_no_place_among_those_that_are_kept() {
+    let stranger = SimDisk::new(2);
+    let other = open(&stranger, &[("persistence", "wal")]).unwrap();
+    other.set_many(&[("a", "1"), ("b", "2"), ("c", "3")], crate::Expiry::Default).unwrap();
+    other.snapshot(None).unwrap();
+    for foreign in [false, true] {
+        let disk = SimDisk::new(1);
+        let options = [("persistence", "wal")];
+        let store = open(&disk, &options).unwrap();
+        store.set("a", "1").unwrap();
+        store.snapshot(None).unwrap();
+        let own = files(&disk, "kvs").pop().unwrap();
+        // A copy under another name, or one of another store.
+        let from = if foreign { &stranger } else { &disk };
+        let bytes = from.contents(&files(from, "kvs")[0]).unwrap();
+        let false_one = Path::new(DIR).join(crate::directory::snapshot_name(3));
+        for n in 0..5 {
+            store.set("b", [n]).unwrap();
+        }
+        disk.put(&false_one, &bytes).unwrap();
+        store.snapshot(None).unwrap();
+        let kept = files(&disk, "kvs");
+        assert!(kept.len() == 3 && kept[0] == own, "{kept:?}");
+        let before = contents(&store);
+        disk.kill();
+        drop(store);
+        disk.disk().remove(&false_one).unwrap();
+        let mut bytes = disk.contents(&kept[2]).unwrap();
+        bytes[100] ^= 1;
+        disk.put(&kept[2], &bytes).unwrap();
+        let store = open(&disk, &options).unwrap();
+        assert_eq!(contents(&store), before);
+        assert!(store.recovery().unwrap().fallback_used);
+    }
 }
 
 #[test]
