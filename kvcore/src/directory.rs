@@ -292,7 +292,7 @@ impl Directory {
     }
 
     /// Whether a snapshot with this number in its name is one that this store took, and named so.
-    fn is_own(&self, head: &SnapshotHead, number: u64) -> bool {
+    pub(crate) fn is_own(&self, head: &SnapshotHead, number: u64) -> bool {
         (head.store_id, head.lsn) == (self.store_id, number)
     }
 

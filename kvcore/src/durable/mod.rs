@@ -225,9 +225,9 @@ impl Durable {
         Ok(true)
     }
 
-    /// Shortens the log of a store at rest to what came after the newest snapshot. That is read back first,
-    /// and what it gave the only way back to goes with the log: a second snapshot of one state would have the
-    /// name of the first. `false` if that snapshot is damaged or there is none, and one is to be taken.
+    /// Shortens the log of a store at rest to what came after the newest snapshot, which is read back first.
+    /// The older ones go with it, because they need that log. No second snapshot is taken instead: one of the
+    /// same state would have the same name. `false` if the newest one is damaged, or there is none.
     ///
     /// # Errors
     /// `Io`; nothing but older snapshots and a part of the log may be gone.
@@ -237,6 +237,7 @@ impl Durable {
         let path = self.directory.snapshot_path(lsn);
         let newest = match SnapshotReader::open(disk, &path) {
             Err(error) if error.status() == Status::Corrupt => return Ok(false),
+            Ok(reader) if !self.directory.is_own(reader.head(), lsn) => return Ok(false),
             opened => opened?.head().segment,
         };
         if log.segments().iter().all(|segment| segment.number >= newest) {
