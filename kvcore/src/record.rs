@@ -23,6 +23,10 @@ use crate::entry::NEVER;
 use crate::planted::{Planted, is_planted};
 use crate::varint::{Short, VARINT_MAX, unzigzag, zigzag};
 
+/// The highest number that a record, a segment or a revision in a file may have: sums with a few of them
+/// stay within 64 bits, and no store lives long enough to come near.
+pub(crate) const NUMBER_MAX: u64 = 1 << 63;
+
 const SET: u8 = 1;
 const DELETE: u8 = 2;
 const TOUCH: u8 = 3;

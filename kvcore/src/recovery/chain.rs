@@ -13,6 +13,7 @@ use crate::wal::{Opened, SegmentHeader, SegmentReader};
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) number: u64,
+    /// The length of the file in bytes, without what was added to it behind the end that its header states.
     pub(super) len: u64,
     pub(super) header: SegmentHeader,
     /// Where the next segment says that the log ends in this one.
@@ -64,6 +65,7 @@ impl Chain {
                 }
             }
             next = number.saturating_add(1);
+            let len = len.min(header.segment_bytes);
             chain.links.push(Link { number, len, header, ends_at: None });
         }
         if chain.first_unused.is_some_and(|unused| unused < next) {

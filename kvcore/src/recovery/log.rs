@@ -151,13 +151,15 @@ impl LogReader {
         let last_used = headers.iter().rposition(Option::is_some);
         let mut waiting = VecDeque::new();
         for (index, file) in files.segments.iter().enumerate() {
+            let stated = headers[index].as_ref().map_or(u64::MAX, |header| header.segment_bytes);
+            let len = file.len.min(stated);
             let next = headers.get(index + 1).and_then(Option::as_ref);
-            let stated = next.and_then(|next| next.previous).filter(|end| end.0 == file.number);
+            let ends_at = next.and_then(|next| next.previous).filter(|end| end.0 == file.number);
             let before = index.checked_sub(1).map(|before| files.segments[before].number);
             waiting.push_back(Part {
                 number: file.number,
-                len: file.len,
-                ends_at: stated.map(|end| end.1),
+                len,
+                ends_at: ends_at.map(|end| end.1),
                 may_break_off: last_used == Some(index)
                     || next.is_some_and(|next| next.previous.is_none()),
                 follows_gap: before.is_some_and(|before| before.saturating_add(1) != file.number)
@@ -168,7 +170,7 @@ impl LogReader {
             disk,
             dir: dir.to_path_buf(),
             store_id,
-            total_bytes: files.segments.iter().map(|file| file.len).sum(),
+            total_bytes: waiting.iter().map(|part| part.len).sum(),
             waiting,
             open: None,
             group: Loaded::default(),

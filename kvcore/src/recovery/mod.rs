@@ -108,7 +108,7 @@ pub(crate) struct Recovered {
 ///
 /// # Errors
 /// `Corrupt` if files are missing or damaged, `Unsupported` if another version of a format wrote them,
-/// `Io` if they cannot be read, `NoSpace` if there is no room for a copy of the last segment,
+/// `Io` if they cannot be read, `NoSpace` if there is no room for what is used of the last segment,
 /// `NoMemory`, and those of the target. What the target holds then is of no use.
 pub(crate) fn recover(
     dir: &Directory,
@@ -236,6 +236,7 @@ impl<'a> Recovery<'a> {
             discarded_bytes: 0,
             reason: String::new(),
             segments: Vec::new(),
+            last_file_bytes: 0,
         };
         if !chain.links.is_empty() {
             meter.mark(Phase::Log, snapshot_bytes);
@@ -260,16 +261,7 @@ impl<'a> Recovery<'a> {
     /// Opens a snapshot that must be this store's.
     fn open(&self, lsn: u64) -> Result<SnapshotReader> {
         let path = self.dir.snapshot_path(lsn);
-        let reader = SnapshotReader::open(&**self.dir.disk(), &path)?;
-        let head = reader.head();
-        if head.store_id == self.dir.store_id() && head.lsn == lsn {
-            return Ok(reader);
-        }
-        let message = format!(
-            "{} is damaged at offset 0: it is another snapshot than its name says: run kv verify",
-            path.display()
-        );
-        Err(Error::new(Status::Corrupt, message))
+        verify::named(&**self.dir.disk(), &path, &self.dir.store_id(), lsn)
     }
 
     /// The log behind a snapshot.
@@ -291,8 +283,24 @@ impl<'a> Recovery<'a> {
         Ok(chain)
     }
 
-    /// Makes durable what is about to be seen.
+    /// Makes durable what is about to be seen. If there is no room for that, segments that were prepared
+    /// and never used give theirs, and it is done anew.
     fn expose(&self, replay: &Replay<'_>, base: Option<&SnapshotHead>) -> Result<()> {
+        match self.make_durable(replay, base) {
+            Err(error) if error.status() == Status::NoSpace => {
+                let unused = next_segment(replay, base);
+                for file in self.files.segments.iter().filter(|file| file.number >= unused) {
+                    let path = self.dir.segment_path(file.number);
+                    settle::shorten_unused(&**self.dir.disk(), &path)?;
+                }
+                self.make_durable(replay, base)
+            }
+            exposed => exposed,
+        }
+    }
+
+    /// Makes durable what is about to be seen. It may be repeated.
+    fn make_durable(&self, replay: &Replay<'_>, base: Option<&SnapshotHead>) -> Result<()> {
         let (disk, is_closed) = (&**self.dir.disk(), self.dir.clean_mark().is_some());
         if !is_closed {
             self.dir.settle()?;
@@ -301,14 +309,14 @@ impl<'a> Recovery<'a> {
         // only, after a clean close as well: a snapshot that fails stops no store.
         let base = base.map(|head| head.lsn).filter(|&lsn| self.dir.roll().snapshot < Some(lsn));
         if let Some(lsn) = base.filter(|_| !is_planted(Planted::LooseSnapshot)) {
-            settle::settle(disk, &self.dir.snapshot_path(lsn))?;
+            settle::settle(disk, &self.dir.snapshot_path(lsn), u64::MAX)?;
             self.dir.enrol_snapshot(lsn)?;
         }
         if is_closed {
             return Ok(());
         }
         if let Some(last) = replay.segments.last() {
-            settle::settle(disk, &self.dir.segment_path(last.number))?;
+            settle::settle(disk, &self.dir.segment_path(last.number), replay.last_file_bytes)?;
         }
         sync_dir(disk, self.dir.path())
     }
@@ -317,6 +325,7 @@ impl<'a> Recovery<'a> {
     fn outcome(&self, replay: &Replay<'_>, base: Option<SnapshotHead>) -> Recovered {
         let last = replay.segments.last().copied();
         let start = base.as_ref().map_or(1, |head| head.segment);
+        let next_segment = next_segment(replay, base.as_ref());
         let revision = match self.dir.clean_mark() {
             Some(mark) => mark.revision.max(replay.revision),
             None if is_planted(Planted::NoCeiling) => replay.revision,
@@ -339,7 +348,7 @@ impl<'a> Recovery<'a> {
             },
             last_lsn: replay.last_lsn,
             revision,
-            next_segment: last.map_or(start, |last| last.number.saturating_add(1)),
+            next_segment,
             previous: last.map(|last| (last.number, last.bytes)),
             segments: older.chain(replay.segments.iter().copied()).collect(),
         }
@@ -353,6 +362,12 @@ impl<'a> Recovery<'a> {
         );
         Error::new(Status::Corrupt, message)
     }
+}
+
+/// The segment in which the log goes on. It and those behind it were never used.
+fn next_segment(replay: &Replay<'_>, base: Option<&SnapshotHead>) -> u64 {
+    let start = base.map_or(1, |head| head.segment);
+    replay.segments.last().map_or(start, |last| last.number.saturating_add(1))
 }
 
 /// How many entries to prepare for: as many as a snapshot says that it has, but no more than a file of its

@@ -31,6 +31,8 @@ pub(super) struct Replay<'a> {
     pub(super) reason: String,
     /// The segments that were read, and how much of each is used.
     pub(super) segments: Vec<SegmentInfo>,
+    /// Bytes of the file of the last one, without what was added to it behind its end.
+    pub(super) last_file_bytes: u64,
 }
 
 impl Replay<'_> {
@@ -167,6 +169,7 @@ impl Replay<'_> {
         if follower.is_some() && !is_sealed && link.ends_at != Some(used) {
             return Err(damaged(dir, link.number, used, "the log breaks off"));
         }
+        self.last_file_bytes = link.len;
         let first_lsn = link.header.first_lsn;
         self.segments.push(SegmentInfo { number: link.number, first_lsn, bytes: used });
         Ok(())

@@ -47,7 +47,8 @@ pub struct Finding {
     pub problem: String,
     /// What cannot be read because of it.
     pub lost: String,
-    /// Whether a crash leaves this behind in the ordinary course of things, and opening mends it.
+    /// Whether nothing that was durable is lost by it, and opening mends it or takes no notice: most often it
+    /// is what a crash leaves behind in the ordinary course of things.
     pub harmless: bool,
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::marks::Marks;
 use super::report::{Finding, SalvageReport};
-use super::verify::{finding, header, likely_id, lock_if_any, must_exist};
+use super::verify::{finding, header, likely_id, lock_if_any, must_exist, named};
 use crate::directory::{Directory, Files, failed, files, snapshot_name};
 use crate::entry::NEVER;
 use crate::error::{Error, Result, Status};
@@ -109,17 +109,23 @@ impl<'a> Rescue<'a> {
         let mut newer = Vec::new();
         for file in found.snapshots.iter().rev() {
             let path = self.from.join(snapshot_name(file.number));
-            match snapshot::verify(self.disk, &path) {
-                Ok(_) => {
-                    self.snapshot(&path, file.number)?;
-                    break;
-                }
-                Err(error) if error.status() == Status::NoMemory => return Err(error),
+            let error = match snapshot::verify(self.disk, &path) {
+                Ok(_) => match named(self.disk, &path, &self.id, file.number) {
+                    Ok(reader) => {
+                        self.snapshot(&reader)?;
+                        break;
+                    }
+                    Err(error) => error,
+                },
                 Err(error) => {
-                    self.lost(&path, "a part of this snapshot", &error);
                     newer.push(file.number);
+                    error
                 }
+            };
+            if error.status() == Status::NoMemory {
+                return Err(error);
             }
+            self.lost(&path, "this snapshot, or a part of it", &error);
         }
         let base = self.lsn;
         for (index, file) in found.segments.iter().enumerate() {
@@ -146,17 +152,16 @@ impl<'a> Rescue<'a> {
     fn newer(&mut self, lsn: Option<u64>) -> Result<()> {
         let Some(lsn) = lsn else { return Ok(()) };
         self.report.may_be_back = true;
-        self.snapshot(&self.from.join(snapshot_name(lsn)), lsn)
+        let path = self.from.join(snapshot_name(lsn));
+        // What is wrong with the file was noted when it was checked.
+        let Ok(reader) = named(self.disk, &path, &self.id, lsn) else { return Ok(()) };
+        self.snapshot(&reader)
     }
 
-    fn snapshot(&mut self, path: &Path, lsn: u64) -> Result<()> {
-        let Ok(reader) = SnapshotReader::open(self.disk, path) else { return Ok(()) };
+    fn snapshot(&mut self, reader: &SnapshotReader) -> Result<()> {
         let head = reader.head();
-        if head.store_id != self.id || head.lsn != lsn {
-            return Ok(());
-        }
         self.revision = self.revision.max(head.revision);
-        self.lsn = self.lsn.max(lsn);
+        self.lsn = self.lsn.max(head.lsn);
         self.eviction.clone_from(&head.eviction);
         self.marks.add(self.revision, head.time_ms);
         let mut buffer = BlockBuffer::new();

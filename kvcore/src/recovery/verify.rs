@@ -101,6 +101,22 @@ pub(super) fn likely_id(disk: &dyn Disk, dir: &Path, files: &Files) -> Option<[u
     })
 }
 
+/// Opens a snapshot that must be this store's, and the one that its name says.
+pub(super) fn named(
+    disk: &dyn Disk,
+    path: &Path,
+    id: &[u8; 16],
+    lsn: u64,
+) -> Result<SnapshotReader> {
+    let reader = SnapshotReader::open(disk, path)?;
+    let head = reader.head();
+    if head.store_id == *id && head.lsn == lsn {
+        return Ok(reader);
+    }
+    let what = "is damaged at offset 0: it is another one than its name says";
+    Err(Error::new(Status::Corrupt, format!("{} {what}: run kv verify", path.display())))
+}
+
 /// The header of a segment; `None` if it was never used, or cannot be read.
 pub(super) fn header(
     disk: &dyn Disk,
@@ -191,15 +207,9 @@ impl Check<'_> {
         for file in &files.snapshots {
             let path = self.dir.join(snapshot_name(file.number));
             self.count(file.len);
-            let checked = snapshot::verify(self.disk, &path).and_then(|_| {
-                let reader = SnapshotReader::open(self.disk, &path)?;
-                let head = reader.head();
-                if head.store_id == *id && head.lsn == file.number {
-                    return Ok(head.segment);
-                }
-                let what = "is damaged at offset 0: it is another one than its name says";
-                Err(Error::new(Status::Corrupt, format!("{} {what}", path.display())))
-            });
+            let checked = snapshot::verify(self.disk, &path)
+                .and_then(|_| named(self.disk, &path, id, file.number))
+                .map(|reader| reader.head().segment);
             let segment = self.note(&path, "this snapshot, or entries of a block", checked)?;
             self.start = segment.unwrap_or(self.start);
         }
@@ -235,6 +245,7 @@ impl Check<'_> {
             let is_given_up =
                 file.number < self.start && next.is_some_and(|next| next.previous.is_none());
             let checked = self.segment(&path, file.number, id, ends_at);
+            self.note_excess(&path, file.len, headers[index].as_ref());
             let lost = "the records from there on, and those of all later segments";
             let Some(Some(end)) = self.note(&path, lost, checked)? else { continue };
             let (offset, problem) = match end {
@@ -271,6 +282,18 @@ impl Check<'_> {
             self.absent(&self.dir.join(segment_name(newest.saturating_add(1))), "its records");
         }
         Ok(())
+    }
+
+    /// Notes what somebody added to a segment behind the length that its header states.
+    fn note_excess(&mut self, path: &Path, len: u64, header: Option<&SegmentHeader>) {
+        let Some(header) = header.filter(|header| header.segment_bytes < len) else { return };
+        self.report.findings.push(Finding {
+            file: path.display().to_string(),
+            offset: header.segment_bytes,
+            problem: "the file is longer than its header says".into(),
+            lost: "nothing: opening takes no notice of what was added".into(),
+            harmless: true,
+        });
     }
 
     /// Reads one segment to its end; `None` if it was never used.

@@ -6,6 +6,7 @@
 //! or from another place of the same one, never pass.
 
 use super::compress::Compression;
+use crate::record::NUMBER_MAX;
 
 /// Bytes of the head, in every version of the format.
 pub(super) const HEAD_BYTES: usize = 128;
@@ -121,6 +122,10 @@ impl SnapshotHead {
         let flags = u32_at(bytes, FLAGS_AT);
         if flags & !HAS_LOG != 0 {
             return bad(FLAGS_AT, "the head has a flag that does not exist");
+        }
+        let numbers = [LSN_AT, SEGMENT_AT, REVISION_AT];
+        if let Some(at) = numbers.into_iter().find(|&at| u64_at(bytes, at) > NUMBER_MAX) {
+            return bad(at, "the head has a number that is too large");
         }
         let len = usize::from(bytes[EVICTION_LEN_AT]);
         if len > MAX_EVICTION {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status};
 use crate::planted::{Planted, is_planted};
 
 /// Bytes of a segment's header.
-pub(super) const HEADER_BYTES: usize = 128;
+pub(crate) const HEADER_BYTES: usize = 128;
 /// Bytes of the head of a frame; a seal and a footer are no more than that.
 pub(crate) const FRAME_BYTES: usize = 64;
 /// Bytes at the end of a segment that are kept for its seal or footer.
@@ -113,6 +113,11 @@ impl Seed {
 pub(super) struct Place(u32);
 
 impl Place {
+    /// What the checksum of the rest of a payload begins with, behind a piece of it.
+    pub(super) fn behind(self, piece: &[u8]) -> Place {
+        Place(crc32c::crc32c_append(self.0, piece))
+    }
+
     /// The checksum of the frame's payload.
     pub(super) fn payload(self, payload: &[u8]) -> u32 {
         crc32c::crc32c_append(self.0, payload)

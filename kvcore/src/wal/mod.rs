@@ -55,13 +55,11 @@ use queue::{Queue, Room};
 use segments::{Maker, Segment};
 use writer::{Files, Ledger};
 
-pub(crate) use frame::{FRAME_BYTES, SegmentHeader};
+pub(crate) use frame::{FRAME_BYTES, HEADER_BYTES, SegmentHeader};
 #[cfg(any(test, feature = "simulation"))]
 pub use fuzz::{LogSeen, fuzz_read as read_log_fuzzed, read_log};
 pub(crate) use reader::{End, Group, Opened, SegmentReader, Step};
-#[cfg(all(test, not(kv_shuttle)))]
-use segments::MIN_SEGMENT_BYTES;
-pub(crate) use segments::{segment_name, segment_number};
+pub(crate) use segments::{MIN_SEGMENT_BYTES, segment_name, segment_number};
 
 /// When a write may be acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

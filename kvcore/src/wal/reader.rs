@@ -2,8 +2,9 @@
 //!
 //! Owns: [`SegmentReader`], and what tells an end of the log from damage. Invariants: a group is
 //! handed out only after its checksums, its length and its LSN have been found right; memory is
-//! bounded by the longest group that the file has room for; a read that fails is an error and never an
-//! end; nothing is changed in the file.
+//! bounded by the longest group that passes its checksum; nothing is looked at behind the length that
+//! the header states, because nothing was ever written there; a read that fails is an error and never
+//! an end; nothing is changed in the file.
 //!
 //! A log that ends without a footer ends where nothing but zeros follow. Where anything else does,
 //! it may be what a crash left of the last writes, or damage. It is damage wherever a write could not
@@ -17,15 +18,17 @@ use std::path::Path;
 use crate::error::{Error, Result, Status};
 use crate::io::{Disk, DiskFile};
 use crate::planted::{Planted, is_planted};
+use crate::record::NUMBER_MAX;
 
 use super::frame::{
     FRAME_BYTES, FRAME_MARK, Frame, HEADER_BYTES, Kind, SEAL_BYTES, Seed, SegmentHeader,
 };
 use super::segments::MIN_SEGMENT_BYTES;
-use super::window::Window;
+use super::window::{PAGE, Window, is_zero};
 
 const FRAME: u64 = FRAME_BYTES as u64;
-const ZEROS: [u8; 4096] = [0; 4096];
+/// Bytes of a payload up to which it is held before its checksum is known.
+const UNCHECKED_MAX: usize = 16 << 20;
 
 /// A segment, once its header has been read.
 #[derive(Debug)]
@@ -154,11 +157,12 @@ impl SegmentReader {
             Error::new(error.status(), format!("{}: {}", path.display(), error.message()))
         })?;
         let Some(header) = decoded else { return unused(&mut window, &bytes, ends_at) };
+        window.cut(header.segment_bytes);
         let wrong = if header.store_id != *store_id {
             Some("the segment is of another store")
         } else if header.segment != number {
             Some("the segment is another one than its name says")
-        } else if header.first_lsn == 0 || header.segment_bytes < MIN_SEGMENT_BYTES {
+        } else if !is_possible(&header) {
             Some("the header says what cannot be")
         } else if ends_at.is_some_and(|end| end < HEADER_BYTES as u64 || end > window.len()) {
             Some("the file is shorter than the next segment says")
@@ -223,10 +227,10 @@ impl SegmentReader {
         while let Some((at, frame)) = self.find_frame(from)? {
             from = at + 1;
             let Kind::Group { bytes, checksum, .. } = frame.kind else { continue };
-            let fits = bytes <= limit.saturating_sub(at + FRAME) && frame.lsn >= self.next_lsn;
+            let fits = bytes <= limit.saturating_sub(at + FRAME)
+                && (self.next_lsn..=NUMBER_MAX).contains(&frame.lsn);
             let Some(len) = usize::try_from(bytes).ok().filter(|_| fits) else { continue };
-            let payload = self.window.get(at + FRAME, len)?.unwrap_or(b"");
-            if self.seed.at(at).payload(payload) == checksum {
+            if self.passes(at, len, checksum)? {
                 (self.at, self.next_lsn, self.end) = (at, frame.lsn, None);
                 return Ok(Some(at));
             }
@@ -331,14 +335,31 @@ impl SegmentReader {
                 self.damaged(at, "a group that is longer than what is left of the file")
             ));
         };
-        // The head and the payload are asked for at once, so that they are read at once.
-        let whole = self.window.get(at, FRAME_BYTES + len)?.unwrap_or(b"");
-        let payload = whole.get(FRAME_BYTES..).unwrap_or(b"");
-        let is_right = self.seed.at(at).payload(payload) == checksum;
-        if !is_right && !is_planted(Planted::UncheckedRecords) {
+        if !self.passes(at, len, checksum)? && !is_planted(Planted::UncheckedRecords) {
             return self.broken("a group whose records are damaged").map(Err);
         }
         Ok(Ok(frame))
+    }
+
+    /// Whether the payload of a group has this checksum. One that is long is not held before that is known.
+    fn passes(&mut self, at: u64, len: usize, checksum: u32) -> Result<bool> {
+        let mut place = self.seed.at(at);
+        if len <= UNCHECKED_MAX {
+            // The head and the payload are asked for at once, so that they are read at once.
+            let whole = self.window.get(at, FRAME_BYTES + len)?.unwrap_or(b"");
+            return Ok(place.payload(whole.get(FRAME_BYTES..).unwrap_or(b"")) == checksum);
+        }
+        let (mut from, mut left) = (at + FRAME, len);
+        while left > 0 {
+            let some = self.window.some(from)?;
+            let piece = &some[..some.len().min(left)];
+            if piece.is_empty() {
+                return Ok(false);
+            }
+            place = place.behind(piece);
+            (from, left) = (from + piece.len() as u64, left - piece.len());
+        }
+        Ok(place.payload(b"") == checksum)
     }
 
     /// The end at a seal or a footer: nothing may follow.
@@ -347,7 +368,7 @@ impl SegmentReader {
         if self.ends_at.is_some_and(|stated| stated != end) {
             return Ok(self.damaged(self.at, "the log ends before the next segment says"));
         }
-        if let Some(first) = first_byte(&mut self.window, end)? {
+        if let Some(first) = self.window.first_byte(end)? {
             return Ok(self.damaged(first, "there is something behind the end of the log"));
         }
         Ok(match kind {
@@ -365,7 +386,7 @@ impl SegmentReader {
         if self.ends_at.is_some() {
             return Ok(self.damaged(at, reason));
         }
-        let Some(first) = first_byte(&mut self.window, at)? else {
+        let Some(first) = self.window.first_byte(at)? else {
             // Only a file with a footer is ever made shorter.
             return Ok(if self.window.len() < self.header.segment_bytes {
                 self.damaged(at, "the file is cut short")
@@ -397,8 +418,7 @@ impl SegmentReader {
                 len if len > FRAME_BYTES => len - FRAME_BYTES + 1,
                 len => len,
             };
-            for (page, start) in chunk[..fresh].chunks(ZEROS.len()).zip((0..).step_by(ZEROS.len()))
-            {
+            for (page, start) in chunk[..fresh].chunks(PAGE).zip((0..).step_by(PAGE)) {
                 if is_zero(page) {
                     continue;
                 }
@@ -435,40 +455,24 @@ struct Rest {
     known_durable: bool,
 }
 
+/// Whether a store can have written a header that says this.
+fn is_possible(header: &SegmentHeader) -> bool {
+    (1..=NUMBER_MAX).contains(&header.first_lsn)
+        && header.segment <= NUMBER_MAX
+        && header.revision_ceiling <= NUMBER_MAX
+        && header.segment_bytes >= MIN_SEGMENT_BYTES
+}
+
 /// A segment without a header: one that was never used, unless anything is behind the header.
 fn unused(window: &mut Window, head: &[u8], ends_at: Option<u64>) -> Result<Opened> {
     let path = window.path().to_path_buf();
-    if ends_at.is_some() || first_byte(window, HEADER_BYTES as u64)?.is_some() {
+    if ends_at.is_some() || window.first_byte(HEADER_BYTES as u64)?.is_some() {
         return Err(damage(&path, 0, "the header is damaged"));
     }
     if window.len() < MIN_SEGMENT_BYTES {
         return Err(damage(&path, 0, "the file is cut short"));
     }
     Ok(Opened::Unused { bytes: head.iter().filter(|&&byte| byte != 0).count() as u64 })
-}
-
-/// The offset of the first byte that is not zero, from an offset on.
-fn first_byte(window: &mut Window, from: u64) -> Result<Option<u64>> {
-    let mut at = from;
-    loop {
-        let chunk = window.some(at)?;
-        if chunk.is_empty() {
-            return Ok(None);
-        }
-        for page in chunk.chunks(ZEROS.len()) {
-            if !is_zero(page) {
-                let skip = page.iter().position(|&byte| byte != 0).unwrap_or(0);
-                return Ok(Some(at + skip as u64));
-            }
-            at += page.len() as u64;
-        }
-    }
-}
-
-/// Whether the bytes, a page at most, are all zero. Comparing whole pages takes a small part of the
-/// time of looking at bytes.
-fn is_zero(page: &[u8]) -> bool {
-    *page == ZEROS[..page.len()]
 }
 
 /// The bytes as an array; zeros, which are never valid, if they are of another length.

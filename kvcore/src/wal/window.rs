@@ -12,6 +12,9 @@ use crate::planted::{Planted, is_planted};
 
 /// Bytes that are read at once.
 const STEP: usize = 256 << 10;
+/// Bytes that are compared with zeros at once.
+pub(super) const PAGE: usize = 4096;
+const ZEROS: [u8; PAGE] = [0; PAGE];
 
 /// A window on a file that does not change meanwhile.
 #[derive(Debug)]
@@ -35,7 +38,14 @@ impl Window {
         Ok(Window { file, path, len, buffer: Vec::new(), start: 0 })
     }
 
-    /// The length of the file in bytes.
+    /// Takes no notice of what the file has behind so many bytes.
+    pub(super) fn cut(&mut self, bytes: u64) {
+        self.len = self.len.min(bytes);
+        let within = self.len.saturating_sub(self.start);
+        self.buffer.truncate(usize::try_from(within).unwrap_or(usize::MAX));
+    }
+
+    /// The length of the file in bytes, as far as notice is taken of it.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
@@ -80,6 +90,27 @@ impl Window {
         Ok(self.get(at, rest.min(STEP))?.unwrap_or(b""))
     }
 
+    /// The offset of the first byte that is not zero, from an offset on.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(super) fn first_byte(&mut self, from: u64) -> Result<Option<u64>> {
+        let mut at = from;
+        loop {
+            let chunk = self.some(at)?;
+            if chunk.is_empty() {
+                return Ok(None);
+            }
+            for page in chunk.chunks(PAGE) {
+                if !is_zero(page) {
+                    let skip = page.iter().position(|&byte| byte != 0).unwrap_or(0);
+                    return Ok(Some(at + skip as u64));
+                }
+                at += page.len() as u64;
+            }
+        }
+    }
+
     fn fill(&mut self, at: u64, len: usize) -> Result<()> {
         let rest = usize::try_from(self.len - at).unwrap_or(usize::MAX);
         let wanted = len.max(STEP).min(rest);
@@ -100,6 +131,12 @@ impl Window {
             unreadable(&self.path, at, &error)
         })
     }
+}
+
+/// Whether the bytes, a page at most, are all zero. Comparing whole pages takes a small part of the
+/// time of looking at bytes.
+pub(super) fn is_zero(page: &[u8]) -> bool {
+    *page == ZEROS[..page.len()]
 }
 
 fn unreadable(path: &Path, at: u64, error: &std::io::Error) -> Error {

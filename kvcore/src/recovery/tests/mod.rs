@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod log;
+mod room;
 mod salvage;
 
 use std::collections::BTreeMap;
@@ -81,6 +82,10 @@ struct Small {
 
 impl Small {
     fn open(disk: &SimDisk, now_ms: u64) -> Result<Small> {
+        Small::with_segments(disk, now_ms, 0)
+    }
+
+    fn with_segments(disk: &SimDisk, now_ms: u64, segment_bytes: u64) -> Result<Small> {
         let (clock, hand) = Clock::manual(now_ms);
         let dir = Directory::open(disk.disk(), Path::new(DIR), now_ms as i64)?;
         let (found, map) = recovered(&dir, &clock)?;
@@ -94,7 +99,7 @@ impl Small {
             first_lsn: found.last_lsn + 1,
             previous: found.previous,
             revision: found.revision,
-            segment_bytes: 0,
+            segment_bytes,
             mode: SyncMode::Always,
             clock: clock.clone(),
             older: found.segments,

@@ -119,3 +119,29 @@ fn a_rescue_takes_nothing_from_behind_the_stated_end_of_a_segment() {
     assert!(gone.iter().all(|gone| !keys.iter().any(|key| key == gone)), "{keys:?}");
     assert_eq!((keys.len(), report.findings.len()), (49, 1));
 }
+
+#[test]
+fn a_rescue_passes_over_a_snapshot_that_is_another_than_its_name_says() {
+    let (disk, map) = lived();
+    let mut snapshots = disk.paths();
+    snapshots.retain(|path| path.extension().is_some_and(|end| end == "kvs"));
+    let own = disk.contents(snapshots.last().unwrap()).unwrap();
+    let stranger = SimDisk::new(9);
+    let mut other = Small::open(&stranger, 1000).unwrap();
+    other.set("stranger", "value").unwrap();
+    let lsn = other.snapshot(1).unwrap();
+    let foreign = stranger.contents(other.dir.snapshot_path(lsn)).unwrap();
+    let misplaced = Path::new(DIR).join(crate::directory::snapshot_name(99_999));
+    let (sound, all) = rescued(&disk.duplicate(1));
+    assert_eq!((all.len(), sound.findings.len()), (map.len(), 0));
+    for bytes in [own, foreign] {
+        let disk = disk.duplicate(1);
+        disk.put(&misplaced, &bytes).unwrap();
+        let (report, keys) = rescued(&disk);
+        assert_eq!(keys, all);
+        let [found] = &report.findings[..] else { panic!("{report:?}") };
+        assert!(found.problem.contains("another one than its name says"), "{found:?}");
+        assert_eq!(found.file, misplaced.display().to_string());
+        assert!(!report.may_be_back);
+    }
+}

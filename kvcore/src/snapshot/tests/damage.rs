@@ -197,3 +197,21 @@ proptest! {
         prop_assert_eq!(fuzz_read(&bytes).is_ok(), bytes == whole);
     }
 }
+
+#[test]
+fn numbers_that_no_store_gives_out_are_refused() {
+    let largest = 1 << 63;
+    let heads = |number| {
+        [
+            SnapshotHead { lsn: number, ..head() },
+            SnapshotHead { segment: number, ..head() },
+            SnapshotHead { revision: number, ..head() },
+        ]
+    };
+    for head in heads(largest) {
+        assert!(SnapshotHead::decode(&head.encode()).is_ok());
+    }
+    for head in heads(largest + 1).into_iter().chain(heads(u64::MAX)) {
+        assert!(SnapshotHead::decode(&head.encode()).is_err(), "{head:?}");
+    }
+}

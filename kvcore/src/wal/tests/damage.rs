@@ -1,5 +1,6 @@
 //! Truncation at every byte and every single bit flipped: never silent.
 
+use super::super::frame::{Frame, Kind, Seed};
 use super::*;
 use crate::io::DiskFile;
 
@@ -284,4 +285,96 @@ fn hostile_bytes_are_refused_without_much_memory() {
     let mut hostile = bytes;
     hostile[128..192].copy_from_slice(&frame.encode(frame::Seed::new(&STORE, 1).at(128)));
     assert_eq!(verdict(&hostile, None).unwrap_err().status(), Status::Corrupt);
+}
+
+/// The header of segment 1, which says that the file has so many bytes.
+fn stated(first_lsn: u64, segment_bytes: u64) -> SegmentHeader {
+    SegmentHeader {
+        store_id: STORE,
+        segment: 1,
+        first_lsn,
+        previous: None,
+        revision_ceiling: 1,
+        created_at_ms: 0,
+        segment_bytes,
+    }
+}
+
+#[test]
+fn numbers_that_no_store_gives_out_are_refused() {
+    for (first_lsn, is_possible) in [(0, false), (1 << 63, true), (u64::MAX, false)] {
+        let mut bytes = vec![0; MIN_SEGMENT_BYTES as usize];
+        let header = stated(first_lsn, MIN_SEGMENT_BYTES).encode();
+        bytes[..header.len()].copy_from_slice(&header);
+        assert_eq!(verdict(&bytes, None).is_ok(), is_possible, "{first_lsn}");
+    }
+}
+
+#[test]
+fn nothing_behind_the_stated_length_of_a_segment_is_read() {
+    let (_, bytes) = small_log(false);
+    let sound = verdict(&bytes, None);
+    for added in [0, 0xf7] {
+        let mut longer = bytes.clone();
+        longer.resize(bytes.len() + (1 << 20), added);
+        assert_eq!(verdict(&longer, None), sound);
+    }
+}
+
+/// Some bytes and zeros behind them, and how much of it was asked for at once.
+#[derive(Debug)]
+struct Sparse {
+    bytes: Image,
+    len: u64,
+    longest: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl DiskFile for Sparse {
+    fn len(&self) -> std::io::Result<u64> {
+        Ok(self.len)
+    }
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+        self.longest.fetch_max(buffer.len(), std::sync::atomic::Ordering::Relaxed);
+        let read = self.bytes.read_at(buffer, offset)?;
+        buffer[read..].fill(0);
+        Ok(buffer.len())
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> std::io::Result<usize> {
+        self.bytes.write_at(bytes, offset)
+    }
+    fn allocate(&self, len: u64) -> std::io::Result<()> {
+        self.bytes.allocate(len)
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.bytes.set_len(len)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+    fn sync_all(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_long_group_is_held_only_once_its_checksum_is_right() {
+    let (len, payload) = (40 << 20, 30 << 20);
+    let place = Seed::new(&STORE, 1).at(HEADER_BYTES as u64);
+    let right = place.payload(&vec![0; payload]);
+    for checksum in [right, right ^ 1] {
+        let kind = Kind::Group { bytes: payload as u64, count: 1, checksum };
+        let frame =
+            Frame { kind, lsn: 1, time_ms: 0, revision_ceiling: 1, durable_lsn: 0 }.encode(place);
+        let bytes = Image([&stated(1, len).encode()[..], &frame].concat());
+        let longest = std::sync::Arc::default();
+        let file = Sparse { bytes, len, longest: std::sync::Arc::clone(&longest) };
+        let Opened::Used(mut reader) =
+            SegmentReader::read(Box::new(file), &path(1), &STORE, 1, None).unwrap()
+        else {
+            panic!("it was used");
+        };
+        let passed = matches!(reader.next().unwrap(), Step::Group(_));
+        let longest = longest.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!((passed, longest > 1 << 20), (checksum == right, checksum == right));
+    }
 }

@@ -94,7 +94,7 @@ impl Found {
     pub(super) fn resume(&self, disk: &SimDisk, mode: SyncMode) -> LogStart {
         let (segment, end) = self.last;
         if segment != 0 {
-            crate::recovery::settle(disk, &path(segment)).unwrap();
+            crate::recovery::settle(disk, &path(segment), u64::MAX).unwrap();
         }
         LogStart {
             segment: segment + 1,
