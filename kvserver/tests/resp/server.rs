@@ -71,6 +71,8 @@ fn expired_keys_are_freed_by_commands_alone_if_that_is_asked_for() {
     check(
         &mut client,
         &[
+            // The last one may have found it expired in the middle, and left it to the next.
+            ("TTL l", ":-2"),
             ("DBSIZE", ":1"),
             ("MGET k l", "[nil nil]"),
             ("DBSIZE", ":0"),
