@@ -13,10 +13,10 @@ import os
 import re
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
@@ -184,21 +184,21 @@ def browser() -> Iterator[Browser]:
         # Its own sandbox does not run as root, which only a container or a machine of tests is.
         flags = FLAGS + (["--no-sandbox"] if os.geteuid() == 0 else [])
         command = [program("KV_CHROMIUM"), *flags, f"--user-data-dir={profile}", "about:blank"]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment(HOME=profile))
+        # What it says goes to a file, since a pipe that nobody reads stops it in the end.
+        log = Path(profile, "said")
+        with log.open("w") as said:
+            process = subprocess.Popen(command, stderr=said, env=environment(HOME=profile))
         try:
-            assert process.stderr is not None
-            said = []
-            for line in process.stderr:
-                said.append(line)
-                if found := re.search(r"DevTools listening on (ws://\S+)", line):
+            found = None
+            for _ in range(20 * PATIENCE_SECONDS):
+                ended = process.poll()
+                found = re.search(r"DevTools listening on (ws://\S+)\n", log.read_text(errors="replace"))
+                if found or ended is not None:
                     break
-            else:
-                raise AssertionError(f"Chromium ended with {process.wait()}: {''.join(said)}")
-            # Who reads nothing of what it says stops it in the end.
-            threading.Thread(target=process.stderr.read, daemon=True).start()
+                time.sleep(0.05)
+            assert found, f"Chromium ended with {process.poll()}: {log.read_text(errors='replace')}"
             with connect(found[1], max_size=None, open_timeout=PATIENCE_SECONDS, ping_interval=None) as connection:
                 yield Browser(connection)
         finally:
             process.terminate()
             process.wait(PATIENCE_SECONDS)
-            process.stderr.close()
