@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -187,7 +188,10 @@ def browser() -> Iterator[Browser]:
         # What it says goes to a file, since a pipe that nobody reads stops it in the end.
         log = Path(profile, "said")
         with log.open("w") as said:
-            process = subprocess.Popen(command, stderr=said, env=environment(HOME=profile))
+            # The program may be a script around the browser, so all of them are one group, which ends together.
+            process = subprocess.Popen(
+                command, stdout=said, stderr=said, env=environment(HOME=profile), start_new_session=True
+            )
         try:
             found = None
             for _ in range(20 * PATIENCE_SECONDS):
@@ -200,5 +204,5 @@ def browser() -> Iterator[Browser]:
             with connect(found[1], max_size=None, open_timeout=PATIENCE_SECONDS, ping_interval=None) as connection:
                 yield Browser(connection)
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             process.wait(PATIENCE_SECONDS)
