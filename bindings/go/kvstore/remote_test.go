@@ -15,7 +15,7 @@ import (
 func onServers(t *testing.T, name, query string) *Store {
 	t.Helper()
 	if os.Getenv("KV_SERVERS") == "" {
-		t.Skip("KV_SERVERS names no servers")
+		t.Skip("needs the servers that `cargo xtask test remote` starts")
 	}
 	scheme := "valkey"
 	if name == "cluster" {

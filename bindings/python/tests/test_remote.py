@@ -16,7 +16,7 @@ from test_gil import gives_up_the_gil, one_switch_interval
 
 __all__ = ["one_switch_interval"]
 
-pytestmark = pytest.mark.skipif(not SERVERS, reason="KV_SERVERS names no servers")
+pytestmark = pytest.mark.skipif(not SERVERS, reason="needs the servers that `cargo xtask test remote` starts")
 
 
 def at(name: str, query: str = "") -> str:
